@@ -1,0 +1,317 @@
+//! The one way out: timeouts, size caps, no redirects, no retries, no cookies, an address guard.
+//!
+//! Connectors hold protocol only. What this wrapper adds to every answer is *certainty*: whether a
+//! request that failed can have reached the network. A failure to resolve, connect or shake hands
+//! is certain ("nothing was sent"); anything later is not.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Action, Class, Error};
+
+/// Largest answer that is read, in bytes. The networks' own answers are a few KB; listings of 25
+/// posts stay under 1 MB.
+const MAX_BODY: usize = 4 << 20;
+
+/// The client that every connector uses. Cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    guard: Guard,
+}
+
+/// Which addresses may be spoken to.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    /// Hosts (`127.0.0.1:4000`, `wordpress.lan`) that may be private: the sandbox, sites in the
+    /// operator's own network. Everything else must resolve to public addresses only.
+    allowed: Arc<[String]>,
+}
+
+impl Guard {
+    pub fn allowing(hosts: impl IntoIterator<Item = String>) -> Self {
+        Self { allowed: hosts.into_iter().map(|h| h.to_ascii_lowercase()).collect() }
+    }
+
+    /// Checks scheme, host and literal addresses; names are checked again when they resolve.
+    pub fn check(&self, url: &url::Url) -> Result<(), Error> {
+        let refuse = |why: &str| {
+            Err(Error::new(Class::Config, format!("The address `{}` is refused: {why}.", origin(url)))
+                .code("address_refused")
+                .action(Action::AskOperator))
+        };
+        if !matches!(url.scheme(), "https" | "http") {
+            return refuse("only http and https are spoken");
+        }
+        if self.allows(url) {
+            return Ok(());
+        }
+        match url.host() {
+            None => refuse("it names no host"),
+            Some(url::Host::Ipv4(ip)) if !is_public(ip.into()) => refuse("it is not public"),
+            Some(url::Host::Ipv6(ip)) if !is_public(ip.into()) => refuse("it is not public"),
+            Some(url::Host::Domain(d)) if d == "localhost" || d.ends_with(".localhost") => {
+                refuse("it is not public")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn allows(&self, url: &url::Url) -> bool {
+        let Some(host) = url.host_str() else { return false };
+        let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or(0));
+        self.allowed.iter().any(|a| a == host || *a == with_port)
+    }
+}
+
+/// Scheme, host and port: what may be said in an error (paths and queries can hold tokens).
+fn origin(url: &url::Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Is this an address of the public internet? IANA's special-purpose registries, shortened to what
+/// can route to something of ours.
+pub fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && (b == 18 || b == 19)))
+        }
+        IpAddr::V6(v6) => {
+            if let Some(v4) = v6.to_ipv4_mapped().or_else(|| nat64(v6)) {
+                return is_public(v4.into());
+            }
+            let s = v6.segments();
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || (s[0] & 0xfe00) == 0xfc00
+                || (s[0] & 0xffc0) == 0xfe80
+                || (s[0] == 0x2001 && s[1] == 0xdb8)
+                || s[0] == 0x2002)
+        }
+    }
+}
+
+/// The IPv4 address inside 64:ff9b::/96, which a NAT64 gateway would reach.
+fn nat64(v6: std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+    let s = v6.segments();
+    (s[0] == 0x64 && s[1] == 0xff9b && s[2..6] == [0; 4])
+        .then(|| std::net::Ipv4Addr::from((u32::from(s[6]) << 16) | u32::from(s[7])))
+}
+
+/// Resolves names and drops private answers, so that what was checked is what is connected to.
+struct PublicOnly {
+    guard: Guard,
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allowed = self.guard.allowed.clone();
+        Box::pin(async move {
+            let host = name.as_str().to_ascii_lowercase();
+            let private_ok = allowed.iter().any(|a| a.split(':').next() == Some(host.as_str()));
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let kept: Vec<SocketAddr> =
+                found.into_iter().filter(|a| private_ok || is_public(a.ip())).collect();
+            if kept.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            Ok(Box::new(kept.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// An answer, whatever its status, with its body read whole.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn ok(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// The body as JSON; a good status with anything else is [`Error::garbled`].
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|_| {
+            Error::garbled("something unreadable").status(self.status.as_u16())
+        })
+    }
+
+    /// The body as loose JSON, `Null` when it is none: for reading errors.
+    pub fn value(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// `Retry-After` in seconds or as an HTTP date relative to the answer's own `Date`; at most a
+    /// day, because a server's mistake must not park a post for a year.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let value = self.header("retry-after")?.trim();
+        let secs = match value.parse::<f64>() {
+            Ok(secs) if secs >= 0.0 => secs,
+            Ok(_) => return None,
+            Err(_) => {
+                let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+                let date = jiff::fmt::rfc2822::parse(self.header("date")?).ok()?.timestamp();
+                (at.as_millisecond() - date.as_millisecond()).max(0) as f64 / 1000.0
+            }
+        };
+        Some(Duration::from_secs_f64(secs.min(86_400.0)))
+    }
+}
+
+/// A request being built; see [`Http::request`].
+pub type Request = reqwest::RequestBuilder;
+
+impl Http {
+    /// A client behind this guard.
+    ///
+    /// # Panics
+    /// When the TLS provider cannot be set up, which no input can cause.
+    pub fn new(guard: Guard) -> Self {
+        // A second client in one process finds the provider installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("Carillon/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(10))
+            // Short: an idle connection that the other side has closed is the commonest cause of
+            // an unknown outcome.
+            .pool_idle_timeout(Duration::from_secs(4))
+            .dns_resolver(Arc::new(PublicOnly { guard: guard.clone() }))
+            .no_proxy()
+            .build()
+            .expect("a client with static settings builds");
+        Self { client, guard }
+    }
+
+    /// A request to `url`. Send it with [`Http::send`], which checks the address.
+    pub fn request(&self, method: Method, url: &str) -> Request {
+        self.client.request(method, url)
+    }
+    pub fn get(&self, url: &str) -> Request {
+        self.request(Method::GET, url)
+    }
+    pub fn post(&self, url: &str) -> Request {
+        self.request(Method::POST, url)
+    }
+    pub fn delete(&self, url: &str) -> Request {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Sends and reads the answer whole. Any status is `Ok`; redirects are not followed.
+    ///
+    /// # Errors
+    /// Class `Transient`, [`Applied::No`](crate::Applied::No) when nothing can have arrived; class
+    /// `Unknown` when the request may have been read.
+    pub async fn send(&self, request: Request, timeout: Duration) -> Result<Reply, Error> {
+        let (client, request) = request.timeout(timeout).build_split();
+        let request = request.map_err(|e| {
+            Error::new(Class::Config, format!("The request cannot be built: {}.", e.without_url()))
+                .code("bad_request")
+                .action(Action::AskOperator)
+        })?;
+        self.guard.check(request.url())?;
+        let host = origin(request.url());
+        let response = client.execute(request).await.map_err(|e| transport(&host, &e))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = BytesMut::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|e| transport(&host, &e))?;
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(Error::garbled("more than 4 MB").status(status.as_u16()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, headers, body: body.freeze() })
+    }
+}
+
+fn transport(host: &str, e: &reqwest::Error) -> Error {
+    if e.is_connect() {
+        return Error::new(Class::Transient, format!("No connection to {host}."))
+            .code("connect_failed");
+    }
+    let (what, code) = if e.is_timeout() {
+        ("did not answer in time", "timeout")
+    } else {
+        ("broke the connection off before its answer was complete", "connection_lost")
+    };
+    Error::new(Class::Unknown, format!("{host} {what}.")).code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_are_refused_in_every_spelling() {
+        let guard = Guard::default();
+        for bad in [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://0x7f000001/",
+            "http://2130706433/",
+            "http://[::1]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://100.64.0.1/",
+            "http://localhost:3000/",
+            "http://a.localhost/",
+            "http://0.0.0.0/",
+            "file:///etc/passwd",
+            "gopher://example.com/",
+        ] {
+            assert!(guard.check(&bad.parse().expect(bad)).is_err(), "{bad} got through");
+        }
+        assert!(guard.check(&"https://graph.facebook.com/".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn an_allowed_host_is_allowed_on_its_port_only() {
+        let guard = Guard::allowing(["127.0.0.1:4000".to_owned()]);
+        assert!(guard.check(&"http://127.0.0.1:4000/x".parse().unwrap()).is_ok());
+        assert!(guard.check(&"http://127.0.0.1:4001/x".parse().unwrap()).is_err());
+    }
+
+    #[tokio::test]
+    async fn refused_connection_is_certain() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let http = Http::new(Guard::allowing([host.clone()]));
+        let request = http.get(&format!("http://{host}/"));
+        let error = http.send(request, Duration::from_secs(5)).await.expect_err("nobody listens");
+        assert_eq!(error.applied, crate::Applied::No);
+        assert_eq!(error.class, Class::Transient);
+    }
+}

@@ -1,0 +1,297 @@
+//! The connectors: what each network takes ([`Spec`]) and how to speak to it ([`Network`]).
+//!
+//! Usable without Carillon: no database, no clock of its own, no retries. A caller hands in the
+//! account, the time and a [`Keeper`] that makes a handle durable; it gets back what happened, and
+//! for every failure its class and whether it is certain that nothing was applied.
+//!
+//! One file a network, always in the same order: header (API version, date checked, where keys
+//! come from), `SPEC`, wire structs, `impl Network`, `parse_error`, tests. To add one: write the
+//! file, add it to [`ALL`].
+
+pub mod error;
+pub mod http;
+pub mod spec;
+pub mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+
+pub use crate::error::{Action, Applied, Class, Error};
+pub use crate::http::Http;
+pub use crate::spec::{SendClass, Spec};
+
+/// Every network, in display order.
+pub static ALL: &[&dyn Network] = &[];
+
+/// The network of this id, for example `bluesky`.
+pub fn find(id: &str) -> Option<&'static dyn Network> {
+    ALL.iter().copied().find(|n| n.spec().id == id)
+}
+
+/// The protocol of one network. Only what its [`Spec`] declares is called.
+#[async_trait]
+pub trait Network: Send + Sync {
+    fn spec(&self) -> &'static Spec;
+
+    /// What publishing needs, minus the change: token, ids, rights. No false alarms: an outage of
+    /// the network is an error of class [`Class::Transient`], not a broken connection.
+    async fn check(&self, cx: &Context<'_>) -> Result<Identity, Error>;
+
+    /// Uploads, containers, drafts: nothing visible. Saves each handle through
+    /// [`Context::checkpoint`] as soon as it has it and resumes from any of them.
+    async fn prepare(&self, cx: &Context<'_>, out: &Rendition) -> Result<Prepared, Error> {
+        let _ = (cx, out);
+        Ok(Prepared::Ready)
+    }
+
+    /// The one call that makes the post visible. Sends at most one mutating request.
+    async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error>;
+
+    /// How far the network is with a handle. Short, never sleeps. Class `Handle` only.
+    async fn poll(&self, cx: &Context<'_>, out: &Rendition) -> Result<Polled, Error> {
+        let _ = (cx, out);
+        Err(Error::unsupported("poll"))
+    }
+
+    /// Is it there? Every visible post that could be this delivery's, read only. An error means
+    /// "cannot tell". Pages no further back than `window.since`.
+    async fn look_up(
+        &self,
+        cx: &Context<'_>,
+        out: &Rendition,
+        window: Window,
+    ) -> Result<Vec<Remote>, Error> {
+        let _ = (cx, out, window);
+        Err(Error::unsupported("look_up"))
+    }
+
+    /// Takes a published post down. Deleting what is gone is success.
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        let _ = (cx, remote_id);
+        Err(Error::unsupported("delete"))
+    }
+
+    /// The only place that reads the network's errors.
+    fn parse_error(&self, reply: &http::Reply) -> Error;
+}
+
+/// What a call is made with: whose account, through which client, at what time.
+pub struct Context<'a> {
+    pub http: &'a Http,
+    pub account: &'a Account,
+    /// Where the API is: the connection's own server, an override (the sandbox), or the SPEC's.
+    /// Without a slash at its end.
+    pub base: &'a str,
+    /// Now, in ms since 1970 UTC.
+    pub now: i64,
+    /// Longest time for one request; the caller keeps it inside its lease.
+    pub timeout: Duration,
+    checkpoints: Mutex<Checkpoints>,
+    keeper: &'a dyn Keeper,
+}
+
+/// Handles that outlive a crash, by name.
+pub type Checkpoints = BTreeMap<String, Value>;
+
+impl<'a> Context<'a> {
+    pub fn new(
+        http: &'a Http,
+        account: &'a Account,
+        base: &'a str,
+        now: i64,
+        timeout: Duration,
+        checkpoints: Checkpoints,
+        keeper: &'a dyn Keeper,
+    ) -> Self {
+        let checkpoints = Mutex::new(checkpoints);
+        Self { http, account, base: base.trim_end_matches('/'), now, timeout, checkpoints, keeper }
+    }
+
+    /// The handle saved under this name, if any.
+    pub fn saved(&self, name: &str) -> Option<Value> {
+        self.checkpoints.lock().unwrap_or_else(|e| e.into_inner()).get(name).cloned()
+    }
+
+    /// The handle saved under this name as text.
+    pub fn saved_str(&self, name: &str) -> Option<String> {
+        self.saved(name).and_then(|v| v.as_str().map(str::to_owned))
+    }
+
+    /// Makes a handle durable. Returns only when a crash can no longer lose it. `Value::Null`
+    /// forgets it.
+    pub async fn checkpoint(&self, name: &str, value: impl Into<Value>) -> Result<(), Error> {
+        let value = value.into();
+        self.keeper.checkpoint(name, &value).await?;
+        let mut saved = self.checkpoints.lock().unwrap_or_else(|e| e.into_inner());
+        if value.is_null() {
+            saved.remove(name);
+        } else {
+            saved.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    /// Replaces secrets that the network renewed (a refreshed session), durably and before use.
+    pub async fn renew(&self, secrets: BTreeMap<String, Secret>) -> Result<(), Error> {
+        self.keeper.renew(&secrets).await?;
+        let mut held = self.account.secrets.lock().unwrap_or_else(|e| e.into_inner());
+        held.extend(secrets);
+        Ok(())
+    }
+}
+
+/// Makes things durable on the caller's side. An error stops the send before anything visible.
+#[async_trait]
+pub trait Keeper: Send + Sync {
+    async fn checkpoint(&self, name: &str, value: &Value) -> Result<(), Error>;
+    async fn renew(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), Error>;
+}
+
+/// Forgets everything: for checks and for tests that need no crash safety.
+pub struct Forgetful;
+
+#[async_trait]
+impl Keeper for Forgetful {
+    async fn checkpoint(&self, _: &str, _: &Value) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn renew(&self, _: &BTreeMap<String, Secret>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// One account at one network: open settings and sealed secrets, by the keys that SPEC names.
+#[derive(Default)]
+pub struct Account {
+    pub settings: BTreeMap<String, String>,
+    pub secrets: Mutex<BTreeMap<String, Secret>>,
+}
+
+impl Account {
+    /// A setting, or the error that names the field to fill in (nothing was sent).
+    pub fn setting(&self, key: &str) -> Result<&str, Error> {
+        match self.settings.get(key).map(|v| v.trim()) {
+            Some(v) if !v.is_empty() => Ok(v),
+            _ => Err(Error::missing(key)),
+        }
+    }
+
+    /// A secret, or the error that names the field to fill in (nothing was sent).
+    pub fn secret(&self, key: &str) -> Result<Secret, Error> {
+        let held = self.secrets.lock().unwrap_or_else(|e| e.into_inner());
+        match held.get(key) {
+            Some(v) if !v.reveal().is_empty() => Ok(v.clone()),
+            _ => Err(Error::missing(key)),
+        }
+    }
+}
+
+/// A token or password: never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+    /// The value itself, at the one place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("•••")
+    }
+}
+
+/// Who the credentials belong to, as the network says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Identity {
+    /// The network's own id of the account, page, site or chat.
+    pub remote_id: String,
+    /// What a person recognises it by.
+    pub name: String,
+    /// Settings learnt on the way (for example the DID of a handle), to be stored.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// One delivery as this network is to show it.
+#[derive(Debug, Clone, Default)]
+pub struct Rendition {
+    /// An id from the SPEC's placements.
+    pub placement: String,
+    pub text: String,
+    /// For networks with a title; when absent the first line of the text stands in.
+    pub title: Option<String>,
+    pub media: Vec<Media>,
+    /// Stable over every try of this delivery, unique among deliveries, unguessable: the source of
+    /// idempotency keys, record keys and markers.
+    pub key: String,
+    /// When the post was due, in ms UTC: frozen, so that a repeated send carries the same bytes.
+    pub created_at: i64,
+}
+
+/// One picture or video, already in a form that the placement takes.
+#[derive(Debug, Clone)]
+pub struct Media {
+    pub id: String,
+    pub content_type: String,
+    pub width: u32,
+    pub height: u32,
+    pub alt: String,
+    pub file_name: String,
+    pub data: Bytes,
+    /// Where the network can fetch it, for those that pull; empty where we have no public address.
+    pub url: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prepared {
+    /// [`Network::publish`] may be called.
+    Ready,
+    /// The network still works on a handle: call `prepare` again after this time.
+    Processing { again_in: Duration },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Published {
+    /// It is visible.
+    Accepted(Remote),
+    /// The network took it and works on it: `poll` tells when it is visible.
+    Processing { again_in: Duration },
+}
+
+#[derive(Debug, Clone)]
+pub enum Polled {
+    /// It is visible.
+    Published(Remote),
+    /// Still working.
+    Processing { again_in: Duration },
+    /// Certain: not visible, and the handle still stands. `publish` may be called with it again.
+    NotPublished,
+    /// Certain: not visible, and the handle is dead. Forget checkpoints and begin anew, or fail as
+    /// the error says.
+    Gone(Error),
+}
+
+/// A post at the network.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Remote {
+    pub id: String,
+    /// Where people see it.
+    pub url: Option<String>,
+}
+
+/// The time in which a post of ours can have appeared, ms UTC, slack included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    pub since: i64,
+    pub until: i64,
+}

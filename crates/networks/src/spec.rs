@@ -1,0 +1,182 @@
+//! What a network takes, as data: read by preflight, composer, API, CLI, docs and worker alike.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// One network's capability manifest.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// Stable name in data, URLs and files: `bluesky`.
+    pub id: &'static str,
+    /// `Bluesky`.
+    pub name: &'static str,
+    /// Two letters for chips: `BS`.
+    pub code: &'static str,
+    /// Where the API is when neither the connection nor an override says; empty when every
+    /// connection has its own `server` setting.
+    pub base_url: &'static str,
+    /// What a person enters to connect, in order.
+    pub fields: &'static [Field],
+    /// Where a post can go. The first is the default.
+    pub placements: &'static [Placement],
+    pub abilities: Abilities,
+    /// Posting budgets the network publishes; the account's own answer wins where it has one.
+    pub budgets: &'static [Budget],
+}
+
+impl Spec {
+    pub fn placement(&self, id: &str) -> Option<&'static Placement> {
+        self.placements.iter().find(|p| p.id == id)
+    }
+}
+
+/// One thing to enter when connecting.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Field {
+    pub key: &'static str,
+    pub label: &'static str,
+    /// Where to find it.
+    pub help: &'static str,
+    /// Sealed at rest, never shown again.
+    pub secret: bool,
+    /// Without it nothing is sent and the connection needs action. Fields that `check` fills in by
+    /// itself are not required.
+    pub required: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placement {
+    /// `feed`, `story`, `reel`, `article`, `message`.
+    pub id: &'static str,
+    pub name: &'static str,
+    pub send: SendClass,
+    pub text: Text,
+    pub media: MediaRule,
+}
+
+/// What is known after a send whose answer was lost (ARCHITECTURE.md, "Send classes").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "class", rename_all = "camelCase")]
+pub enum SendClass {
+    /// A: we choose the key; the same key again is harmless within `horizon`. `None`: for ever.
+    #[serde(rename_all = "camelCase")]
+    Keyed {
+        #[serde(serialize_with = "opt_secs")]
+        horizon: Option<Duration>,
+    },
+    /// B: a harmless first phase gives a handle whose state can be read.
+    Handle,
+    /// C: our recent posts can be listed and ours recognised; the listing may lag this long.
+    #[serde(rename_all = "camelCase")]
+    Readable {
+        #[serde(serialize_with = "secs")]
+        lag: Duration,
+    },
+    /// D: nothing can be read back: a person decides.
+    Blind,
+}
+
+fn secs<S: serde::Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_u64(d.as_secs())
+}
+fn opt_secs<S: serde::Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+    match d {
+        Some(d) => s.serialize_some(&d.as_secs()),
+        None => s.serialize_none(),
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Text {
+    /// Most units, counted as `count` says.
+    pub max: usize,
+    pub count: Count,
+    /// A second limit in UTF-8 bytes, where the network has one.
+    pub max_bytes: Option<usize>,
+    /// The limit that holds when media is attached (Telegram's caption).
+    pub max_with_media: Option<usize>,
+    pub max_hashtags: Option<usize>,
+    pub max_mentions: Option<usize>,
+    /// Most characters of a title; `None` where posts have no title.
+    pub title_max: Option<usize>,
+    /// Is a post without text refused, even with media?
+    pub required: bool,
+}
+
+/// How a network counts text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Count {
+    /// Unicode code points.
+    Chars,
+    /// UTF-16 code units.
+    Utf16,
+    /// Extended grapheme clusters.
+    Graphemes,
+    /// Grapheme clusters, each URL with a scheme as 23, remote mentions without their host.
+    Mastodon,
+}
+
+impl Count {
+    /// What the unit is called beside a counter.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Count::Utf16 => "UTF-16 units",
+            _ => "characters",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaRule {
+    pub min: usize,
+    pub max: usize,
+    /// Content types that the network takes; others are converted to the first.
+    pub types: &'static [&'static str],
+    /// Most bytes of one picture.
+    pub max_bytes: u64,
+    /// Narrowest and widest width ÷ height.
+    pub ratio: Option<(f32, f32)>,
+    /// The derivative to send; `Original` re-encodes only when type or size demands it.
+    pub derivative: Derivative,
+    /// Does the network fetch media from a public address of ours?
+    pub pull: bool,
+    /// Most characters of a description for people who cannot see it; 0 where there is none.
+    pub alt_max: usize,
+}
+
+/// The JPEG renditions made of every picture, cover-cropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Derivative {
+    /// As uploaded.
+    Original,
+    /// 1080 × 1350.
+    Square,
+    /// 1080 × 1920.
+    Story,
+    /// 1920 × 1080.
+    Landscape,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Abilities {
+    pub delete: bool,
+    pub read_back: bool,
+    pub alt_text: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    pub posts: u32,
+    #[serde(serialize_with = "secs")]
+    pub per: Duration,
+}

@@ -1,0 +1,1 @@
+//! Text as each network counts it.
