@@ -1,0 +1,75 @@
+# `make run` builds and starts Carillon with its demo; `make test` is everything that CI runs.
+# Nothing has to be prepared by hand: scripts/install gets what is missing and says so.
+SHELL := bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test check fmt bench size clean-cache
+
+export CARILLON_CACHE ?= $(HOME)/.cache/carillon
+# One target directory for all checkouts: dependencies are built once. scripts/claim-target keeps it honest.
+export CARGO_TARGET_DIR ?= $(CARILLON_CACHE)/target
+export CARILLON_BIN := $(abspath $(CARGO_TARGET_DIR))/release/carillon
+
+step := @scripts/step
+web_sources := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/tests/*' 2>/dev/null)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: ## build everything and start Carillon with its demo workspace
+	@scripts/install build web
+	@$(MAKE) --no-print-directory web/dist/index.html
+	@scripts/claim-target
+	@echo '==> build carillon'
+	@cargo build --release --locked -p carillon
+	@echo '==> carillon serve --demo'
+	@exec "$$CARILLON_BIN" serve --demo
+
+test: ## install what is missing, then every check and every test, on real servers and in a browser
+	@scripts/step begin
+	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds
+	$(step) 'claim the target directory' scripts/claim-target
+	$(step) 'rust: format' cargo fmt --all --check
+	$(step) 'rust: clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(step) 'web: types and lints' scripts/web check
+	$(step) 'web: unit tests' scripts/web test
+	$(step) 'web: build' scripts/web build
+	$(step) 'rust: tests on SQLite, PostgreSQL, WordPress and a Bluesky PDS' cargo test --workspace --locked
+	$(step) 'rust: release build' cargo build --release --locked -p carillon
+	$(step) 'web: browser tests against the release build' scripts/web test:e2e
+	@scripts/step end
+
+check: ## format, clippy and unit tests: the quick round
+	@scripts/claim-target
+	@echo '==> format'
+	@cargo fmt --all --check
+	@echo '==> clippy'
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@echo '==> unit tests'
+	@cargo test --workspace --lib
+
+fmt: ## format the Rust code
+	@echo '==> format'
+	@cargo fmt --all
+
+bench: ## benchmarks against peers, see bench/
+	@if [[ ! -x bench/run ]]; then echo 'error: there is no bench/run yet' >&2; exit 1; fi
+	@scripts/claim-target
+	@echo '==> bench/run'
+	@bench/run
+
+size: ## start-up time, idle memory and bytes of the release build
+	@scripts/claim-target
+	@echo '==> release build'
+	@cargo build --release --locked -p carillon
+	@echo '==> measure'
+	@scripts/size "$$CARILLON_BIN"
+
+clean-cache: ## remove everything built or installed in the cache directory
+	@echo "==> remove what $$CARILLON_CACHE and $$CARGO_TARGET_DIR hold"
+	@rm -rf "$$CARILLON_CACHE"/{web,pds,wordpress} "$$CARGO_TARGET_DIR"
+
+web/dist/index.html: $(web_sources)
+	@echo '==> build the web app'
+	@scripts/web build
