@@ -1,0 +1,26 @@
+/// <reference types="vitest/config" />
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vite';
+
+// During development the API is either the real server or tests/mock (`node tests/mock/serve.mjs`).
+const api = process.env.CARILLON_URL ?? 'http://127.0.0.1:8420';
+
+export default defineConfig(({ mode }) => ({
+  plugins: [svelte()],
+  resolve: mode === 'test' ? { conditions: ['browser'] } : {},
+  server: {
+    port: 5173,
+    proxy: { '/api': { target: api }, '/login': { target: api }, '/media': { target: api } },
+  },
+  build: {
+    target: 'es2022',
+    manifest: true,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  test: {
+    environment: 'happy-dom',
+    include: ['tests/unit/**/*.test.ts'],
+    env: { TZ: 'UTC' },
+  },
+}));
