@@ -174,3 +174,14 @@ impl Error {
             .code("garbled")
     }
 }
+
+/// A network's own words, fit to stand inside a sentence: one line, at most 200 characters, no
+/// full stop at the end.
+pub fn quote(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.trim_end_matches(['.', '!']);
+    match line.char_indices().nth(200) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
+}

@@ -20,6 +20,9 @@ use crate::error::{Action, Class, Error};
 /// posts stay under 1 MB.
 const MAX_BODY: usize = 4 << 20;
 
+/// Longest wait that a network's answer can ask for, in seconds.
+const MAX_WAIT: f64 = 86_400.0;
+
 /// The client that every connector uses. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
@@ -43,9 +46,12 @@ impl Guard {
     /// Checks scheme, host and literal addresses; names are checked again when they resolve.
     pub fn check(&self, url: &url::Url) -> Result<(), Error> {
         let refuse = |why: &str| {
-            Err(Error::new(Class::Config, format!("The address `{}` is refused: {why}.", origin(url)))
-                .code("address_refused")
-                .action(Action::AskOperator))
+            Err(Error::new(
+                Class::Config,
+                format!("The address `{}` is refused: {why}.", origin(url)),
+            )
+            .code("address_refused")
+            .action(Action::AskOperator))
         };
         if !matches!(url.scheme(), "https" | "http") {
             return refuse("only http and https are spoken");
@@ -128,7 +134,8 @@ impl Resolve for PublicOnly {
         Box::pin(async move {
             let host = name.as_str().to_ascii_lowercase();
             let private_ok = allowed.iter().any(|a| a.split(':').next() == Some(host.as_str()));
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             let kept: Vec<SocketAddr> =
                 found.into_iter().filter(|a| private_ok || is_public(a.ip())).collect();
             if kept.is_empty() {
@@ -159,9 +166,8 @@ impl Reply {
 
     /// The body as JSON; a good status with anything else is [`Error::garbled`].
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|_| {
-            Error::garbled("something unreadable").status(self.status.as_u16())
-        })
+        serde_json::from_slice(&self.body)
+            .map_err(|_| Error::garbled("something unreadable").status(self.status.as_u16()))
     }
 
     /// The body as loose JSON, `Null` when it is none: for reading errors.
@@ -169,20 +175,62 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// `Retry-After` in seconds or as an HTTP date relative to the answer's own `Date`; at most a
-    /// day, because a server's mistake must not park a post for a year.
+    /// `Retry-After` in seconds or as an HTTP date; at most a day, because a server's mistake must
+    /// not park a post for a year.
     pub fn retry_after(&self) -> Option<Duration> {
         let value = self.header("retry-after")?.trim();
-        let secs = match value.parse::<f64>() {
-            Ok(secs) if secs >= 0.0 => secs,
-            Ok(_) => return None,
-            Err(_) => {
-                let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-                let date = jiff::fmt::rfc2822::parse(self.header("date")?).ok()?.timestamp();
-                (at.as_millisecond() - date.as_millisecond()).max(0) as f64 / 1000.0
-            }
+        match value.parse::<f64>() {
+            Ok(secs) if secs >= 0.0 => Some(Duration::from_secs_f64(secs.min(MAX_WAIT))),
+            Ok(_) => None,
+            Err(_) => self.until(jiff::fmt::rfc2822::parse(value).ok()?.timestamp()),
+        }
+    }
+
+    /// How long from this answer to a time that it names, by the answer's own `Date`, so that the
+    /// two clocks need not agree; at most a day.
+    pub fn until(&self, at: jiff::Timestamp) -> Option<Duration> {
+        let date = jiff::fmt::rfc2822::parse(self.header("date")?).ok()?.timestamp();
+        let ms = at.as_millisecond().saturating_sub(date.as_millisecond()).max(0);
+        Some(Duration::from_secs_f64((ms as f64 / 1000.0).min(MAX_WAIT)))
+    }
+
+    /// The network's own name for this exchange.
+    pub fn request_id(&self) -> Option<String> {
+        ["x-request-id", "cf-ray"].iter().find_map(|h| self.header(h)).map(str::to_owned)
+    }
+
+    /// What the status alone tells, with status, request id and retry time filled in; each
+    /// network's `parse_error` refines it by the network's own codes.
+    pub fn error(&self, network: &str) -> Error {
+        let status = self.status.as_u16();
+        let (class, what) = match status {
+            200..=299 => (Class::Unknown, "answered with something unreadable"),
+            300..=399 => (Class::Config, "answers from another address: correct the server's name"),
+            401 => (Class::Auth, "refuses the credentials"),
+            403 => (Class::Auth, "does not allow this with these credentials"),
+            404 | 410 => (Class::Content, "does not know what the post refers to"),
+            413 => (Class::Content, "finds what was sent too large"),
+            429 => (Class::RateLimit, "asks for fewer calls"),
+            408 | 500.. => (Class::Transient, "is out of order for the moment"),
+            _ => (Class::Content, "refuses the post"),
         };
-        Some(Duration::from_secs_f64(secs.min(86_400.0)))
+        let error = Error::new(class, format!("{network} {what}."))
+            .status(status)
+            .request_id(self.request_id())
+            .retry_after(self.retry_after());
+        // A gateway's time-out says nothing about the server behind it.
+        if class == Class::Transient { error.maybe_applied() } else { error }
+    }
+}
+
+/// An answer as a network would give it, for the tests of `parse_error`.
+#[cfg(test)]
+pub(crate) fn reply(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
+    let pairs = headers.iter().map(|(k, v)| ((*k).parse().expect(k), v.parse().expect(v)));
+    Reply {
+        status: StatusCode::from_u16(status).expect("a status"),
+        headers: pairs.collect(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }
 
@@ -271,6 +319,7 @@ fn transport(host: &str, e: &reqwest::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Applied;
 
     #[test]
     fn private_addresses_are_refused_in_every_spelling() {
@@ -303,6 +352,45 @@ mod tests {
         assert!(guard.check(&"http://127.0.0.1:4001/x".parse().unwrap()).is_err());
     }
 
+    #[test]
+    fn waits_are_counted_from_the_answers_own_date() {
+        let wait = |value| {
+            let date = ("date", "Sun, 22 Nov 2026 10:00:00 GMT");
+            reply(429, &[("retry-after", value), date], "").retry_after()
+        };
+        assert_eq!(wait("35"), Some(Duration::from_secs(35)));
+        assert_eq!(wait("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(wait("Sun, 22 Nov 2026 10:02:00 GMT"), Some(Duration::from_secs(120)));
+        assert_eq!(wait("Sun, 22 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("99999999999"), Some(Duration::from_secs(86_400)));
+        for none in ["-1", "soon", "NaN", ""] {
+            assert_eq!(wait(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_status_alone_tells_class_and_certainty() {
+        for (status, class, applied) in [
+            (200, Class::Unknown, Applied::Maybe),
+            (301, Class::Config, Applied::No),
+            (400, Class::Content, Applied::No),
+            (401, Class::Auth, Applied::No),
+            (403, Class::Auth, Applied::No),
+            (404, Class::Content, Applied::No),
+            (408, Class::Transient, Applied::Maybe),
+            (413, Class::Content, Applied::No),
+            (422, Class::Content, Applied::No),
+            (429, Class::RateLimit, Applied::No),
+            (500, Class::Transient, Applied::Maybe),
+            (504, Class::Transient, Applied::Maybe),
+        ] {
+            let error = reply(status, &[("x-request-id", "r1")], "<html>").error("Exemplum");
+            assert_eq!((error.class, error.applied), (class, applied), "{status}");
+            assert_eq!(error.status, Some(status));
+            assert_eq!(error.request_id.as_deref(), Some("r1"));
+        }
+    }
+
     #[tokio::test]
     async fn refused_connection_is_certain() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -311,7 +399,7 @@ mod tests {
         let http = Http::new(Guard::allowing([host.clone()]));
         let request = http.get(&format!("http://{host}/"));
         let error = http.send(request, Duration::from_secs(5)).await.expect_err("nobody listens");
-        assert_eq!(error.applied, crate::Applied::No);
+        assert_eq!(error.applied, Applied::No);
         assert_eq!(error.class, Class::Transient);
     }
 }

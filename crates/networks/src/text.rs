@@ -341,7 +341,7 @@ mod tests {
     use super::*;
     use crate::spec::{Abilities, Derivative, MediaRule, SendClass, Text};
 
-    fn found<'t>(text: &'t str, find: fn(&str) -> Vec<Range<usize>>) -> Vec<&'t str> {
+    fn found(text: &str, find: fn(&str) -> Vec<Range<usize>>) -> Vec<&str> {
         find(text).into_iter().map(|r| &text[r]).collect()
     }
 
