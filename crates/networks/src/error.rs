@@ -155,6 +155,20 @@ impl Error {
         self.restart = true;
         self
     }
+    /// The same exchange understood better: class, sentence and what follows from them are new;
+    /// status, code, request id and retry time stay.
+    pub fn becomes(self, class: Class, sentence: impl Into<String>) -> Self {
+        let Self { status, code, request_id, retry_after, .. } = self;
+        Self { status, code, request_id, retry_after, ..Self::new(class, sentence) }
+    }
+    /// The same failure of a call that cannot have touched the post (a log-in, a read).
+    pub fn harmless(mut self) -> Self {
+        if self.class == Class::Unknown {
+            (self.class, self.action) = (Class::Transient, Action::Wait);
+        }
+        self.applied = Applied::No;
+        self
+    }
 
     /// A required setting or secret is not there; nothing was sent.
     pub fn missing(key: &str) -> Self {

@@ -8,6 +8,7 @@
 //! come from), `SPEC`, wire structs, `impl Network`, `parse_error`, tests. To add one: write the
 //! file, add it to [`ALL`].
 
+pub mod bluesky;
 pub mod error;
 pub mod http;
 pub mod spec;
@@ -26,7 +27,9 @@ pub use crate::http::Http;
 pub use crate::spec::{SendClass, Spec};
 
 /// Every network, in display order.
-pub static ALL: &[&dyn Network] = &[];
+pub static ALL: &[&dyn Network] = &[
+    &bluesky::Bluesky, //
+];
 
 /// The network of this id, for example `bluesky`.
 pub fn find(id: &str) -> Option<&'static dyn Network> {
