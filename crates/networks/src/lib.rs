@@ -10,9 +10,13 @@
 
 pub mod bluesky;
 pub mod error;
+pub mod facebook;
 pub mod http;
+pub mod instagram;
+mod meta;
 pub mod spec;
 pub mod text;
+pub mod wordpress;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -28,7 +32,10 @@ pub use crate::spec::{SendClass, Spec};
 
 /// Every network, in display order.
 pub static ALL: &[&dyn Network] = &[
-    &bluesky::Bluesky, //
+    &facebook::Facebook,
+    &instagram::Instagram,
+    &bluesky::Bluesky,
+    &wordpress::WordPress,
 ];
 
 /// The network of this id, for example `bluesky`.

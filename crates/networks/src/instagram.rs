@@ -1,0 +1,575 @@
+//! Instagram for professional accounts, by Facebook Login, Graph API v25.0; checked 2026-11-22.
+//!
+//! Keys: a Meta app with `instagram_basic` and `instagram_content_publish`; the id is the page's
+//! `instagram_business_account` (`GET /me/accounts?fields=instagram_business_account`), the token
+//! the page's. Pictures are fetched by Instagram from a public address of ours.
+//!
+//! The container is the handle: invisible, good for 24 h, and its `status_code` says for certain
+//! whether it was published. While one lives no second is made.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::{Action, Class, Error};
+use crate::http::Reply;
+use crate::meta::{self, Listing, Made};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+};
+use crate::text::normalise;
+use crate::{
+    Context, Identity, Media, Network, Polled, Prepared, Published, Remote, Rendition, Window,
+};
+
+pub struct Instagram;
+
+const CAPTION: Text = Text {
+    max: 2_200,
+    count: Count::Chars,
+    max_bytes: None,
+    max_with_media: None,
+    max_hashtags: Some(30),
+    max_mentions: Some(20),
+    title_max: None,
+    required: false,
+};
+
+const PICTURES: MediaRule = MediaRule {
+    min: 1,
+    max: 10,
+    types: &["image/jpeg"],
+    max_bytes: 8 << 20,
+    ratio: Some((0.8, 1.91)),
+    derivative: Derivative::Square,
+    pull: true,
+    alt_max: 1_000,
+};
+
+pub static SPEC: Spec = Spec {
+    id: "instagram",
+    name: "Instagram",
+    code: "IG",
+    base_url: meta::BASE,
+    fields: &[
+        Field {
+            key: "igBusinessId",
+            label: "Instagram account ID",
+            help: "`instagram_business_account` of the linked page. A number.",
+            secret: false,
+            required: true,
+        },
+        Field {
+            key: "accessToken",
+            label: "Page access token",
+            help: "The token of the Facebook page that the account is linked to.",
+            secret: true,
+            required: true,
+        },
+    ],
+    placements: &[
+        Placement {
+            id: "feed",
+            name: "Post",
+            send: SendClass::Handle,
+            text: CAPTION,
+            media: PICTURES,
+        },
+        Placement {
+            id: "story",
+            name: "Story",
+            send: SendClass::Handle,
+            text: CAPTION,
+            media: MediaRule { max: 1, ratio: None, derivative: Derivative::Story, ..PICTURES },
+        },
+    ],
+    abilities: Abilities { delete: true, read_back: true, alt_text: true },
+    // Other pages of the documents say 50; what holds is enforced when publishing (9/2207042).
+    budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400) }],
+};
+
+/// Large media takes longer than the documents' five minutes.
+const GIVE_UP: i64 = 30 * 60_000;
+/// Between our clock and the network's.
+const SLACK: i64 = 60_000;
+
+#[derive(Deserialize)]
+struct Profile {
+    id: String,
+    username: String,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    status_code: String,
+    #[serde(default)]
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    #[serde(default)]
+    caption: String,
+    timestamp: String,
+    permalink: Option<String>,
+}
+
+/// A container, as it is saved.
+struct Container {
+    id: String,
+    /// When it was made, ms UTC.
+    at: i64,
+}
+
+enum State {
+    InProgress,
+    Finished,
+    Published,
+    Expired,
+    Failed(Error),
+    /// The network does not know it (any more).
+    Unknown,
+}
+
+#[async_trait]
+impl Network for Instagram {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn check(&self, cx: &Context<'_>) -> Result<Identity, Error> {
+        let url = meta::address(cx, &[cx.account.setting("igBusinessId")?])?;
+        let request = cx.http.get(&url).query(&[("fields", "id,username")]);
+        let me: Profile = meta::call(cx, self, request).await?;
+        Ok(Identity {
+            remote_id: me.id,
+            name: me.username.clone(),
+            settings: [("instagramUsername".to_owned(), me.username)].into(),
+        })
+    }
+
+    async fn prepare(&self, cx: &Context<'_>, out: &Rendition) -> Result<Prepared, Error> {
+        match self.advance(cx, out).await {
+            Err(error) if error.restart => Err(self.begin_anew(cx, error).await?),
+            other => other,
+        }
+    }
+
+    async fn publish(&self, cx: &Context<'_>, _out: &Rendition) -> Result<Published, Error> {
+        let container = held(cx, "container").ok_or_else(meta::not_prepared)?;
+        if cx.saved("visible").is_some() {
+            return Ok(Published::Processing { again_in: Duration::from_secs(1) });
+        }
+        let url = meta::address(cx, &[cx.account.setting("igBusinessId")?, "media_publish"])?;
+        let request = cx.http.post(&url).form(&[("creation_id", container.id)]);
+        let media: Made = match meta::call(cx, self, request).await {
+            Err(error) if ends_with(&error, 2207008) => {
+                return Err(self.strike(cx, error, 3, Error::restart).await?);
+            }
+            other => other?,
+        };
+        let url = self.permalink(cx, &media.id).await;
+        Ok(Published::Accepted(Remote { id: media.id, url }))
+    }
+
+    async fn poll(&self, cx: &Context<'_>, out: &Rendition) -> Result<Polled, Error> {
+        let Some(container) = held(cx, "container") else {
+            return Ok(Polled::Gone(meta::not_prepared()));
+        };
+        let state = self.state(cx, &container).await?;
+        Ok(match state {
+            State::InProgress => Polled::Processing { again_in: patience(cx.now - container.at) },
+            State::Finished => Polled::NotPublished,
+            State::Expired => Polled::Gone(expired()),
+            State::Failed(error) => Polled::Gone(error),
+            State::Published | State::Unknown => {
+                let window = Window { since: container.at - SLACK, until: i64::MAX };
+                let newest = self.look_up(cx, out, window).await?.into_iter().next();
+                match (newest, state) {
+                    (Some(media), _) => Polled::Published(media),
+                    // Published, and the listing lags behind.
+                    (None, State::Published) => {
+                        Polled::Processing { again_in: Duration::from_secs(10) }
+                    }
+                    (None, _) => return Err(unknown_container()),
+                }
+            }
+        })
+    }
+
+    async fn look_up(
+        &self,
+        cx: &Context<'_>,
+        out: &Rendition,
+        window: Window,
+    ) -> Result<Vec<Remote>, Error> {
+        let story = out.placement == "story";
+        let edge = if story { "stories" } else { "media" };
+        let query =
+            [("fields", "id,caption,timestamp,permalink".to_owned()), ("limit", "10".to_owned())];
+        // The network counts in whole seconds.
+        let since = window.since.div_euclid(1000) * 1000;
+        let created = |item: &Item| meta::millis(&item.timestamp);
+        let path = [cx.account.setting("igBusinessId")?, edge];
+        let Listing { items, complete } = meta::list(cx, self, &path, &query, |item: &Item| {
+            created(item).is_some_and(|at| at < since)
+        })
+        .await?;
+        let caption = normalise(&out.text);
+        let found: Vec<Remote> = items
+            .into_iter()
+            .filter(|item| {
+                created(item).is_some_and(|at| (since..=window.until).contains(&at))
+                    // Stories are shown, and read back, without their caption.
+                    && (story || normalise(&item.caption) == caption)
+            })
+            .map(|item| Remote { id: item.id, url: item.permalink })
+            .collect();
+        if found.is_empty() && !complete {
+            let says = "The account has more posts in this time than can be looked through.";
+            return Err(Error::new(Class::Transient, says).code("listing_too_long"));
+        }
+        Ok(found)
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        meta::delete(cx, self, remote_id).await.map_err(|error| {
+            let code = error.code.clone().unwrap_or_default();
+            if !matches!(code.split('/').next(), Some("10" | "100")) {
+                return error;
+            }
+            let says = "Instagram does not let this post be deleted from outside its app.";
+            let mut refused = Error::new(Class::Config, says)
+                .action(Action::ActAtNetwork)
+                .code(code)
+                .request_id(error.request_id);
+            refused.status = error.status;
+            refused
+        })
+    }
+
+    fn parse_error(&self, reply: &Reply) -> Error {
+        meta::parse(reply, SPEC.name, own_table)
+    }
+}
+
+impl Instagram {
+    /// Makes what is missing and asks how far it is.
+    async fn advance(&self, cx: &Context<'_>, out: &Rendition) -> Result<Prepared, Error> {
+        if let Some(container) = held(cx, "container") {
+            match self.settle(cx, &container).await? {
+                Some(prepared) => return Ok(prepared),
+                None => forget(cx).await?,
+            }
+        }
+        let story = out.placement == "story";
+        let mut form = match out.media.as_slice() {
+            [] => return Err(Error::new(Class::Content, "A post here needs a picture.")),
+            [one] => picture(one)?,
+            _ if story => {
+                return Err(Error::new(Class::Content, "A story takes exactly one picture."));
+            }
+            several => match self.children(cx, several).await? {
+                Err(waiting) => return Ok(waiting),
+                Ok(ids) => vec![("media_type", "CAROUSEL".to_owned()), ("children", ids.join(","))],
+            },
+        };
+        if story {
+            form.push(("media_type", "STORIES".to_owned()));
+        }
+        if !out.text.is_empty() {
+            form.push(("caption", out.text.clone()));
+        }
+        let container = self.create(cx, "container", &form).await?;
+        match self.settle(cx, &container).await? {
+            Some(prepared) => Ok(prepared),
+            None => Err(expired()),
+        }
+    }
+
+    /// The children of a carousel: their ids when all are finished, otherwise how long to wait.
+    async fn children(
+        &self,
+        cx: &Context<'_>,
+        media: &[Media],
+    ) -> Result<Result<Vec<String>, Prepared>, Error> {
+        let mut containers = Vec::with_capacity(media.len());
+        for (i, one) in media.iter().enumerate() {
+            let name = format!("child:{i}");
+            let container = match held(cx, &name) {
+                Some(container) => container,
+                None => {
+                    let mut form = picture(one)?;
+                    form.push(("is_carousel_item", "true".to_owned()));
+                    self.create(cx, &name, &form).await?
+                }
+            };
+            containers.push(container);
+        }
+        for container in &containers {
+            match self.settle(cx, container).await? {
+                Some(Prepared::Ready) => {}
+                Some(waiting) => return Ok(Err(waiting)),
+                None => return Err(expired()),
+            }
+        }
+        Ok(Ok(containers.into_iter().map(|c| c.id).collect()))
+    }
+
+    async fn create(
+        &self,
+        cx: &Context<'_>,
+        name: &str,
+        form: &[(&str, String)],
+    ) -> Result<Container, Error> {
+        let url = meta::address(cx, &[cx.account.setting("igBusinessId")?, "media"])?;
+        let made: Made = meta::call(cx, self, cx.http.post(&url).form(form)).await?;
+        cx.checkpoint(name, json!({ "id": made.id, "at": cx.now })).await?;
+        Ok(Container { id: made.id, at: cx.now })
+    }
+
+    /// What a container's state means for `prepare`; `None`: dead, make a new one.
+    async fn settle(
+        &self,
+        cx: &Context<'_>,
+        container: &Container,
+    ) -> Result<Option<Prepared>, Error> {
+        let age = cx.now - container.at;
+        match self.state(cx, container).await? {
+            State::Finished => Ok(Some(Prepared::Ready)),
+            State::Published => {
+                // An earlier try did it: `publish` must not ask again, `poll` finds the post.
+                cx.checkpoint("visible", true).await?;
+                Ok(Some(Prepared::Ready))
+            }
+            State::InProgress if age > GIVE_UP => {
+                let says = "Instagram did not finish the picture within 30 minutes.";
+                Err(Error::new(Class::Transient, says).code("container_stuck").restart())
+            }
+            // Just made and unknown: its readers lag behind.
+            State::Unknown if age >= SLACK => Ok(None),
+            State::InProgress | State::Unknown => {
+                Ok(Some(Prepared::Processing { again_in: patience(age) }))
+            }
+            State::Expired => Ok(None),
+            State::Failed(error) => Err(error.restart()),
+        }
+    }
+
+    async fn state(&self, cx: &Context<'_>, container: &Container) -> Result<State, Error> {
+        let url = meta::address(cx, &[&container.id])?;
+        let request = cx.http.get(&url).query(&[("fields", "status_code,status")]);
+        let progress: Progress = match meta::call(cx, self, request).await {
+            Err(e) if meta::is_missing(&e) || ends_with(&e, 2207006) || ends_with(&e, 2207008) => {
+                return Ok(State::Unknown);
+            }
+            other => other?,
+        };
+        Ok(match progress.status_code.as_str() {
+            "IN_PROGRESS" => State::InProgress,
+            "FINISHED" => State::Finished,
+            "PUBLISHED" => State::Published,
+            "EXPIRED" => State::Expired,
+            "ERROR" => State::Failed(failure(&progress.status)),
+            _ => return Err(Error::garbled("an unknown `status_code`")),
+        })
+    }
+
+    /// Only a read, and short: whatever becomes of it, the post is published.
+    async fn permalink(&self, cx: &Context<'_>, id: &str) -> Option<String> {
+        let url = meta::address(cx, &[id]).ok()?;
+        let request = cx.http.get(&url).query(&[("fields", "id,permalink")]);
+        let timeout = cx.timeout.min(Duration::from_secs(5));
+        meta::call_within::<Made>(cx, self, request, timeout).await.ok()?.permalink
+    }
+
+    /// Drops dead containers and gives back the error that `prepare` ends with: another try, or,
+    /// where the documents bound the tries, the end.
+    async fn begin_anew(&self, cx: &Context<'_>, mut error: Error) -> Result<Error, Error> {
+        forget(cx).await?;
+        error.restart = false;
+        let (class, action) = match subcode(&error) {
+            2207052 | 2207077 | 2207082 => (Class::Content, Action::EditPost),
+            // Said for spam as well.
+            2207001 => (Class::Policy, Action::ActAtNetwork),
+            _ => return Ok(error),
+        };
+        self.strike(cx, error, 2, |error| Error { class, action, ..error }).await
+    }
+
+    /// Counts this failure; the `last` time it is allowed it becomes what `then` makes of it.
+    async fn strike(
+        &self,
+        cx: &Context<'_>,
+        error: Error,
+        last: u64,
+        then: impl FnOnce(Error) -> Error + Send,
+    ) -> Result<Error, Error> {
+        let name = format!("failed:{}", subcode(&error));
+        let count = cx.saved(&name).and_then(|v| v.as_u64()).unwrap_or(0) + 1;
+        if count >= last {
+            return Ok(then(error));
+        }
+        cx.checkpoint(&name, count).await?;
+        Ok(error)
+    }
+}
+
+fn picture(media: &Media) -> Result<Vec<(&'static str, String)>, Error> {
+    if media.url.is_empty() {
+        let says =
+            "Instagram fetches pictures itself, and this installation has no public address.";
+        return Err(Error::new(Class::Config, says)
+            .code("no_public_address")
+            .action(Action::AskOperator));
+    }
+    let mut form = vec![("image_url", media.url.clone())];
+    if !media.alt.is_empty() {
+        form.push(("alt_text", media.alt.clone()));
+    }
+    Ok(form)
+}
+
+fn held(cx: &Context<'_>, name: &str) -> Option<Container> {
+    let saved = cx.saved(name)?;
+    Some(Container { id: saved["id"].as_str()?.to_owned(), at: saved["at"].as_i64()? })
+}
+
+async fn forget(cx: &Context<'_>) -> Result<(), Error> {
+    let children = (0..PICTURES.max).map(|i| format!("child:{i}"));
+    for name in children.chain(["container".to_owned(), "visible".to_owned()]) {
+        if cx.saved(&name).is_some() {
+            cx.checkpoint(&name, Value::Null).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Pictures take seconds; after that the documents ask for once a minute.
+fn patience(age: i64) -> Duration {
+    Duration::from_secs(match age {
+        ..10_000 => 5,
+        10_000..60_000 => 15,
+        _ => 60,
+    })
+}
+
+/// A container's `status` is a sentence that holds the subcode: `Error: … 2207026`.
+fn failure(status: &str) -> Error {
+    let number = status
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse::<i64>().ok())
+        .find(|n| (2_207_000..2_208_000).contains(n));
+    let known = number.and_then(|n| own_table(0, n).map(|error| error.code(format!("0/{n}"))));
+    known.unwrap_or_else(|| {
+        Error::new(Class::Content, "Instagram could not use the picture.").code("container_error")
+    })
+}
+
+fn expired() -> Error {
+    Error::new(Class::Transient, "Instagram's container expired before it was published.")
+        .code("container_expired")
+        .restart()
+}
+
+fn unknown_container() -> Error {
+    let says = "Instagram does not know the container any more and lists no such post.";
+    Error::new(Class::Unknown, says).code("container_unknown")
+}
+
+fn ends_with(error: &Error, number: i64) -> bool {
+    subcode(error) == number
+}
+
+fn subcode(error: &Error) -> i64 {
+    let code = error.code.as_deref().unwrap_or_default();
+    code.rsplit('/').next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Instagram's own codes; `restart` where only a new container helps.
+fn own_table(code: i64, sub: i64) -> Option<Error> {
+    let content = |says: &str| Error::new(Class::Content, says);
+    let policy = |says: &str| Error::new(Class::Policy, says);
+    let again = |says: &str| Error::new(Class::Transient, says).restart();
+    Some(match (code, sub) {
+        (_, 2207003) => again("Instagram took too long to fetch the picture."),
+        (_, 2207020) => again("The picture expired at Instagram."),
+        (_, 2207001) => again("Instagram had a failure of its own.").maybe_applied(),
+        (_, 2207032 | 2207053) => again("Instagram failed to take the picture in."),
+        (_, 2207057) => content("The cover's time is outside of the video."),
+        (_, 2207051) => policy("Instagram holds the activity for spam."),
+        (9, _) | (_, 2207042) => {
+            Error::new(Class::Quota, "The account's posts for 24 hours are used up.")
+        }
+        (_, 2207006) => again("Instagram does not find the media, or the token may not see it."),
+        (_, 2207008) => Error::new(Class::Transient, "Instagram does not find the container yet.")
+            .retry_after(Some(Duration::from_secs(30))),
+        (25, _) | (_, 2207050) => policy("The account is restricted: open Instagram and see why."),
+        (_, 2207023) => content("Instagram does not know this type of media."),
+        (_, 2207028) => content("A carousel takes 2 to 10 pictures."),
+        (_, 2207035 | 2207036 | 2207037 | 2207040) => content("The product tags are refused."),
+        (352, _) | (_, 2207026) => content("The video has a format that Instagram does not take."),
+        (9004, _) | (_, 2207052) => again("Instagram could not fetch the picture from us."),
+        (9007, _) | (_, 2207027) => Error::new(Class::Transient, "The picture is not ready yet.")
+            .retry_after(Some(Duration::from_secs(10))),
+        (36000, _) | (_, 2207004) => content("The picture is larger than 8 MB."),
+        (36001, _) | (_, 2207005) => content("The picture is not a JPEG."),
+        (36003, _) | (_, 2207009) => content("The picture's shape is outside of 4:5 to 1.91:1."),
+        (36004, _) | (_, 2207010) => {
+            content("The caption has more than 2,200 characters, 30 hashtags or 20 mentions.")
+        }
+        (_, 2207077) => again("Instagram could not fetch the video."),
+        (_, 2207081) => content("The account cannot post trial reels."),
+        (_, 2207082) => again("The upload to Instagram failed."),
+        (_, 2207085) => content("Instagram refuses the media without saying why."),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_document_has_its_class() {
+        use Class::*;
+        #[rustfmt::skip]
+        let rows: &[(i64, i64, Class, bool)] = &[
+            (-2, 2207003, Transient, true), (-2, 2207020, Transient, true),
+            (-1, 2207001, Transient, true), (-1, 2207032, Transient, true),
+            (-1, 2207053, Transient, true), (1, 2207057, Content, false),
+            (4, 2207051, Policy, false), (9, 2207042, Quota, false), (9, 0, Quota, false),
+            (24, 2207006, Transient, true), (24, 2207008, Transient, false),
+            (25, 2207050, Policy, false), (100, 2207023, Content, false),
+            (100, 2207028, Content, false), (100, 2207035, Content, false),
+            (100, 2207036, Content, false), (100, 2207037, Content, false),
+            (100, 2207040, Content, false), (352, 2207026, Content, false),
+            (9004, 2207052, Transient, true), (9007, 2207027, Transient, false),
+            (36000, 2207004, Content, false), (36001, 2207005, Content, false),
+            (36003, 2207009, Content, false), (36004, 2207010, Content, false),
+            (0, 2207077, Transient, true), (0, 2207081, Content, false),
+            (0, 2207082, Transient, true), (0, 2207085, Content, false),
+            // and the general table behind it
+            (4, 0, RateLimit, false), (80002, 0, RateLimit, false), (190, 463, Auth, false),
+        ];
+        for (code, sub, class, restart) in rows {
+            let body = format!(
+                r#"{{"error":{{"message":"m","code":{code},"error_subcode":{sub},"fbtrace_id":"T"}}}}"#
+            );
+            let error = Instagram.parse_error(&crate::http::reply(400, &[], &body));
+            assert_eq!((error.class, error.restart), (*class, *restart), "{code}/{sub}");
+            assert!(error.sentence.ends_with('.'), "{}", error.sentence);
+        }
+    }
+
+    #[test]
+    fn a_containers_failure_is_read_from_its_status() {
+        let error = failure("Error: Media upload has failed with error code 2207009");
+        assert_eq!((error.class, error.code.as_deref()), (Class::Content, Some("0/2207009")));
+        assert!(failure("Error: 2207003 timed out").restart);
+        assert_eq!(failure("Error").code.as_deref(), Some("container_error"));
+    }
+}
