@@ -1,0 +1,202 @@
+//! The database behind one face: SQLite on one machine, PostgreSQL on many.
+//!
+//! A *unit of work* is one async closure over [`Tx`]. On PostgreSQL it runs in a transaction of its
+//! own on a pooled connection. On SQLite the writer thread polls it to its end inside a savepoint
+//! of the group's transaction: its awaits are always ready, one bad unit rolls back alone, and many
+//! units share one fsync. A unit may therefore await nothing but the database.
+//!
+//! One SQL text serves both: placeholders `$1…$n` in order of first appearance, times BIGINT, no
+//! booleans. The few statements that must differ ask [`Tx::is_postgres`]; nobody else knows.
+
+mod migrate;
+mod postgres;
+mod sqlite;
+mod value;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use migrate::Migrated;
+pub use value::{Row, Value};
+
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+enum Inner {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    Sqlite(PathBuf),
+    /// A `postgres://` address; it holds a password and is never printed.
+    Postgres(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A row with this key is there already.
+    #[error("already there: {0}")]
+    Unique(String),
+    /// Out of reach, locked, full: the same call may work later.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The commit was sent and its answer lost: it may have happened.
+    #[error("the database did not confirm the commit: {0}")]
+    CommitUnknown(String),
+    /// The schema is not one that this version knows.
+    #[error("{0}")]
+    Schema(String),
+    /// A row does not hold what the code expects.
+    #[error("the database holds something unexpected: {0}")]
+    Corrupt(String),
+    #[error("the database refused: {0}")]
+    Refused(String),
+    /// A unit of work awaited something else than the database.
+    #[error("a unit of work awaited something else than the database")]
+    Awaited,
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date (a SQLite file is backed up first).
+    pub async fn open(location: &Location, now: i64) -> Result<(Self, Migrated), Error> {
+        let inner = match location {
+            Location::Sqlite(path) => Inner::Sqlite(sqlite::Sqlite::open(path)?),
+            Location::Postgres(url) => Inner::Postgres(postgres::Postgres::open(url)?),
+        };
+        let db = Self { inner: Arc::new(inner) };
+        let migrated = migrate::run(&db, now).await?;
+        Ok((db, migrated))
+    }
+
+    /// Runs a unit of work that writes. `Ok` means committed; on `Err` nothing of it stands, but
+    /// for [`Error::CommitUnknown`].
+    pub async fn write<T, E, F, Fut>(&self, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.write(unit).await,
+            Inner::Postgres(db) => db.run("BEGIN", unit).await,
+        }
+    }
+
+    /// Runs a unit of work that only reads, from one snapshot.
+    pub async fn read<T, E, F, Fut>(&self, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.read(unit).await,
+            Inner::Postgres(db) => {
+                db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", unit).await
+            }
+        }
+    }
+
+    /// Does this statement prepare? For the test that holds every statement against both.
+    pub async fn prepares(&self, sql: &'static str) -> Result<(), Error> {
+        match &*self.inner {
+            Inner::Sqlite(db) => db.prepares(sql).await,
+            Inner::Postgres(db) => db.prepares(sql).await,
+        }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(&*self.inner, Inner::Postgres(_))
+    }
+
+    /// The SQLite file, where there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &*self.inner {
+            Inner::Sqlite(db) => Some(db.path()),
+            Inner::Postgres(_) => None,
+        }
+    }
+
+    /// The database's own clock minus ours, in ms: leases of several nodes are counted by one
+    /// clock. 0 on SQLite, which shares ours.
+    pub async fn clock_offset(&self, now: i64) -> Result<i64, Error> {
+        match &*self.inner {
+            Inner::Sqlite(_) => Ok(0),
+            Inner::Postgres(db) => Ok(db.now().await? - now),
+        }
+    }
+
+    /// Waits for a hint from another node that work was added. A hint can be lost; a poll stands
+    /// behind it. Never returns on SQLite, where one process does the work.
+    pub async fn hint(&self) {
+        match &*self.inner {
+            Inner::Sqlite(_) => std::future::pending().await,
+            Inner::Postgres(db) => db.hint().await,
+        }
+    }
+
+    /// Tells other nodes that work was added.
+    pub async fn notify(&self) {
+        if let Inner::Postgres(db) = &*self.inner {
+            db.notify().await;
+        }
+    }
+}
+
+/// One transaction. Cheap to clone; useless once its unit has ended.
+#[derive(Clone)]
+pub struct Tx(TxInner);
+
+#[derive(Clone)]
+enum TxInner {
+    Sqlite(sqlite::SqliteTx),
+    Postgres(postgres::PostgresTx),
+}
+
+impl Tx {
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.0, TxInner::Postgres(_))
+    }
+
+    /// Runs a statement; the number of rows it changed.
+    pub async fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        match &self.0 {
+            TxInner::Sqlite(tx) => tx.execute(sql, params),
+            TxInner::Postgres(tx) => tx.execute(sql, params).await,
+        }
+    }
+
+    pub async fn rows(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
+        match &self.0 {
+            TxInner::Sqlite(tx) => tx.rows(sql, params),
+            TxInner::Postgres(tx) => tx.rows(sql, params).await,
+        }
+    }
+
+    /// The first row, if any.
+    pub async fn row(&self, sql: &str, params: &[Value]) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs several statements without parameters: migrations.
+    pub async fn script(&self, sql: &str) -> Result<(), Error> {
+        match &self.0 {
+            TxInner::Sqlite(tx) => tx.script(sql),
+            TxInner::Postgres(tx) => tx.script(sql).await,
+        }
+    }
+}
+
+/// Parameters of a statement, each turned into a [`Value`].
+#[macro_export]
+macro_rules! params {
+    ($($p:expr),* $(,)?) => { &[$($crate::db::Value::from($p)),*][..] };
+}

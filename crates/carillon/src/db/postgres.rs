@@ -1,0 +1,245 @@
+//! PostgreSQL: a pool of connections, one transaction a unit, NOTIFY as a hint.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::sync::Notify;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use tokio_postgres::{AsyncMessage, NoTls};
+
+use super::{Error, Row, Tx, TxInner, Value};
+
+const CHANNEL: &str = "carillon_work";
+
+pub(super) struct Postgres {
+    pool: Pool,
+    hinted: Arc<Notify>,
+}
+
+impl Postgres {
+    pub(super) fn open(url: &str) -> Result<Self, Error> {
+        let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
+            Error::Refused("the database address is no valid `postgres://…` address".into())
+        })?;
+        config.connect_timeout(Duration::from_secs(10)).application_name("carillon");
+        let manager = Manager::from_config(
+            config.clone(),
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(16)
+            .wait_timeout(Some(Duration::from_secs(30)))
+            .create_timeout(Some(Duration::from_secs(10)))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|e| Error::Refused(e.to_string()))?;
+        let hinted = Arc::new(Notify::new());
+        tokio::spawn(listen(config, Arc::downgrade(&hinted)));
+        Ok(Self { pool, hinted })
+    }
+
+    pub(super) async fn run<T, E, F, Fut>(&self, begin: &str, unit: F) -> Result<T, E>
+    where
+        E: From<Error>,
+        F: FnOnce(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let conn = Arc::new(self.connection().await?);
+        // Until the end is confirmed the connection is in a transaction: it must not go back to
+        // the pool if this future is dropped half way.
+        let guard = Unfinished(Some(conn.clone()));
+        conn.batch_execute(begin).await.map_err(from_postgres)?;
+        let tx = Tx(TxInner::Postgres(PostgresTx(conn.clone())));
+        let outcome = unit(tx).await;
+        match outcome {
+            Ok(value) => {
+                conn.batch_execute("COMMIT").await.map_err(|e| {
+                    if e.is_closed() || e.as_db_error().is_none() {
+                        Error::CommitUnknown(e.to_string())
+                    } else {
+                        from_postgres(e)
+                    }
+                })?;
+                guard.finished();
+                Ok(value)
+            }
+            Err(e) => {
+                if conn.batch_execute("ROLLBACK").await.is_ok() {
+                    guard.finished();
+                }
+                Err(e)
+            }
+        }
+    }
+
+    pub(super) async fn prepares(&self, sql: &str) -> Result<(), Error> {
+        self.connection().await?.prepare(sql).await.map(drop).map_err(from_postgres)
+    }
+
+    pub(super) async fn now(&self) -> Result<i64, Error> {
+        let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+        let row = self.connection().await?.query_one(sql, &[]).await.map_err(from_postgres)?;
+        row.try_get(0).map_err(from_postgres)
+    }
+
+    pub(super) async fn hint(&self) {
+        self.hinted.notified().await;
+    }
+
+    pub(super) async fn notify(&self) {
+        let Ok(conn) = self.connection().await else { return };
+        if let Err(e) = conn.batch_execute("NOTIFY carillon_work").await {
+            tracing::debug!(error = %e, "no hint sent; the others poll");
+        }
+    }
+
+    async fn connection(&self) -> Result<Object, Error> {
+        self.pool.get().await.map_err(|e| Error::Unavailable(e.to_string()))
+    }
+}
+
+/// Drops the connection for good unless its transaction was seen to end.
+struct Unfinished(Option<Arc<Object>>);
+
+impl Unfinished {
+    fn finished(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let Some(conn) = self.0.take() else { return };
+        let token = conn.cancel_token();
+        // The server rolls back when the connection closes; close it by taking it out of the pool
+        // as soon as nobody else holds it.
+        tokio::spawn(async move {
+            let _ = token.cancel_query(NoTls).await;
+            if let Ok(object) = Arc::try_unwrap(conn) {
+                drop(Object::take(object));
+            }
+        });
+    }
+}
+
+/// Holds a connection that listens for hints, for as long as somebody wants them.
+async fn listen(config: tokio_postgres::Config, hinted: std::sync::Weak<Notify>) {
+    while hinted.strong_count() > 0 {
+        if let Ok((client, mut connection)) = config.connect(NoTls).await {
+            let (ended, mut end) = tokio::sync::mpsc::channel::<()>(1);
+            let waker = hinted.clone();
+            let pump = tokio::spawn(async move {
+                let _ended = ended;
+                loop {
+                    match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+                        Some(Ok(AsyncMessage::Notification(_))) => match waker.upgrade() {
+                            Some(n) => n.notify_waiters(),
+                            None => return,
+                        },
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) | None => return,
+                    }
+                }
+            });
+            if client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok() {
+                loop {
+                    tokio::select! {
+                        _ = end.recv() => break,
+                        () = tokio::time::sleep(Duration::from_secs(5)) => {
+                            if hinted.strong_count() == 0 { pump.abort(); return; }
+                        }
+                    }
+                }
+            }
+            pump.abort();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct PostgresTx(Arc<Object>);
+
+impl PostgresTx {
+    pub(super) async fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        let statement = self.0.prepare_cached(sql).await.map_err(from_postgres)?;
+        self.0.execute(&statement, &refs(params)).await.map_err(from_postgres)
+    }
+
+    pub(super) async fn rows(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
+        let statement = self.0.prepare_cached(sql).await.map_err(from_postgres)?;
+        let columns: Arc<[String]> =
+            statement.columns().iter().map(|c| c.name().to_owned()).collect();
+        let found = self.0.query(&statement, &refs(params)).await.map_err(from_postgres)?;
+        found.iter().map(|row| read(row, &columns)).collect()
+    }
+
+    pub(super) async fn script(&self, sql: &str) -> Result<(), Error> {
+        self.0.batch_execute(sql).await.map_err(from_postgres)
+    }
+}
+
+fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
+}
+
+fn read(row: &tokio_postgres::Row, columns: &Arc<[String]>) -> Result<Row, Error> {
+    let mut values = Vec::with_capacity(columns.len());
+    for (i, column) in row.columns().iter().enumerate() {
+        values.push(match *column.type_() {
+            Type::INT8 => row.try_get::<_, Option<i64>>(i).map(|v| v.map(Value::Int)),
+            Type::INT4 => row.try_get::<_, Option<i32>>(i).map(|v| v.map(|v| Value::Int(v.into()))),
+            Type::TEXT | Type::VARCHAR | Type::NAME => {
+                row.try_get::<_, Option<String>>(i).map(|v| v.map(Value::Text))
+            }
+            ref other => {
+                return Err(Error::Corrupt(format!("column `{}` is {other}", column.name())));
+            }
+        }
+        .map_err(from_postgres)?
+        .unwrap_or(Value::Null));
+    }
+    Ok(Row { columns: columns.clone(), values })
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(v) if *ty == Type::INT4 => i32::try_from(*v)?.to_sql(ty, out),
+            Value::Int(v) if *ty == Type::INT8 => v.to_sql(ty, out),
+            Value::Text(t) if <&str as ToSql>::accepts(ty) => t.as_str().to_sql(ty, out),
+            other => Err(format!("{other:?} given for a parameter of type {ty}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn from_postgres(e: tokio_postgres::Error) -> Error {
+    let Some(db) = e.as_db_error() else { return Error::Unavailable(e.to_string()) };
+    let text = format!("{} ({})", db.message(), db.code().code());
+    match db.code() {
+        &SqlState::UNIQUE_VIOLATION => Error::Unique(text),
+        code if code.code().starts_with("08")
+            || code.code().starts_with("57P")
+            || code.code().starts_with("53")
+            || code.code().starts_with("40") =>
+        {
+            Error::Unavailable(text)
+        }
+        _ => Error::Refused(text),
+    }
+}

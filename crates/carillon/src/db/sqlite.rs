@@ -1,0 +1,323 @@
+//! SQLite: WAL, synchronous=FULL, one writer thread that groups waiting units into one commit,
+//! reader threads beside it.
+//!
+//! FULL because an intent must survive a power cut; grouping because one fsync can carry hundreds
+//! of units. A unit is a future that the thread polls exactly once: every await inside it is a
+//! call on this thread's own connection and is ready at once.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use tokio::sync::oneshot;
+
+use super::{Error, Row, Tx, TxInner, Value};
+
+/// Most units in one commit: bounds how long the first of them waits.
+const GROUP: usize = 512;
+const READERS: usize = 2;
+
+pub(super) struct Sqlite {
+    path: PathBuf,
+    writer: mpsc::Sender<Unit>,
+    readers: mpsc::Sender<Unit>,
+}
+
+/// Runs on a database thread; what it returns is called with the fate of the commit.
+type Unit = Box<dyn FnOnce(&Shared) -> Finish + Send>;
+type Finish = Box<dyn FnOnce(Result<(), Error>) + Send>;
+type Shared = Arc<Mutex<Connection>>;
+
+impl Sqlite {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let (writer, units) = mpsc::channel();
+        let conn = connect(path, false)?;
+        spawn("db-writer", move || write_loop(&Arc::new(Mutex::new(conn)), &units))?;
+        let (readers, units) = mpsc::channel();
+        let units = Arc::new(Mutex::new(units));
+        for _ in 0..READERS {
+            let (conn, units) = (Arc::new(Mutex::new(connect(path, true)?)), units.clone());
+            spawn("db-reader", move || read_loop(&conn, &units))?;
+        }
+        Ok(Self { path: path.to_owned(), writer, readers })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) async fn write<T, E, F, Fut>(&self, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + 'static,
+    {
+        hand_over(&self.writer, unit).await
+    }
+
+    pub(super) async fn read<T, E, F, Fut>(&self, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + 'static,
+    {
+        hand_over(&self.readers, unit).await
+    }
+
+    pub(super) async fn prepares(&self, sql: &'static str) -> Result<(), Error> {
+        self.read(move |tx| async move {
+            let TxInner::Sqlite(tx) = &tx.0 else { return Err(Error::Awaited) };
+            tx.lock()?.prepare(sql).map(drop).map_err(from_sqlite)
+        })
+        .await
+    }
+}
+
+fn connect(path: &Path, read_only: bool) -> Result<Connection, Error> {
+    let flags = if read_only {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+    };
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(from_sqlite)?;
+    conn.busy_timeout(Duration::from_secs(10)).map_err(from_sqlite)?;
+    conn.set_prepared_statement_cache_capacity(256);
+    let pragmas = if read_only {
+        "PRAGMA mmap_size = 268435456; PRAGMA cache_size = -4000;"
+    } else {
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -8000; PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA journal_size_limit = 67108864;"
+    };
+    conn.execute_batch(pragmas).map_err(from_sqlite)?;
+    Ok(conn)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map(drop)
+        .map_err(|e| Error::Unavailable(format!("no thread for {name}: {e}")))
+}
+
+async fn hand_over<T, E, F, Fut>(threads: &mpsc::Sender<Unit>, unit: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+    F: FnOnce(Tx) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + 'static,
+{
+    let (answer, answered) = oneshot::channel();
+    let boxed: Unit = Box::new(move |conn| {
+        let outcome = run(conn, unit);
+        Box::new(move |commit| {
+            // The caller may have gone away; the commit stands all the same.
+            let _ = answer.send(outcome.and_then(|v| commit.map(|()| v).map_err(E::from)));
+        })
+    });
+    let gone = || E::from(Error::Unavailable("its thread has ended".into()));
+    threads.send(boxed).map_err(|_| gone())?;
+    answered.await.map_err(|_| gone())?
+}
+
+/// Takes one unit and whatever else waits, runs each in a savepoint, commits once, then answers.
+fn write_loop(conn: &Shared, units: &mpsc::Receiver<Unit>) {
+    while let Ok(first) = units.recv() {
+        let mut waiting: Vec<Unit> = vec![first];
+        waiting.extend(units.try_iter().take(GROUP - 1));
+        let begun = batch(conn, "BEGIN IMMEDIATE");
+        if let Err(e) = begun {
+            refuse(waiting, &e);
+            continue;
+        }
+        let finishes: Vec<Finish> = waiting.into_iter().map(|unit| unit(conn)).collect();
+        let commit = batch(conn, "COMMIT");
+        if commit.is_err() {
+            // A failed fsync fails the whole group: nothing of it may be believed.
+            let _ = batch(conn, "ROLLBACK");
+        }
+        for finish in finishes {
+            finish(commit.as_ref().map(|()| ()).map_err(again));
+        }
+    }
+}
+
+fn read_loop(conn: &Shared, units: &Mutex<mpsc::Receiver<Unit>>) {
+    loop {
+        let next = units.lock().unwrap_or_else(|e| e.into_inner()).recv();
+        let Ok(unit) = next else { return };
+        match batch(conn, "BEGIN DEFERRED") {
+            Ok(()) => {
+                let finish = unit(conn);
+                let ended = batch(conn, "COMMIT");
+                finish(ended);
+            }
+            Err(e) => refuse(vec![unit], &e),
+        }
+    }
+}
+
+/// Answers units that could not begin: each runs against a closed door so that its caller hears
+/// the reason.
+fn refuse(units: Vec<Unit>, why: &Error) {
+    if let Ok(closed) = Connection::open_in_memory() {
+        let closed = Arc::new(Mutex::new(closed));
+        for unit in units {
+            unit(&closed)(Err(again(why)));
+        }
+    }
+}
+
+/// The same error once more; errors are not `Clone` because most carry a source.
+fn again(e: &Error) -> Error {
+    match e {
+        Error::Refused(m) => Error::Refused(m.clone()),
+        other => Error::Unavailable(other.to_string()),
+    }
+}
+
+fn run<T, E, F, Fut>(conn: &Shared, unit: F) -> Result<T, E>
+where
+    E: From<Error>,
+    F: FnOnce(Tx) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    batch(conn, "SAVEPOINT unit")?;
+    let live = Arc::new(AtomicBool::new(true));
+    let tx = Tx(TxInner::Sqlite(SqliteTx { conn: conn.clone(), live: live.clone() }));
+    // A panic must not take the writer with it: the unit fails, its neighbours do not notice.
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut future = pin!(unit(tx));
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(Error::Awaited.into()),
+        }
+    }))
+    .unwrap_or_else(|_| Err(Error::Refused("a unit of work panicked".into()).into()));
+    live.store(false, Ordering::Release);
+    let end = if outcome.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
+    batch(conn, end)?;
+    outcome
+}
+
+fn batch(conn: &Shared, sql: &str) -> Result<(), Error> {
+    let conn = conn.lock().unwrap_or_else(|e| e.into_inner());
+    // Cached: these few run for every unit.
+    if sql.contains(';') {
+        return conn.execute_batch(sql).map_err(from_sqlite);
+    }
+    conn.prepare_cached(sql).and_then(|mut s| s.raw_execute()).map(drop).map_err(from_sqlite)
+}
+
+#[derive(Clone)]
+pub(super) struct SqliteTx {
+    conn: Shared,
+    live: Arc<AtomicBool>,
+}
+
+impl SqliteTx {
+    fn lock(&self) -> Result<MutexGuard<'_, Connection>, Error> {
+        if !self.live.load(Ordering::Acquire) {
+            return Err(Error::Refused("the unit of work has ended".into()));
+        }
+        Ok(self.conn.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    pub(super) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        let conn = self.lock()?;
+        let mut statement = conn.prepare_cached(sql).map_err(from_sqlite)?;
+        bind(&mut statement, params)?;
+        let changed = statement.raw_execute().map_err(from_sqlite)?;
+        Ok(changed as u64)
+    }
+
+    pub(super) fn rows(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
+        let conn = self.lock()?;
+        let mut statement = conn.prepare_cached(sql).map_err(from_sqlite)?;
+        bind(&mut statement, params)?;
+        let columns: Arc<[String]> =
+            statement.column_names().into_iter().map(str::to_owned).collect();
+        let mut found = statement.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().map_err(from_sqlite)? {
+            let mut values = Vec::with_capacity(columns.len());
+            for i in 0..columns.len() {
+                values.push(match row.get_ref(i).map_err(from_sqlite)? {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(v) => Value::Int(v),
+                    ValueRef::Text(t) => Value::Text(String::from_utf8_lossy(t).into_owned()),
+                    ValueRef::Real(_) | ValueRef::Blob(_) => {
+                        return Err(Error::Corrupt(format!("column {i} is a float or a blob")));
+                    }
+                });
+            }
+            rows.push(Row { columns: columns.clone(), values });
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn script(&self, sql: &str) -> Result<(), Error> {
+        self.lock()?.execute_batch(sql).map_err(from_sqlite)
+    }
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> Result<(), Error> {
+    if statement.parameter_count() != params.len() {
+        return Err(Error::Refused(format!(
+            "the statement takes {} parameters, got {}",
+            statement.parameter_count(),
+            params.len()
+        )));
+    }
+    for (i, value) in params.iter().enumerate() {
+        statement.raw_bind_parameter(i + 1, value).map_err(from_sqlite)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(v) => ValueRef::Integer(*v),
+            Value::Text(t) => ValueRef::Text(t.as_bytes()),
+        }))
+    }
+}
+
+fn from_sqlite(e: rusqlite::Error) -> Error {
+    let text = e.to_string();
+    match e.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) if text.contains("UNIQUE") => Error::Unique(text),
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen,
+        ) => Error::Unavailable(text),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::Corrupt(text),
+        _ => Error::Refused(text),
+    }
+}
+
+/// A consistent copy of the file, taken beside running writers.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let source = connect(from, true)?;
+    let mut target = Connection::open(to).map_err(from_sqlite)?;
+    rusqlite::backup::Backup::new(&source, &mut target)
+        .and_then(|b| b.run_to_completion(256, Duration::ZERO, None))
+        .map_err(from_sqlite)
+}

@@ -1,0 +1,65 @@
+//! A post's life, read off its deliveries: never stored, so it cannot disagree with them.
+
+use super::delivery::DeliveryState as D;
+use crate::words;
+
+words! {
+    pub enum PostState {
+        Draft = "draft",
+        Scheduled = "scheduled",
+        Publishing = "publishing",
+        Published = "published",
+        PartlyPublished = "partly_published",
+        Failed = "failed",
+        Held = "held",
+        Cancelled = "cancelled",
+    }
+}
+
+impl PostState {
+    /// The state of a post with these deliveries; `committed` is false for a draft.
+    pub fn of(committed: bool, deliveries: &[D]) -> Self {
+        if !committed {
+            return PostState::Draft;
+        }
+        let any = |f: fn(&D) -> bool| deliveries.iter().any(f);
+        let live: Vec<&D> =
+            deliveries.iter().filter(|d| !matches!(d, D::Cancelled | D::Removed)).collect();
+        if live.is_empty() {
+            return PostState::Cancelled;
+        }
+        if live.iter().all(|d| **d == D::Published) {
+            return PostState::Published;
+        }
+        if any(|d| matches!(d, D::Sending | D::Waiting | D::Unknown)) {
+            return PostState::Publishing;
+        }
+        if any(|d| *d == D::Held) {
+            return PostState::Held;
+        }
+        if any(|d| *d == D::Queued) {
+            let begun = any(|d| *d == D::Published);
+            return if begun { PostState::Publishing } else { PostState::Scheduled };
+        }
+        if any(|d| *d == D::Published) { PostState::PartlyPublished } else { PostState::Failed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_is_what_its_deliveries_are() {
+        let of = |d: &[D]| PostState::of(true, d);
+        assert_eq!(PostState::of(false, &[D::Draft]), PostState::Draft);
+        assert_eq!(of(&[D::Queued, D::Queued]), PostState::Scheduled);
+        assert_eq!(of(&[D::Queued, D::Published]), PostState::Publishing);
+        assert_eq!(of(&[D::Unknown, D::Failed]), PostState::Publishing);
+        assert_eq!(of(&[D::Published, D::Failed]), PostState::PartlyPublished);
+        assert_eq!(of(&[D::Published, D::Cancelled]), PostState::Published);
+        assert_eq!(of(&[D::Held, D::Published]), PostState::Held);
+        assert_eq!(of(&[D::Failed]), PostState::Failed);
+        assert_eq!(of(&[D::Cancelled, D::Removed]), PostState::Cancelled);
+    }
+}

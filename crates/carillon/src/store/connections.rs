@@ -1,0 +1,164 @@
+//! Connections: an account at a network, with its settings and sealed secrets.
+
+use std::collections::BTreeMap;
+
+use crate::db::{Error, Row, Tx};
+use crate::domain::problem::Problem;
+use crate::{params, store};
+
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub id: String,
+    pub workspace_id: String,
+    pub network: String,
+    pub name: String,
+    pub remote_id: String,
+    pub settings: BTreeMap<String, String>,
+    /// Sealed with the key ring.
+    pub secrets: String,
+    /// Set while the owner has to act.
+    pub broken_at: Option<i64>,
+    pub problem: Option<Problem>,
+    pub checked_at: Option<i64>,
+    pub published_at: Option<i64>,
+    pub created_at: i64,
+}
+
+impl Connection {
+    /// The lane of its deliveries: one is sent at a time.
+    pub fn lane(&self) -> String {
+        lane(&self.id)
+    }
+}
+
+/// The lane of a connection's deliveries.
+pub fn lane(connection_id: &str) -> String {
+    format!("connection:{connection_id}")
+}
+
+pub async fn add(tx: &Tx, c: &Connection) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO connection (id, workspace_id, network, name, remote_id, settings, secrets, broken_at, problem, \
+         checked_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        params![
+            &c.id,
+            &c.workspace_id,
+            &c.network,
+            &c.name,
+            &c.remote_id,
+            store::json(&c.settings),
+            &c.secrets,
+            c.broken_at,
+            c.problem.as_ref().map(store::json),
+            c.checked_at,
+            c.created_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Connection>, Error> {
+    let row = tx
+        .row(
+            "SELECT * FROM connection WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
+            params![workspace, id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// By id alone, for a worker that has it from a delivery. Deleted ones too: a lost answer must be
+/// looked up all the same.
+pub async fn load(tx: &Tx, id: &str) -> Result<Option<Connection>, Error> {
+    let row = tx.row("SELECT * FROM connection WHERE id = $1", params![id]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+pub async fn list(tx: &Tx, workspace: &str) -> Result<Vec<Connection>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM connection WHERE workspace_id = $1 AND deleted_at IS NULL ORDER BY created_at, id",
+            params![workspace],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Every connection's id and sealed secrets, for key checks.
+pub async fn sealed(tx: &Tx) -> Result<Vec<(String, String)>, Error> {
+    let rows = tx
+        .rows("SELECT id, secrets FROM connection WHERE deleted_at IS NULL ORDER BY id", params![])
+        .await?;
+    rows.iter().map(|r| Ok((r.text("id")?, r.text("secrets")?))).collect()
+}
+
+/// What a check or an edit changes.
+pub async fn save(tx: &Tx, c: &Connection) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE connection SET name = $1, remote_id = $2, settings = $3, secrets = $4, broken_at = $5, problem = $6, \
+         checked_at = $7 WHERE id = $8 AND workspace_id = $9",
+        params![
+            &c.name,
+            &c.remote_id,
+            store::json(&c.settings),
+            &c.secrets,
+            c.broken_at,
+            c.problem.as_ref().map(store::json),
+            c.checked_at,
+            &c.id,
+            &c.workspace_id
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Replaces the sealed secrets only: the network renewed a session.
+pub async fn renew(tx: &Tx, id: &str, secrets: &str) -> Result<(), Error> {
+    tx.execute("UPDATE connection SET secrets = $1 WHERE id = $2", params![secrets, id]).await?;
+    Ok(())
+}
+
+/// The network refused it: its owner has to act.
+pub async fn break_(tx: &Tx, id: &str, problem: &Problem, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE connection SET broken_at = coalesce(broken_at, $1), problem = $2 WHERE id = $3",
+        params![now, store::json(problem), id],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn published(tx: &Tx, id: &str, now: i64) -> Result<(), Error> {
+    tx.execute("UPDATE connection SET published_at = $1 WHERE id = $2", params![now, id]).await?;
+    Ok(())
+}
+
+/// Forgets the tokens; the row stays for the journal.
+pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE connection SET deleted_at = $1, secrets = '' WHERE workspace_id = $2 AND id = $3 AND deleted_at IS NULL",
+            params![now, workspace, id],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+fn read(r: &Row) -> Result<Connection, Error> {
+    Ok(Connection {
+        id: r.text("id")?,
+        workspace_id: r.text("workspace_id")?,
+        network: r.text("network")?,
+        name: r.text("name")?,
+        remote_id: r.text("remote_id")?,
+        settings: r.json("settings")?,
+        secrets: r.text("secrets")?,
+        broken_at: r.opt_int("broken_at")?,
+        problem: r.opt_json("problem")?,
+        checked_at: r.opt_int("checked_at")?,
+        published_at: r.opt_int("published_at")?,
+        created_at: r.int("created_at")?,
+    })
+}

@@ -1,0 +1,279 @@
+//! Deliveries and the moves between their states. Each move names the states it may come from;
+//! none of the rows matching means that somebody else moved it first.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::db::{Error, Row, Tx};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::problem::Problem;
+use crate::{params, store};
+
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub id: String,
+    pub workspace_id: String,
+    pub post_id: String,
+    pub connection_id: String,
+    pub network: String,
+    pub placement: String,
+    pub position: i64,
+    /// `None`: the post's text.
+    pub text: Option<String>,
+    pub scheduled_at: Option<i64>,
+    pub state: DeliveryState,
+    /// Stable over every try: the source of idempotency keys and markers.
+    pub send_key: String,
+    pub checkpoints: BTreeMap<String, Json>,
+    pub intent_at: Option<i64>,
+    pub tries: i64,
+    pub looks: i64,
+    pub next_attempt_at: Option<i64>,
+    pub cancel_wish_at: Option<i64>,
+    pub remote_id: Option<String>,
+    pub remote_url: Option<String>,
+    pub published_at: Option<i64>,
+    pub problem: Option<Problem>,
+    pub created_at: i64,
+}
+
+/// Everything that a move may change besides the state.
+#[derive(Debug, Clone, Default)]
+pub struct Moved<'a> {
+    pub tries: i64,
+    pub looks: i64,
+    pub intent_at: Option<i64>,
+    pub next_attempt_at: Option<i64>,
+    pub problem: Option<&'a Problem>,
+    pub remote_id: Option<&'a str>,
+    pub remote_url: Option<&'a str>,
+    pub published_at: Option<i64>,
+}
+
+impl<'a> Moved<'a> {
+    /// What stays as it is in this delivery.
+    pub fn from(d: &'a Delivery) -> Self {
+        Self {
+            tries: d.tries,
+            looks: d.looks,
+            intent_at: d.intent_at,
+            next_attempt_at: None,
+            problem: d.problem.as_ref(),
+            remote_id: d.remote_id.as_deref(),
+            remote_url: d.remote_url.as_deref(),
+            published_at: d.published_at,
+        }
+    }
+}
+
+pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO delivery (id, workspace_id, post_id, connection_id, network, placement, position, text, \
+         scheduled_at, state, send_key, checkpoints, tries, looks, next_attempt_at, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '{}', 0, 0, $12, $13, $14)",
+        params![
+            &d.id,
+            &d.workspace_id,
+            &d.post_id,
+            &d.connection_id,
+            &d.network,
+            &d.placement,
+            d.position,
+            d.text.clone(),
+            d.scheduled_at,
+            d.state.as_str(),
+            &d.send_key,
+            d.next_attempt_at,
+            d.created_at,
+            d.created_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What an edit changes.
+pub async fn edit(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE delivery SET text = $1, scheduled_at = $2, state = $3, position = $4, checkpoints = $5, tries = $6, \
+         looks = $7, intent_at = $8, next_attempt_at = $9, problem = $10, cancel_wish_at = NULL, updated_at = $11 WHERE id = $12",
+        params![
+            d.text.clone(),
+            d.scheduled_at,
+            d.state.as_str(),
+            d.position,
+            store::json(&d.checkpoints),
+            d.tries,
+            d.looks,
+            d.intent_at,
+            d.next_attempt_at,
+            d.problem.as_ref().map(store::json),
+            now,
+            &d.id
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Removes one that was never tried.
+pub async fn remove(tx: &Tx, id: &str) -> Result<(), Error> {
+    tx.execute("DELETE FROM delivery WHERE id = $1", params![id]).await?;
+    Ok(())
+}
+
+/// Moves to `to` if the state is `from`; `false` when it is not.
+pub async fn go(
+    tx: &Tx,
+    id: &str,
+    from: DeliveryState,
+    to: DeliveryState,
+    moved: &Moved<'_>,
+    now: i64,
+) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE delivery SET state = $1, tries = $2, looks = $3, intent_at = $4, next_attempt_at = $5, problem = $6, \
+             remote_id = $7, remote_url = $8, published_at = $9, updated_at = $10 WHERE id = $11 AND state = $12",
+            params![
+                to.as_str(),
+                moved.tries,
+                moved.looks,
+                moved.intent_at,
+                moved.next_attempt_at,
+                moved.problem.map(store::json),
+                moved.remote_id,
+                moved.remote_url,
+                moved.published_at,
+                now,
+                id,
+                from.as_str()
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// The intent: from here on the visible call may be under way. Refused when a cancel came first.
+pub async fn intend(tx: &Tx, id: &str, from: DeliveryState, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE delivery SET state = 'sending', intent_at = $1, next_attempt_at = NULL, updated_at = $2 \
+             WHERE id = $3 AND state = $4 AND cancel_wish_at IS NULL",
+            params![now, now, id, from.as_str()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+pub async fn set_checkpoints(
+    tx: &Tx,
+    id: &str,
+    checkpoints: &BTreeMap<String, Json>,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE delivery SET checkpoints = $1 WHERE id = $2",
+        params![store::json(checkpoints), id],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn wish_cancel(tx: &Tx, id: &str, now: i64) -> Result<(), Error> {
+    tx.execute("UPDATE delivery SET cancel_wish_at = $1 WHERE id = $2", params![now, id]).await?;
+    Ok(())
+}
+
+pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Delivery>, Error> {
+    let row = tx
+        .row("SELECT * FROM delivery WHERE workspace_id = $1 AND id = $2", params![workspace, id])
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// By id alone, for a worker.
+pub async fn load(tx: &Tx, id: &str) -> Result<Option<Delivery>, Error> {
+    let row = tx.row("SELECT * FROM delivery WHERE id = $1", params![id]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+pub async fn of_post(tx: &Tx, post: &str) -> Result<Vec<Delivery>, Error> {
+    let rows = tx
+        .rows("SELECT * FROM delivery WHERE post_id = $1 ORDER BY position, id", params![post])
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Deliveries of the posts due in `[from, to)`, for a calendar in one question.
+pub async fn between(tx: &Tx, workspace: &str, from: i64, to: i64) -> Result<Vec<Delivery>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT delivery.* FROM post JOIN delivery ON delivery.post_id = post.id WHERE post.workspace_id = $1 \
+             AND post.scheduled_at >= $2 AND post.scheduled_at < $3 AND post.deleted_at IS NULL \
+             ORDER BY delivery.post_id, delivery.position",
+            params![workspace, from, to],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Which of these ids at the network are bound to another delivery of the same connection?
+pub async fn bound(tx: &Tx, connection: &str, remote_id: &str, but: &str) -> Result<bool, Error> {
+    let row = tx
+        .row(
+            "SELECT id FROM delivery WHERE connection_id = $1 AND remote_id = $2 AND id <> $3",
+            params![connection, remote_id, but],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// How many deliveries wait for a connection.
+pub async fn waiting_for(tx: &Tx, connection: &str) -> Result<i64, Error> {
+    let row = tx
+        .row(
+            "SELECT count(*) AS n FROM delivery WHERE connection_id = $1 AND state IN ('queued', 'held')",
+            params![connection],
+        )
+        .await?;
+    row.map_or(Ok(0), |r| r.int("n"))
+}
+
+/// Deliveries of a connection that a disconnect has to cancel.
+pub async fn open_of_connection(tx: &Tx, connection: &str) -> Result<Vec<Delivery>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM delivery WHERE connection_id = $1 AND state IN ('queued', 'held', 'draft')",
+            params![connection],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(r: &Row) -> Result<Delivery, Error> {
+    Ok(Delivery {
+        id: r.text("id")?,
+        workspace_id: r.text("workspace_id")?,
+        post_id: r.text("post_id")?,
+        connection_id: r.text("connection_id")?,
+        network: r.text("network")?,
+        placement: r.text("placement")?,
+        position: r.int("position")?,
+        text: r.opt_text("text")?,
+        scheduled_at: r.opt_int("scheduled_at")?,
+        state: r.word("state")?,
+        send_key: r.text("send_key")?,
+        checkpoints: r.json("checkpoints")?,
+        intent_at: r.opt_int("intent_at")?,
+        tries: r.int("tries")?,
+        looks: r.int("looks")?,
+        next_attempt_at: r.opt_int("next_attempt_at")?,
+        cancel_wish_at: r.opt_int("cancel_wish_at")?,
+        remote_id: r.opt_text("remote_id")?,
+        remote_url: r.opt_text("remote_url")?,
+        published_at: r.opt_int("published_at")?,
+        problem: r.opt_json("problem")?,
+        created_at: r.int("created_at")?,
+    })
+}

@@ -1,0 +1,69 @@
+//! The outbox: an event is written in the transaction that it tells of.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::db::{Error, Tx};
+use crate::{ids, params, store};
+
+/// Something that happened, as live feeds and webhooks see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    pub id: String,
+    pub workspace_id: String,
+    /// ms UTC
+    pub at: i64,
+    /// `delivery.published`, `post.created`, …
+    pub kind: String,
+    /// The id of what it happened to.
+    pub subject: String,
+    pub data: Json,
+}
+
+pub async fn add(
+    tx: &Tx,
+    workspace: &str,
+    kind: &str,
+    subject: &str,
+    data: &Json,
+    now: i64,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO event (id, workspace_id, at, kind, subject, data) VALUES ($1, $2, $3, $4, $5, $6)",
+        params![ids::new(now), workspace, now, kind, subject, store::json(data)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Events of one workspace from this moment on, oldest first. Commits of several nodes may appear
+/// out of order: read a few seconds back and skip what was seen.
+pub async fn since(tx: &Tx, workspace: &str, at: i64) -> Result<Vec<Event>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT id, workspace_id, at, kind, subject, data FROM event WHERE workspace_id = $1 AND at >= $2 \
+             ORDER BY at, id LIMIT 1000",
+            params![workspace, at],
+        )
+        .await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Event {
+                id: r.text("id")?,
+                workspace_id: r.text("workspace_id")?,
+                at: r.int("at")?,
+                kind: r.text("kind")?,
+                subject: r.text("subject")?,
+                data: r.json("data")?,
+            })
+        })
+        .collect()
+}
+
+pub async fn prune(tx: &Tx, before: i64) -> Result<u64, Error> {
+    tx.execute(
+        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < $1 LIMIT 1000)",
+        params![before],
+    )
+    .await
+}

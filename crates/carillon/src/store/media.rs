@@ -1,0 +1,217 @@
+//! Media and their derivatives; the bytes are in the blob store.
+
+use crate::db::{Error, Row, Tx};
+use crate::domain::problem::Problem;
+use crate::{params, store, words};
+
+words! {
+    pub enum MediaState {
+        Pending = "pending",
+        Processing = "processing",
+        /// Every derivative exists.
+        Ready = "ready",
+        Failed = "failed",
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Media {
+    pub id: String,
+    pub workspace_id: String,
+    pub name: String,
+    pub alt: String,
+    pub content_type: String,
+    pub bytes: i64,
+    pub width: i64,
+    pub height: i64,
+    pub sha256: String,
+    pub state: MediaState,
+    pub problem: Option<Problem>,
+    pub created_at: i64,
+}
+
+/// A rendition made of a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// `square`, `story`, `landscape`, `thumb`
+    pub kind: String,
+    pub width: i64,
+    pub height: i64,
+    pub bytes: i64,
+}
+
+pub async fn add(tx: &Tx, m: &Media) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO media (id, workspace_id, name, alt, content_type, bytes, width, height, sha256, state, created_at, \
+         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        params![
+            &m.id,
+            &m.workspace_id,
+            &m.name,
+            &m.alt,
+            &m.content_type,
+            m.bytes,
+            m.width,
+            m.height,
+            &m.sha256,
+            m.state.as_str(),
+            m.created_at,
+            m.created_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Media>, Error> {
+    let row = tx
+        .row(
+            "SELECT * FROM media WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
+            params![workspace, id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// By id alone, for a worker.
+pub async fn load(tx: &Tx, id: &str) -> Result<Option<Media>, Error> {
+    let row =
+        tx.row("SELECT * FROM media WHERE id = $1 AND deleted_at IS NULL", params![id]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Newest first, `limit` of those older than `before`.
+pub async fn list(
+    tx: &Tx,
+    workspace: &str,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Media>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM media WHERE workspace_id = $1 AND id < $2 AND deleted_at IS NULL ORDER BY id DESC LIMIT $3",
+            params![workspace, before.unwrap_or("g"), limit],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The media of a post, in its order.
+pub async fn of_post(tx: &Tx, post: &str) -> Result<Vec<Media>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT media.* FROM post_media JOIN media ON media.id = post_media.media_id WHERE post_media.post_id = $1 \
+             ORDER BY post_media.position",
+            params![post],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+pub async fn describe(
+    tx: &Tx,
+    workspace: &str,
+    id: &str,
+    name: &str,
+    alt: &str,
+    now: i64,
+) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE media SET name = $1, alt = $2, updated_at = $3 WHERE workspace_id = $4 AND id = $5 AND deleted_at IS NULL",
+            params![name, alt, now, workspace, id],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+pub async fn set_state(
+    tx: &Tx,
+    id: &str,
+    state: MediaState,
+    problem: Option<&Problem>,
+    now: i64,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE media SET state = $1, problem = $2, updated_at = $3 WHERE id = $4",
+        params![state.as_str(), problem.map(store::json), now, id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Media that were begun before this time and never finished.
+pub async fn unfinished(tx: &Tx, before: i64) -> Result<Vec<Media>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM media WHERE state IN ('pending', 'processing') AND updated_at < $1 AND deleted_at IS NULL LIMIT 100",
+            params![before],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Is it in a post that is not deleted?
+pub async fn used(tx: &Tx, id: &str) -> Result<bool, Error> {
+    let row = tx
+        .row(
+            "SELECT post.id FROM post_media JOIN post ON post.id = post_media.post_id \
+             WHERE post_media.media_id = $1 AND post.deleted_at IS NULL LIMIT 1",
+            params![id],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE media SET deleted_at = $1, updated_at = $2 WHERE workspace_id = $3 AND id = $4 AND deleted_at IS NULL",
+            params![now, now, workspace, id],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+pub async fn made(tx: &Tx, id: &str, made: &Made) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO derivative (media_id, kind, width, height, bytes) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (media_id, kind) DO UPDATE SET width = excluded.width, height = excluded.height, bytes = excluded.bytes",
+        params![id, &made.kind, made.width, made.height, made.bytes],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn derivatives(tx: &Tx, id: &str) -> Result<Vec<Made>, Error> {
+    let rows = tx
+        .rows("SELECT * FROM derivative WHERE media_id = $1 ORDER BY kind", params![id])
+        .await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Made {
+                kind: r.text("kind")?,
+                width: r.int("width")?,
+                height: r.int("height")?,
+                bytes: r.int("bytes")?,
+            })
+        })
+        .collect()
+}
+
+fn read(r: &Row) -> Result<Media, Error> {
+    Ok(Media {
+        id: r.text("id")?,
+        workspace_id: r.text("workspace_id")?,
+        name: r.text("name")?,
+        alt: r.text("alt")?,
+        content_type: r.text("content_type")?,
+        bytes: r.int("bytes")?,
+        width: r.int("width")?,
+        height: r.int("height")?,
+        sha256: r.text("sha256")?,
+        state: r.word("state")?,
+        problem: r.opt_json("problem")?,
+        created_at: r.int("created_at")?,
+    })
+}

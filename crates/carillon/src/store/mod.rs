@@ -1,0 +1,24 @@
+//! SQL, one file an aggregate, a function a question. Every statement is one plain literal, so
+//! that a test can find and prepare them all on both databases.
+//!
+//! Functions take a [`Tx`](crate::db::Tx) and do not know who calls; rules live above. Every
+//! question about a workspace's things names the workspace.
+
+pub mod accounts;
+pub mod attempts;
+pub mod connections;
+pub mod deliveries;
+pub mod events;
+pub mod idempotency;
+pub mod media;
+pub mod nodes;
+pub mod posts;
+pub mod queue;
+
+use serde::Serialize;
+
+/// Some value of ours as JSON text.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    // Our own types have string keys and no failing serialisers.
+    serde_json::to_string(value).unwrap_or_else(|e| format!("\"{e}\""))
+}

@@ -1,0 +1,154 @@
+//! Posts: what a person wrote, and when it is to go out.
+
+use crate::db::{Error, Row, Tx};
+use crate::params;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    pub id: String,
+    pub workspace_id: String,
+    pub text: String,
+    pub title: Option<String>,
+    /// `None` while it is a draft.
+    pub committed_at: Option<i64>,
+    pub scheduled_at: Option<i64>,
+    pub timezone: String,
+    /// Grows with every change; an edit names the one it was made from.
+    pub version: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+pub async fn add(tx: &Tx, p: &Post) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO post (id, workspace_id, text, title, committed_at, scheduled_at, timezone, version, created_at, \
+         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        params![
+            &p.id,
+            &p.workspace_id,
+            &p.text,
+            p.title.clone(),
+            p.committed_at,
+            p.scheduled_at,
+            &p.timezone,
+            p.version,
+            p.created_at,
+            p.updated_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes a change made from `p.version`; `false` when somebody else was quicker.
+pub async fn save(tx: &Tx, p: &Post, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE post SET text = $1, title = $2, committed_at = $3, scheduled_at = $4, timezone = $5, \
+             version = version + 1, updated_at = $6 WHERE id = $7 AND workspace_id = $8 AND version = $9 AND deleted_at IS NULL",
+            params![
+                &p.text,
+                p.title.clone(),
+                p.committed_at,
+                p.scheduled_at,
+                &p.timezone,
+                now,
+                &p.id,
+                &p.workspace_id,
+                p.version
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Post>, Error> {
+    let row = tx
+        .row(
+            "SELECT * FROM post WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
+            params![workspace, id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// By id alone, for a worker. Deleted ones too.
+pub async fn load(tx: &Tx, id: &str) -> Result<Option<Post>, Error> {
+    let row = tx.row("SELECT * FROM post WHERE id = $1", params![id]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Posts due in `[from, to)`, by time, after the cursor `(scheduled_at, id)`.
+pub async fn between(
+    tx: &Tx,
+    workspace: &str,
+    from: i64,
+    to: i64,
+    after: (i64, &str),
+    limit: i64,
+) -> Result<Vec<Post>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM post WHERE workspace_id = $1 AND scheduled_at >= $2 AND scheduled_at < $3 \
+             AND deleted_at IS NULL AND (scheduled_at > $4 OR (scheduled_at = $5 AND id > $6)) \
+             ORDER BY scheduled_at, id LIMIT $7",
+            params![workspace, from, to, after.0, after.0, after.1, limit],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Drafts without a time, newest first, older than the cursor.
+pub async fn undated(
+    tx: &Tx,
+    workspace: &str,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Post>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM post WHERE workspace_id = $1 AND scheduled_at IS NULL AND deleted_at IS NULL AND id < $2 \
+             ORDER BY id DESC LIMIT $3",
+            params![workspace, before, limit],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE post SET deleted_at = $1 WHERE workspace_id = $2 AND id = $3 AND deleted_at IS NULL",
+            params![now, workspace, id],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Replaces the media of a post, in this order.
+pub async fn set_media(tx: &Tx, post: &str, media: &[String]) -> Result<(), Error> {
+    tx.execute("DELETE FROM post_media WHERE post_id = $1", params![post]).await?;
+    for (position, id) in media.iter().enumerate() {
+        tx.execute(
+            "INSERT INTO post_media (post_id, position, media_id) VALUES ($1, $2, $3)",
+            params![post, position as i64, id],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+fn read(r: &Row) -> Result<Post, Error> {
+    Ok(Post {
+        id: r.text("id")?,
+        workspace_id: r.text("workspace_id")?,
+        text: r.text("text")?,
+        title: r.opt_text("title")?,
+        committed_at: r.opt_int("committed_at")?,
+        scheduled_at: r.opt_int("scheduled_at")?,
+        timezone: r.text("timezone")?,
+        version: r.int("version")?,
+        created_at: r.int("created_at")?,
+        updated_at: r.int("updated_at")?,
+    })
+}
