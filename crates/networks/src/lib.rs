@@ -13,8 +13,10 @@ pub mod error;
 pub mod facebook;
 pub mod http;
 pub mod instagram;
+pub mod mastodon;
 mod meta;
 pub mod spec;
+pub mod telegram;
 pub mod text;
 pub mod wordpress;
 
@@ -35,7 +37,9 @@ pub static ALL: &[&dyn Network] = &[
     &facebook::Facebook,
     &instagram::Instagram,
     &bluesky::Bluesky,
+    &mastodon::Mastodon,
     &wordpress::WordPress,
+    &telegram::Telegram,
 ];
 
 /// The network of this id, for example `bluesky`.

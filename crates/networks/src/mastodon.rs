@@ -1,0 +1,410 @@
+//! Mastodon 4.x and servers that speak its client API; checked 2026-11-22.
+//!
+//! Keys: Preferences → Development → New application, with the scopes `profile`,
+//! `read:statuses`, `write:media` and `write:statuses`; its page shows the access token.
+//! The server remembers an `Idempotency-Key` for one hour after success, so the same key is sent
+//! for 50 minutes; beyond that the account's own statuses are read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::multipart::{Form, Part};
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::error::quote;
+use crate::http::{Reply, Request};
+use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::text::{html_to_text, normalise, short_mentions};
+use crate::{
+    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
+    Rendition, SendClass, Spec, Window,
+};
+
+pub struct Mastodon;
+
+pub static SPEC: Spec = Spec {
+    id: "mastodon",
+    name: "Mastodon",
+    code: "MA",
+    base_url: "",
+    fields: &[
+        Field {
+            key: "server",
+            label: "Server",
+            help: "Where the account lives, for example https://mastodon.social.",
+            secret: false,
+            required: true,
+        },
+        Field {
+            key: "accessToken",
+            label: "Access token",
+            help: "Mastodon: Preferences, Development, your application.",
+            secret: true,
+            required: true,
+        },
+    ],
+    placements: &[Placement {
+        id: "feed",
+        name: "Feed",
+        send: SendClass::Keyed { horizon: Some(Duration::from_secs(50 * 60)) },
+        text: Text {
+            max: USUAL_MAX,
+            count: Count::Mastodon,
+            max_bytes: None,
+            max_with_media: None,
+            max_hashtags: None,
+            max_mentions: None,
+            title_max: None,
+            required: false,
+        },
+        media: MediaRule {
+            min: 0,
+            max: 4,
+            types: &["image/jpeg", "image/png", "image/gif", "image/webp"],
+            max_bytes: 16 << 20,
+            ratio: None,
+            derivative: Derivative::Original,
+            pull: false,
+            alt_max: 1_500,
+        },
+    }],
+    abilities: Abilities { delete: true, read_back: true, alt_text: true },
+    budgets: &[Budget { posts: 300, per: Duration::from_secs(300) }],
+};
+
+/// Most characters where a server says nothing else; `check` stores another limit as
+/// `maxCharacters`.
+const USUAL_MAX: usize = 500;
+
+/// Most pages of 40 statuses that a look-up reads before it says that it cannot tell.
+const MAX_PAGES: usize = 5;
+
+#[derive(Deserialize)]
+struct Account {
+    id: String,
+    username: String,
+}
+
+#[derive(Deserialize)]
+struct Instance {
+    configuration: Configuration,
+}
+
+#[derive(Deserialize)]
+struct Configuration {
+    statuses: StatusLimits,
+}
+
+#[derive(Deserialize)]
+struct StatusLimits {
+    max_characters: usize,
+}
+
+#[derive(Deserialize)]
+struct Attachment {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    id: String,
+    url: Option<String>,
+    created_at: jiff::Timestamp,
+    content: String,
+    #[serde(default)]
+    media_attachments: Vec<Attachment>,
+}
+
+#[async_trait]
+impl Network for Mastodon {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn check(&self, cx: &Context<'_>) -> Result<Identity, Error> {
+        let account = self.account(cx).await?;
+        let mut settings = BTreeMap::from([("accountId".to_owned(), account.id.clone())]);
+        let url = format!("{}/api/v2/instance", cx.base);
+        let reply = cx.http.send(cx.http.get(&url), cx.timeout).await?;
+        // Compatible servers may have the older description of themselves only.
+        if reply.ok() {
+            let max = reply.json::<Instance>()?.configuration.statuses.max_characters;
+            if max != USUAL_MAX || cx.account.settings.contains_key("maxCharacters") {
+                settings.insert("maxCharacters".to_owned(), max.to_string());
+            }
+        } else if reply.status.as_u16() != 404 {
+            return Err(self.parse_error(&reply));
+        }
+        let server = url::Url::parse(cx.base).ok();
+        let host = server.as_ref().and_then(|u| u.host_str()).unwrap_or_default();
+        let name = format!("@{}@{host}", account.username);
+        Ok(Identity { remote_id: account.id, name, settings })
+    }
+
+    async fn prepare(&self, cx: &Context<'_>, out: &Rendition) -> Result<Prepared, Error> {
+        for (i, media) in out.media.iter().enumerate() {
+            if cx.saved(&media_name(i)).is_none() {
+                self.upload(cx, i, media).await?;
+            }
+        }
+        for i in 0..out.media.len() {
+            if !self.is_processed(cx, i).await? {
+                return Ok(Prepared::Processing { again_in: Duration::from_secs(1) });
+            }
+        }
+        Ok(Prepared::Ready)
+    }
+
+    async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error> {
+        let mut media_ids = Vec::new();
+        for i in 0..out.media.len() {
+            let Some(id) = cx.saved_str(&media_name(i)) else {
+                return Err(Error::new(Class::Transient, "The post is not prepared.").restart());
+            };
+            media_ids.push(id);
+        }
+        let body = json!({ "status": out.text, "media_ids": media_ids });
+        let request = cx.http.post(&format!("{}/api/v1/statuses", cx.base)).json(&body);
+        let request = request.header("idempotency-key", idempotency_key(&out.key));
+        let reply = self.call(cx, request).await?;
+        if !reply.ok() {
+            return Err(self.parse_error(&reply));
+        }
+        Ok(Published::Accepted(remote(cx, reply.json::<Status>()?)))
+    }
+
+    async fn look_up(
+        &self,
+        cx: &Context<'_>,
+        out: &Rendition,
+        window: Window,
+    ) -> Result<Vec<Remote>, Error> {
+        let account = match cx.account.setting("accountId") {
+            Ok(id) => id.to_owned(),
+            Err(_) => self.account(cx).await?.id,
+        };
+        let url = format!("{}/api/v1/accounts/{account}/statuses", cx.base);
+        let wanted = comparable(&out.text);
+        let (mut found, mut before) = (Vec::new(), None::<String>);
+        for _ in 0..MAX_PAGES {
+            let mut request = cx.http.get(&url);
+            request = request.query(&[("limit", "40"), ("exclude_reblogs", "true")]);
+            if let Some(id) = &before {
+                request = request.query(&[("max_id", id)]);
+            }
+            let reply = self.call(cx, request).await?;
+            if !reply.ok() {
+                return Err(self.parse_error(&reply));
+            }
+            let page: Vec<Status> = reply.json()?;
+            let Some(last) = page.last() else { return Ok(found) };
+            let enough = last.created_at.as_millisecond() < window.since;
+            before = Some(last.id.clone());
+            let ours = page.into_iter().filter(|s| {
+                let at = s.created_at.as_millisecond();
+                (window.since..=window.until).contains(&at)
+                    && s.media_attachments.len() == out.media.len()
+                    && comparable(&html_to_text(&s.content)) == wanted
+            });
+            found.extend(ours.map(|s| remote(cx, s)));
+            if enough {
+                return Ok(found);
+            }
+        }
+        let why = "The account has posted too much since then to look through.";
+        Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Error::new(Class::Content, "This is not the id of a Mastodon post."));
+        }
+        let url = format!("{}/api/v1/statuses/{remote_id}", cx.base);
+        let reply = self.call(cx, cx.http.delete(&url)).await?;
+        let gone = matches!(reply.status.as_u16(), 404 | 410);
+        if reply.ok() || gone { Ok(()) } else { Err(self.parse_error(&reply)) }
+    }
+
+    fn parse_error(&self, reply: &Reply) -> Error {
+        let body = reply.value();
+        let said = quote(body["error"].as_str().unwrap_or_default());
+        let has = |words: &str| said.to_lowercase().contains(words);
+        let error = reply.error(SPEC.name);
+        match reply.status.as_u16() {
+            401 => error.becomes(Class::Auth, "Mastodon refuses the access token."),
+            403 if has("scope") => {
+                let why = "The access token lacks a right that publishing needs.";
+                error.becomes(Class::Auth, why).code("scope")
+            }
+            403 => error
+                .becomes(Class::Auth, format!("Mastodon does not let this account post: {said}."))
+                .action(Action::ActAtNetwork),
+            404 | 405 if said.is_empty() => {
+                error.becomes(Class::Config, "There is no Mastodon server at this address.")
+            }
+            429 => {
+                let reset = reply.header("x-ratelimit-reset").and_then(|at| at.parse().ok());
+                let wait = reset.and_then(|at| reply.until(at)).or(error.retry_after);
+                error.becomes(Class::RateLimit, "Mastodon asks for fewer calls.").retry_after(wait)
+            }
+            422 if has("not finished processing") => error
+                .becomes(Class::Transient, "Mastodon still works on a picture.")
+                .code("media_processing"),
+            // Either it expired unused, or an earlier try of ours has used it: only looking tells.
+            422 if has("already attached") => error
+                .becomes(Class::Transient, "Mastodon no longer has an uploaded picture to attach.")
+                .code("media_gone")
+                .maybe_applied()
+                .restart(),
+            400 | 404 | 410 | 422 => {
+                error.becomes(Class::Content, format!("Mastodon refuses the post: {said}."))
+            }
+            _ => error,
+        }
+    }
+}
+
+impl Mastodon {
+    async fn call(&self, cx: &Context<'_>, request: Request) -> Result<Reply, Error> {
+        let token = cx.account.secret("accessToken")?;
+        cx.http.send(request.bearer_auth(token.reveal()), cx.timeout).await
+    }
+
+    /// Whose token it is.
+    async fn account(&self, cx: &Context<'_>) -> Result<Account, Error> {
+        let url = format!("{}/api/v1/accounts/verify_credentials", cx.base);
+        let reply = self.call(cx, cx.http.get(&url)).await?;
+        if reply.ok() { reply.json() } else { Err(self.parse_error(&reply)) }
+    }
+
+    /// Uploads picture `i`. Its answer may come before the server has processed it (202).
+    async fn upload(&self, cx: &Context<'_>, i: usize, media: &Media) -> Result<(), Error> {
+        let body = reqwest::Body::from(media.data.clone());
+        let part = Part::stream_with_length(body, media.data.len() as u64)
+            .file_name(media.file_name.clone())
+            .mime_str(&media.content_type)
+            .map_err(|_| Error::new(Class::Content, "A picture has no readable type."))?;
+        let form = Form::new().text("description", media.alt.clone()).part("file", part);
+        let request = cx.http.post(&format!("{}/api/v2/media", cx.base)).multipart(form);
+        let reply = self.call(cx, request).await?;
+        if !reply.ok() {
+            return Err(self.parse_error(&reply));
+        }
+        let Attachment { id } = reply.json()?;
+        cx.checkpoint(&media_name(i), id).await?;
+        if reply.status.as_u16() == 200 {
+            cx.checkpoint(&ready_name(i), true).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_processed(&self, cx: &Context<'_>, i: usize) -> Result<bool, Error> {
+        let Some(id) = cx.saved_str(&media_name(i)) else { return Ok(false) };
+        if cx.saved(&ready_name(i)).is_some() {
+            return Ok(true);
+        }
+        let reply = self.call(cx, cx.http.get(&format!("{}/api/v1/media/{id}", cx.base))).await?;
+        match reply.status.as_u16() {
+            206 => Ok(false),
+            200 => {
+                cx.checkpoint(&ready_name(i), true).await?;
+                Ok(true)
+            }
+            404 => {
+                let why = "Mastodon has dropped an uploaded picture.";
+                Err(self.parse_error(&reply).becomes(Class::Transient, why).restart())
+            }
+            _ => Err(self.parse_error(&reply)),
+        }
+    }
+}
+
+fn media_name(i: usize) -> String {
+    format!("media:{i}")
+}
+
+fn ready_name(i: usize) -> String {
+    format!("media:{i}:ready")
+}
+
+/// The delivery's key, but not readable by the server's staff.
+fn idempotency_key(key: &str) -> String {
+    Sha256::digest(format!("mastodon {key}")).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A text as both sides have it: Mastodon shows `@user@host` as `@user`.
+fn comparable(text: &str) -> String {
+    normalise(&short_mentions(text))
+}
+
+/// The post with its page; the local stand-in has pages of its own.
+fn remote(cx: &Context<'_>, status: Status) -> Remote {
+    let stand_in = cx.base.strip_suffix("/mastodon");
+    let page = stand_in.map(|origin| format!("{origin}/posts/mastodon/{}", status.id));
+    Remote { url: page.or(status.url), id: status.id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Applied;
+    use crate::http::reply;
+
+    #[test]
+    fn every_documented_error_has_its_class() {
+        use Class::*;
+        for (status, said, class) in [
+            (401, "The access token is invalid", Auth),
+            (403, "This action is outside the authorized scopes", Auth),
+            (403, "Your login is currently disabled", Auth),
+            (404, "Record not found", Content),
+            (410, "Gone", Content),
+            (422, "Validation failed: Text can't be blank", Content),
+            (422, "Validation failed: Text character limit of 500 exceeded", Content),
+            (422, "Validation failed: File content type is invalid", Content),
+            (422, "Cannot attach files that have not finished processing. Try again!", Transient),
+            (422, "Media 5 not found or already attached to another post", Transient),
+            (429, "Too many requests", RateLimit),
+            (500, "We're sorry", Transient),
+            (503, "There was a temporary problem", Transient),
+        ] {
+            let body = serde_json::json!({ "error": said }).to_string();
+            let error = Mastodon.parse_error(&reply(status, &[("x-request-id", "r")], &body));
+            assert_eq!(error.class, class, "{said}");
+            let unsure = status >= 500 || said.contains("already");
+            assert_eq!(error.applied == Applied::Maybe, unsure, "{said}");
+            assert_eq!(error.restart, said.contains("already"));
+            assert_eq!(error.request_id.as_deref(), Some("r"));
+        }
+        for (status, class) in [(404, Config), (301, Config), (502, Transient), (413, Content)] {
+            let error = Mastodon.parse_error(&reply(status, &[], "<html>"));
+            assert_eq!(error.class, class, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_reset_header_is_a_time() {
+        let date = ("date", "Sun, 22 Nov 2026 10:00:00 GMT");
+        let reset = ("x-ratelimit-reset", "2026-11-22T10:05:00.000000Z");
+        let error = Mastodon.parse_error(&reply(429, &[date, reset], r#"{"error":"Throttled"}"#));
+        assert_eq!(error.retry_after, Some(Duration::from_secs(300)));
+    }
+
+    #[test]
+    fn a_post_is_recognised_in_its_html() {
+        let sent = "Hi @bob@m.example,\n\nsee https://example.com/very/long & more";
+        let read = r#"<p>Hi <span class="h-card"><a href="https://m.example/@bob">@<span>bob</span></a></span>,</p><p>see <a href="https://example.com/very/long"><span class="invisible">https://</span><span class="ellipsis">example.com/ve</span><span class="invisible">ry/long</span></a> &amp; more</p>"#;
+        assert_eq!(comparable(&html_to_text(read)), comparable(sent));
+        assert_ne!(comparable(&html_to_text("<p>Hi @bob</p>")), comparable(sent));
+    }
+
+    #[test]
+    fn the_key_is_the_same_on_every_try() {
+        assert_eq!(idempotency_key("a"), idempotency_key("a"));
+        assert_ne!(idempotency_key("a"), idempotency_key("b"));
+        assert_eq!(idempotency_key("a").len(), 64);
+    }
+}
