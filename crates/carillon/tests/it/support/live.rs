@@ -21,7 +21,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Live {
     /// What the script printed: address and account, see the script's header.
     pub(crate) info: Value,
-    server: Server,
+    _server: Server,
 }
 
 impl Live {
@@ -46,7 +46,7 @@ impl Live {
         reader.join().expect("the reader does not panic");
         let info = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("`{script}` said {line:?} instead of JSON: {error}"));
-        Live { info, server }
+        Live { info, _server: server }
     }
 }
 
