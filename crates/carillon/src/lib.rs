@@ -2,8 +2,14 @@
 //!
 //! ARCHITECTURE.md is the map. The file to read first is `publishing/deliver.rs`.
 
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod db;
 pub mod domain;
+pub mod identity;
 pub mod ids;
+pub mod media;
 pub mod store;
+
+pub use app::App;

@@ -4,6 +4,7 @@ pub mod delivery;
 pub mod job;
 pub mod post;
 pub mod problem;
+pub mod refusal;
 pub mod when;
 
 /// An enum kept as a word in the database and in JSON: `Display`, `FromStr` and serde in one.

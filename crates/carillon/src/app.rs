@@ -1,0 +1,123 @@
+//! What every part is handed: settings, clock, database, blobs, keys, the way out, a bell.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use carillon_networks::Http;
+use carillon_networks::http::Guard;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::{Db, Migrated};
+use crate::identity::keys::Keys;
+use crate::media::blobs::Blobs;
+
+/// One process's view of the product. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+pub struct Inner {
+    pub config: Config,
+    pub clock: Clock,
+    pub db: Db,
+    pub blobs: Blobs,
+    pub keys: Keys,
+    pub http: Http,
+    /// Rung after a commit that added or freed work.
+    pub work: Notify,
+    /// Rung after a commit that wrote events.
+    pub news: Notify,
+    /// Under which address this process is reached, once it listens.
+    pub url: std::sync::OnceLock<String>,
+    pub migrated: Migrated,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// Opens the database (bringing its schema up to date), the blob store and the key ring.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data.dir)
+            .with_context(|| format!("cannot make the data folder {}", config.data.dir.display()))?;
+        let keys = if config.secrets.keys.is_empty() {
+            Keys::in_folder(&config.data.dir)?
+        } else {
+            Keys::parse(&config.secrets.keys)?
+        };
+        let (db, migrated) = Db::open(&config.data.database, clock.now())
+            .await
+            .context("cannot open the database")?;
+        let blobs = Blobs::on_disk(&config.data.dir.join("media"))?;
+        let mut allowed = config.networks.allow_hosts.clone();
+        allowed.extend(host_of(&config.networks.sandbox));
+        let http = Http::new(Guard::allowing(allowed));
+        let app = Self(Arc::new(Inner {
+            config,
+            clock,
+            db,
+            blobs,
+            keys,
+            http,
+            work: Notify::new(),
+            news: Notify::new(),
+            url: std::sync::OnceLock::new(),
+            migrated,
+        }));
+        app.follow_database_clock().await?;
+        app.check_keys().await?;
+        Ok(app)
+    }
+
+    /// Leases of several nodes are counted by the database's clock.
+    pub async fn follow_database_clock(&self) -> anyhow::Result<()> {
+        let ahead = self.db.clock_offset(self.clock.now()).await?;
+        // Within the time of a round trip the two are equal.
+        if ahead.abs() > 250 {
+            self.clock.follow(ahead);
+        }
+        Ok(())
+    }
+
+    /// Every sealed secret must open before anything is sent: a wrong key is found at the start,
+    /// not in the middle of the night.
+    async fn check_keys(&self) -> anyhow::Result<()> {
+        let sealed =
+            self.db.read(|tx| async move { crate::store::connections::sealed(&tx).await }).await?;
+        for (id, secrets) in sealed.iter().filter(|(_, s)| !s.is_empty()) {
+            self.keys
+                .open(secrets, id)
+                .with_context(|| format!("the secrets of connection {id} cannot be opened"))?;
+        }
+        Ok(())
+    }
+
+    /// Where browsers and networks reach this process, without a slash at its end.
+    pub fn public_url(&self) -> String {
+        match self.config.server.public_url.as_str() {
+            "" => self.url.get().cloned().unwrap_or_default(),
+            set => set.to_owned(),
+        }
+    }
+
+    /// Rings after work was committed: here at once, at other nodes as a hint.
+    pub fn ring(&self) {
+        self.work.notify_one();
+        self.news.notify_waiters();
+        if self.db.is_postgres() {
+            let db = self.db.clone();
+            tokio::spawn(async move { db.notify().await });
+        }
+    }
+}
+
+/// `host:port` of an address.
+fn host_of(url: &str) -> Option<String> {
+    let url: url::Url = url.parse().ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}

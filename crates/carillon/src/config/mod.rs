@@ -1,0 +1,267 @@
+//! Settings: one struct a concern, each field documented with what unset means.
+//!
+//! Every setting is one line of [`SETTINGS`]; reading a name that is not there is a bug that the
+//! test below finds, as is a line that nobody reads. The reference in docs/configuration.md is
+//! printed from the same table.
+
+mod settings;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+pub use settings::{SETTINGS, Setting};
+
+use crate::db::Location;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub data: Data,
+    pub publishing: Publishing,
+    pub queue: Queue,
+    pub media: Media,
+    pub networks: Networks,
+    pub secrets: Secrets,
+}
+
+/// Where the product listens and how it is reached.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// Address under which browsers and networks reach it, without a slash at its end; empty:
+    /// whatever it listens on.
+    pub public_url: String,
+    /// Bearer secret of `POST /api/cron/publish`; empty: the endpoint is off.
+    pub cron_secret: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// Holds the SQLite file, media and generated keys.
+    pub dir: PathBuf,
+    pub database: Location,
+}
+
+#[derive(Debug, Clone)]
+pub struct Publishing {
+    /// Waits before the second, third … try of a feed post.
+    pub retries: Vec<Duration>,
+    /// The same for stories, whose moment passes.
+    pub story_retries: Vec<Duration>,
+    /// When the network is asked after an unknown outcome, counted from the send.
+    pub verify_after: Vec<Duration>,
+    /// Later than this a delivery is held for a person.
+    pub late_after: Duration,
+    /// Later than this a story is missed.
+    pub story_late_after: Duration,
+    /// Is a picture demanded where the network does not demand one?
+    pub media_required: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Queue {
+    pub lease: Duration,
+    pub heartbeat: Duration,
+    pub send_slots: usize,
+    pub media_slots: usize,
+    /// How often the tables are read when nobody gives a hint.
+    pub poll: Duration,
+    pub sweep_every: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Media {
+    /// Most bytes of an uploaded picture.
+    pub image_max_bytes: u64,
+    /// Most pixels a picture may unfold to.
+    pub image_max_pixels: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Networks {
+    /// Base of a sandbox that stands in for every network; empty: the networks themselves.
+    pub sandbox: String,
+    /// Hosts that may be private although the address guard refuses such.
+    pub allow_hosts: Vec<String>,
+    /// Longest time for one call.
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    /// The key ring `id:base64,…`, newest first; empty: made into the data folder.
+    pub keys: String,
+}
+
+impl Config {
+    /// Reads every setting from where `get` looks (the environment); all mistakes at once, each a
+    /// sentence.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        let r = Reader { get: &get, wrong: Mutex::default(), asked: Mutex::default() };
+        let config = Self::from(&r);
+        let wrong = r.wrong.into_inner().unwrap_or_else(|e| e.into_inner());
+        if wrong.is_empty() { Ok(config) } else { Err(wrong) }
+    }
+
+    /// The environment of this process, with settings given on the command line before it.
+    pub fn from_env(given: &BTreeMap<String, String>) -> Result<Self, Vec<String>> {
+        Self::read(|name| given.get(name).cloned().or_else(|| std::env::var(name).ok()))
+    }
+
+    fn from(r: &Reader<'_>) -> Self {
+        let dir = PathBuf::from(r.text("CARILLON_DATA"));
+        let database = match r.text("CARILLON_DATABASE").as_str() {
+            "" => Location::Sqlite(dir.join("carillon.db")),
+            url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                Location::Postgres(url.to_owned())
+            }
+            path => Location::Sqlite(path.strip_prefix("sqlite:").unwrap_or(path).into()),
+        };
+        Self {
+            server: Server {
+                listen: r.parse("CARILLON_LISTEN", "an address such as `127.0.0.1:8080`"),
+                public_url: r.text("CARILLON_PUBLIC_URL").trim_end_matches('/').to_owned(),
+                cron_secret: r.text("CRON_SECRET"),
+            },
+            data: Data { dir, database },
+            publishing: Publishing {
+                retries: r.durations("CARILLON_RETRIES"),
+                story_retries: r.durations("CARILLON_STORY_RETRIES"),
+                verify_after: r.durations("CARILLON_VERIFY_AFTER"),
+                late_after: r.duration("CARILLON_LATE_AFTER"),
+                story_late_after: r.duration("CARILLON_STORY_LATE_AFTER"),
+                media_required: r.yes("CARILLON_MEDIA_REQUIRED"),
+            },
+            queue: Queue {
+                lease: r.duration("CARILLON_LEASE"),
+                heartbeat: r.duration("CARILLON_HEARTBEAT"),
+                send_slots: r.parse("CARILLON_SEND_SLOTS", "a number"),
+                media_slots: r.parse("CARILLON_MEDIA_SLOTS", "a number"),
+                poll: r.duration("CARILLON_POLL"),
+                sweep_every: r.duration("CARILLON_SWEEP_EVERY"),
+            },
+            media: Media {
+                image_max_bytes: r.bytes("CARILLON_IMAGE_MAX"),
+                image_max_pixels: r.parse("CARILLON_IMAGE_MAX_PIXELS", "a number"),
+            },
+            networks: Networks {
+                sandbox: r.text("CARILLON_SANDBOX").trim_end_matches('/').to_owned(),
+                allow_hosts: r.list("CARILLON_ALLOW_HOSTS"),
+                timeout: r.duration("CARILLON_NETWORK_TIMEOUT"),
+            },
+            secrets: Secrets { keys: r.text("CARILLON_KEYS") },
+        }
+    }
+}
+
+struct Reader<'a> {
+    get: &'a dyn Fn(&str) -> Option<String>,
+    wrong: Mutex<Vec<String>>,
+    asked: Mutex<Vec<&'static str>>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &'static str) -> String {
+        self.asked.lock().unwrap_or_else(|e| e.into_inner()).push(name);
+        let default = || SETTINGS.iter().find(|s| s.name == name).map_or("", |s| s.default);
+        (self.get)(name).map_or_else(|| default().to_owned(), |v| v.trim().to_owned())
+    }
+
+    fn read<T>(&self, name: &'static str, what: &str, read: impl Fn(&str) -> Option<T>) -> T {
+        let text = self.text(name);
+        if let Some(value) = read(&text) {
+            return value;
+        }
+        let mut wrong = self.wrong.lock().unwrap_or_else(|e| e.into_inner());
+        wrong.push(format!("{name} is `{text}`, which is not {what}"));
+        let default = SETTINGS.iter().find(|s| s.name == name).map_or("", |s| s.default);
+        read(default).expect("the table's own defaults can be read")
+    }
+
+    fn parse<T: std::str::FromStr>(&self, name: &'static str, what: &str) -> T {
+        self.read(name, what, |t| t.parse().ok())
+    }
+
+    fn yes(&self, name: &'static str) -> bool {
+        self.read(name, "`true` or `false`", |t| match t {
+            "true" | "1" | "yes" => Some(true),
+            "false" | "0" | "no" => Some(false),
+            _ => None,
+        })
+    }
+
+    fn duration(&self, name: &'static str) -> Duration {
+        self.read(name, "a time such as `500ms`, `15s`, `5m` or `2h`", duration)
+    }
+
+    fn durations(&self, name: &'static str) -> Vec<Duration> {
+        self.read(name, "times such as `5m,15m,30m`", |t| t.split(',').map(duration).collect())
+    }
+
+    fn bytes(&self, name: &'static str) -> u64 {
+        self.read(name, "a size such as `5MB`", |t| {
+            let (number, unit) = t.split_at(t.find(|c: char| !c.is_ascii_digit()).unwrap_or(t.len()));
+            let unit = match unit.trim() {
+                "" | "B" => 1,
+                "KB" => 1_000,
+                "MB" => 1_000_000,
+                "GB" => 1_000_000_000,
+                _ => return None,
+            };
+            number.parse::<u64>().ok()?.checked_mul(unit)
+        })
+    }
+
+    fn list(&self, name: &'static str) -> Vec<String> {
+        self.text(name).split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// `500ms`, `15s`, `5m`, `2h`, `7d`
+fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(ms).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_read_and_nothing_else() {
+        let get = |_: &str| None;
+        let r = Reader { get: &get, wrong: Mutex::default(), asked: Mutex::default() };
+        Config::from(&r);
+        let mut asked = r.asked.into_inner().unwrap();
+        let mut declared: Vec<&str> = SETTINGS.iter().map(|s| s.name).collect();
+        asked.sort_unstable();
+        declared.sort_unstable();
+        assert_eq!(asked, declared);
+        assert!(r.wrong.into_inner().unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let wrong = Config::read(|name| match name {
+            "CARILLON_LISTEN" => Some("here".into()),
+            "CARILLON_RETRIES" => Some("5m,soon".into()),
+            "CARILLON_IMAGE_MAX" => Some("5 apples".into()),
+            _ => None,
+        })
+        .expect_err("three mistakes");
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert!(wrong.iter().any(|w| w.contains("CARILLON_RETRIES is `5m,soon`")));
+    }
+}

@@ -1,0 +1,4 @@
+//! Who may come in, and how secrets are kept.
+
+pub mod door;
+pub mod keys;
