@@ -266,6 +266,21 @@ pub struct Media {
     pub url: String,
 }
 
+impl Media {
+    /// The file as a part of a multipart form. Its bytes are shared, not copied.
+    pub fn part(&self) -> Result<reqwest::multipart::Part, Error> {
+        let bytes = self.data.clone();
+        let length = bytes.len() as u64;
+        reqwest::multipart::Part::stream_with_length(bytes, length)
+            .file_name(self.file_name.clone())
+            .mime_str(&self.content_type)
+            .map_err(|_| {
+                let why = format!("A picture has the unreadable type `{}`.", self.content_type);
+                Error::new(Class::Content, why).code("bad_media_type")
+            })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Prepared {
     /// [`Network::publish`] may be called.

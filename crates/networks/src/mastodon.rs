@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Form;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -118,6 +118,12 @@ struct Status {
     media_attachments: Vec<Attachment>,
 }
 
+impl From<Status> for Remote {
+    fn from(status: Status) -> Self {
+        Self { id: status.id, url: status.url }
+    }
+}
+
 #[async_trait]
 impl Network for Mastodon {
     fn spec(&self) -> &'static Spec {
@@ -173,7 +179,7 @@ impl Network for Mastodon {
         if !reply.ok() {
             return Err(self.parse_error(&reply));
         }
-        Ok(Published::Accepted(remote(cx, reply.json::<Status>()?)))
+        Ok(Published::Accepted(reply.json::<Status>()?.into()))
     }
 
     async fn look_up(
@@ -209,7 +215,7 @@ impl Network for Mastodon {
                     && s.media_attachments.len() == out.media.len()
                     && comparable(&html_to_text(&s.content)) == wanted
             });
-            found.extend(ours.map(|s| remote(cx, s)));
+            found.extend(ours.map(Remote::from));
             if enough {
                 return Ok(found);
             }
@@ -282,12 +288,7 @@ impl Mastodon {
 
     /// Uploads picture `i`. Its answer may come before the server has processed it (202).
     async fn upload(&self, cx: &Context<'_>, i: usize, media: &Media) -> Result<(), Error> {
-        let body = reqwest::Body::from(media.data.clone());
-        let part = Part::stream_with_length(body, media.data.len() as u64)
-            .file_name(media.file_name.clone())
-            .mime_str(&media.content_type)
-            .map_err(|_| Error::new(Class::Content, "A picture has no readable type."))?;
-        let form = Form::new().text("description", media.alt.clone()).part("file", part);
+        let form = Form::new().text("description", media.alt.clone()).part("file", media.part()?);
         let request = cx.http.post(&format!("{}/api/v2/media", cx.base)).multipart(form);
         let reply = self.call(cx, request).await?;
         if !reply.ok() {
@@ -338,13 +339,6 @@ fn idempotency_key(key: &str) -> String {
 /// A text as both sides have it: Mastodon shows `@user@host` as `@user`.
 fn comparable(text: &str) -> String {
     normalise(&short_mentions(text))
-}
-
-/// The post with its page; the local stand-in has pages of its own.
-fn remote(cx: &Context<'_>, status: Status) -> Remote {
-    let stand_in = cx.base.strip_suffix("/mastodon");
-    let page = stand_in.map(|origin| format!("{origin}/posts/mastodon/{}", status.id));
-    Remote { url: page.or(status.url), id: status.id }
 }
 
 #[cfg(test)]

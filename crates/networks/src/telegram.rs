@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Form;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,8 +17,7 @@ use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Published, Remote, Rendition,
-    SendClass, Spec,
+    Action, Class, Context, Error, Identity, Network, Published, Remote, Rendition, SendClass, Spec,
 };
 
 pub struct Telegram;
@@ -149,14 +148,14 @@ impl Network for Telegram {
                 if !out.text.is_empty() {
                     form = form.text("caption", out.text.clone());
                 }
-                let form = form.part("photo", part(photo)?);
+                let form = form.part("photo", photo.part()?);
                 vec![self.call(cx, "sendPhoto", |r| r.multipart(form)).await?]
             }
             photos => {
                 let album = album(photos.len(), &out.text).to_string();
                 let mut form = Form::new().text("chat_id", chat_id.to_owned()).text("media", album);
                 for (i, photo) in photos.iter().enumerate() {
-                    form = form.part(part_name(i), part(photo)?);
+                    form = form.part(part_name(i), photo.part()?);
                 }
                 self.call(cx, "sendMediaGroup", |r| r.multipart(form)).await?
             }
@@ -275,14 +274,6 @@ fn may_post(chat: &Chat, member: &Member) -> bool {
         (_, "restricted") => member.can_send_messages == Some(true),
         _ => false,
     }
-}
-
-fn part(media: &Media) -> Result<Part, Error> {
-    let body = reqwest::Body::from(media.data.clone());
-    Part::stream_with_length(body, media.data.len() as u64)
-        .file_name(media.file_name.clone())
-        .mime_str(&media.content_type)
-        .map_err(|_| Error::new(Class::Content, "A picture has no readable type."))
 }
 
 fn part_name(i: usize) -> String {

@@ -207,7 +207,7 @@ pub fn hashtags(text: &str) -> Vec<Range<usize>> {
         if glued || inside(&links, start) {
             continue;
         }
-        let body = &text[start + mark.len()..];
+        let body = up_to_link(text, start + mark.len(), &links);
         let tag = &body[..body.find(|c| !is_word(c)).unwrap_or(body.len())];
         // A leading mark belongs to the sign itself: the keycap emoji is `#` with two of them.
         if !tag.starts_with(is_combining_mark) && tag.chars().any(char::is_alphabetic) {
@@ -227,12 +227,13 @@ pub fn mentions(text: &str) -> Vec<Range<usize>> {
         if taken || glued || inside(&links, start) {
             continue;
         }
-        let user = name(&text[start + 1..], |c| c.is_ascii_alphanumeric() || c == '_');
+        let body = up_to_link(text, start + 1, &links);
+        let user = name(body, |c| c.is_ascii_alphanumeric() || c == '_');
         if user == 0 {
             continue;
         }
         let mut end = start + 1 + user;
-        if let Some(rest) = text[end..].strip_prefix('@') {
+        if let Some(rest) = body[user..].strip_prefix('@') {
             let host = name(rest, |c| c.is_alphanumeric() || c == '_');
             end += if host > 1 { 1 + host } else { 0 };
         }
@@ -261,6 +262,12 @@ fn is_word(c: char) -> bool {
 fn inside(ranges: &[Range<usize>], at: usize) -> bool {
     let next = ranges.partition_point(|r| r.end <= at);
     ranges.get(next).is_some_and(|r| r.contains(&at))
+}
+
+/// What stands from here to the next link: nothing that is found reaches into one.
+fn up_to_link<'t>(text: &'t str, from: usize, links: &[Range<usize>]) -> &'t str {
+    let next = links.partition_point(|r| r.start < from);
+    &text[from..links.get(next).map_or(text.len(), |r| r.start)]
 }
 
 /// A text as it is compared with what a network reads back: NFC, every run of white space one
