@@ -63,6 +63,8 @@ set_up() {
   work=$(mktemp -d "$cache/wordpress/.new.XXXXXX")
   cp -a site data account.json "$work"
   mv -T "$work" "$kept" 2>/dev/null || rm -rf "$work"
+  # Sites of other versions go when nobody has used them for a month.
+  find "$cache/wordpress" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} +
 }
 
 key=$({ php --version && mariadbd --version && cat /usr/share/wordpress/wp-includes/version.php "$live/life.sh" "$live"/wordpress/*; } | sha256sum)
@@ -70,6 +72,7 @@ kept=$cache/wordpress/${key:0:20}
 cp "$live/wordpress/database.sql" .
 chmod a+r database.sql
 if [[ -d $kept ]]; then
+  touch "$kept"
   cp -a "$kept"/{data,account.json} .
   # WordPress's own files never change here, only uploads are added: links do, where the file system has them.
   cp -al "$kept/site" site 2>/dev/null || { rm -rf site && cp -a "$kept/site" site; }
