@@ -1,1 +1,154 @@
+//! The sandbox: the own APIs of six networks on one local HTTP server, with scripted faults.
+//!
+//! It is written from the networks' documents and never from the connectors, so that a connector
+//! which passes here agrees with the documents and not with itself. It is strict where the real
+//! service is strict, asynchronous where it is asynchronous, and it keeps a [ledger](LedgerPost) of
+//! every post that was ever visible: the one thing a test asserts on.
+//!
+//! Anything named `[a-z0-9_-]+` is an account that exists. Its secret is `sandbox-{account}`.
+//! Nothing is kept on disk, and the only requests that leave are those for media that a caller asks
+//! a network to fetch. Budgets of calls are not enforced: a `rate_limit` fault stands for them.
 
+mod bluesky;
+mod call;
+mod dag;
+mod faults;
+mod ledger;
+mod lexicon;
+mod line;
+mod markup;
+mod mastodon;
+mod media;
+mod page;
+mod requests;
+mod server;
+mod telegram;
+mod text;
+mod world;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+pub use crate::faults::{Calls, Fault, Trouble};
+pub use crate::ledger::{LedgerMedia, LedgerPost};
+pub use crate::requests::Recorded;
+use crate::world::{Network, World, lock};
+
+/// How the sandbox behaves; the default answers at once and reads the system's clock.
+#[derive(Clone)]
+pub struct Options {
+    /// Waited before each answer of a network. The control endpoints and the page do not wait.
+    pub latency: Duration,
+    /// The time, in milliseconds UTC. Tokens, keys and containers age by it.
+    pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { latency: Duration::ZERO, now: Arc::new(system_time) }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the sandbox reads the clock")]
+fn system_time() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A handle on one sandbox. Clones share it; the server it started stops with the last of them.
+#[derive(Clone)]
+pub struct Sandbox {
+    world: Arc<World>,
+    server: Option<Arc<Server>>,
+}
+
+struct Server {
+    url: String,
+    /// The server runs until this is dropped.
+    running: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Sandbox {
+    /// A sandbox without a server of its own: mount [`Sandbox::router`].
+    pub fn new(options: Options) -> Self {
+        Self { world: Arc::new(World::new(options)), server: None }
+    }
+
+    /// The routes. Served by anything but this crate, a `reset_…` fault cannot reach the socket and
+    /// breaks off the body of the answer instead.
+    pub fn router(&self) -> axum::Router {
+        server::router(Arc::clone(&self.world))
+    }
+
+    /// Listens on `addr` (port 0 picks a free one) and serves in the background.
+    pub async fn start(addr: SocketAddr, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        let url = url_of(listener.local_addr()?);
+        let mut sandbox = Self::new(options);
+        let (running, stopped) = oneshot::channel::<()>();
+        let router = sandbox.router();
+        tokio::spawn(async move {
+            let served = axum::serve(line::Lines::new(listener), line::service(router))
+                .with_graceful_shutdown(async {
+                    stopped.await.ok();
+                })
+                .await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the sandbox stopped serving");
+            }
+        });
+        sandbox.server = Some(Arc::new(Server { url, running: Mutex::new(Some(running)) }));
+        Ok(sandbox)
+    }
+
+    /// Serves on `listener` until the returned future is dropped.
+    pub async fn serve(listener: TcpListener, options: Options) -> io::Result<()> {
+        let router = Self::new(options).router();
+        axum::serve(line::Lines::new(listener), line::service(router)).await
+    }
+
+    /// `http://127.0.0.1:PORT` of a started sandbox.
+    pub fn url(&self) -> String {
+        self.server.as_ref().map_or_else(|| "http://localhost".to_owned(), |s| s.url.clone())
+    }
+
+    /// Stops the server. Answers under way are finished; new connections are refused.
+    pub fn stop(&self) {
+        if let Some(server) = &self.server {
+            lock(&server.running).take();
+        }
+    }
+
+    /// Every post of this network that is or once was visible, oldest first. Empty for a name that
+    /// is no network.
+    pub fn ledger(&self, network: &str) -> Vec<LedgerPost> {
+        Network::find(network).map_or_else(Vec::new, |n| self.world.ledger(n))
+    }
+
+    /// Lets the next matching requests fail as `fault` says.
+    pub fn add_fault(&self, fault: Fault) {
+        self.world.faults.add(fault);
+    }
+
+    pub fn clear_faults(&self) {
+        self.world.faults.clear();
+    }
+
+    /// The last 2,000 requests to this network, oldest first, secrets masked.
+    pub fn requests(&self, network: &str) -> Vec<Recorded> {
+        Network::find(network).map_or_else(Vec::new, |n| self.world.requests.of(n))
+    }
+}
+
+fn url_of(addr: SocketAddr) -> String {
+    // An address that means "every interface" is no address a client can call.
+    match addr {
+        SocketAddr::V4(a) if a.ip().is_unspecified() => format!("http://127.0.0.1:{}", a.port()),
+        SocketAddr::V6(a) if a.ip().is_unspecified() => format!("http://[::1]:{}", a.port()),
+        _ => format!("http://{addr}"),
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything the sandbox remembers: one state a network, the ledger, the faults, the requests.
+//!
+//! Each state sits behind its own lock, held for one request's look-ups and never across an await.
+//! No question walks over all posts: every state is indexed by account and by the ids asked for.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::Options;
+use crate::faults::Faults;
+use crate::ledger::{Ledger, LedgerPost};
+use crate::media::Blobs;
+use crate::requests::Requests;
+use crate::{bluesky, mastodon, telegram};
+
+/// The networks that the sandbox speaks, in display order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Network {
+    Facebook,
+    Instagram,
+    Bluesky,
+    Mastodon,
+    Wordpress,
+    Telegram,
+}
+
+impl Network {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Facebook,
+        Self::Instagram,
+        Self::Bluesky,
+        Self::Mastodon,
+        Self::Wordpress,
+        Self::Telegram,
+    ];
+
+    pub(crate) fn find(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|n| n.id() == id)
+    }
+
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Facebook => "facebook",
+            Self::Instagram => "instagram",
+            Self::Bluesky => "bluesky",
+            Self::Mastodon => "mastodon",
+            Self::Wordpress => "wordpress",
+            Self::Telegram => "telegram",
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Facebook => "Facebook",
+            Self::Instagram => "Instagram",
+            Self::Bluesky => "Bluesky",
+            Self::Mastodon => "Mastodon",
+            Self::Wordpress => "WordPress",
+            Self::Telegram => "Telegram",
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) options: Options,
+    pub(crate) faults: Faults,
+    pub(crate) ledger: Ledger,
+    pub(crate) requests: Requests,
+    pub(crate) blobs: Blobs,
+    pub(crate) bluesky: Mutex<bluesky::State>,
+    pub(crate) mastodon: Mutex<mastodon::State>,
+    pub(crate) telegram: Mutex<telegram::State>,
+    /// Built at the first fetch: most sandboxes never fetch anything.
+    pub(crate) client: OnceLock<Option<reqwest::Client>>,
+}
+
+impl World {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            options,
+            faults: Faults::default(),
+            ledger: Ledger::default(),
+            requests: Requests::default(),
+            blobs: Blobs::default(),
+            bluesky: Mutex::default(),
+            mastodon: Mutex::default(),
+            telegram: Mutex::default(),
+            client: OnceLock::new(),
+        }
+    }
+
+    /// Milliseconds UTC.
+    pub(crate) fn now(&self) -> i64 {
+        (self.options.now)()
+    }
+
+    pub(crate) fn ledger(&self, network: Network) -> Vec<LedgerPost> {
+        self.ledger.all(network)
+    }
+
+    /// Forgets everything but the options.
+    pub(crate) fn reset(&self) {
+        self.faults.clear();
+        self.requests.clear();
+        *lock(&self.bluesky) = bluesky::State::default();
+        *lock(&self.mastodon) = mastodon::State::default();
+        *lock(&self.telegram) = telegram::State::default();
+        self.ledger.clear();
+        self.blobs.clear();
+    }
+}
+
+/// The lock, also after a panic elsewhere: each change here is a single insert or assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// May an account be called so?
+pub(crate) fn is_account(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+/// The account whose secret this is: `sandbox-{account}`.
+pub(crate) fn account_of_secret(secret: &str) -> Option<&str> {
+    secret.strip_prefix("sandbox-").filter(|name| is_account(name))
+}
+
+pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
+    Sha256::digest(data).into()
+}
+
+pub(crate) fn hex(data: &[u8]) -> String {
+    use std::fmt::Write;
+    data.iter().fold(String::with_capacity(data.len() * 2), |mut out, byte| {
+        write!(out, "{byte:02x}").ok();
+        out
+    })
+}
+
+/// A number that is always the same for a name, and different for different ones.
+pub(crate) fn number_of(name: &str, digits: u32) -> u64 {
+    let hash = sha256(name.as_bytes());
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&hash[..8]);
+    let low = 10_u64.pow(digits - 1);
+    low + u64::from_be_bytes(eight) % (9 * low)
+}
+
+/// `2026-11-22T04:05:06.789Z`
+pub(crate) fn iso(ms: i64) -> String {
+    stamp(ms, "%Y-%m-%dT%H:%M:%S%.3fZ")
+}
+
+/// A time in UTC by a strftime format; a time out of range reads as the epoch.
+pub(crate) fn stamp(ms: i64, format: &str) -> String {
+    jiff::Timestamp::from_millisecond(ms)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .strftime(format)
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_names_its_account() {
+        assert_eq!(account_of_secret("sandbox-bike_shop-2"), Some("bike_shop-2"));
+        assert_eq!(account_of_secret("sandbox-Bike"), None);
+        assert_eq!(account_of_secret("sandbox-"), None);
+        assert_eq!(account_of_secret("bike"), None);
+    }
+
+    #[test]
+    fn a_number_has_its_digits() {
+        for name in ["a", "b", "alice", "-"] {
+            assert_eq!(number_of(name, 10).to_string().len(), 10);
+        }
+        assert_ne!(number_of("a", 10), number_of("b", 10));
+    }
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(iso(1_795_000_000_007), "2026-11-18T11:06:40.007Z");
+        assert_eq!(iso(1_795_000_000_000), "2026-11-18T11:06:40.000Z");
+    }
+}

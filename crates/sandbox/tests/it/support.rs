@@ -1,0 +1,91 @@
+//! A started sandbox with a clock of its own, and a client that speaks to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use carillon_sandbox::{LedgerPost, Options, Sandbox};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) client: Client,
+    now: Arc<AtomicI64>,
+}
+
+/// 2026-11-18T11:06:40Z
+pub(crate) const START: i64 = 1_795_000_000_000;
+
+pub(crate) async fn start() -> World {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let now = Arc::new(AtomicI64::new(START));
+    let clock = Arc::clone(&now);
+    let options =
+        Options { latency: Duration::ZERO, now: Arc::new(move || clock.load(Ordering::Relaxed)) };
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), options).await.unwrap();
+    let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().unwrap();
+    World { sandbox, client, now }
+}
+
+impl World {
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.now.fetch_add(seconds * 1_000, Ordering::Relaxed);
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.sandbox.url())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path))
+    }
+
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.client.post(self.url(path))
+    }
+
+    /// The posts of a network that are still visible.
+    pub(crate) fn visible(&self, network: &str) -> Vec<LedgerPost> {
+        let mut posts = self.sandbox.ledger(network);
+        posts.retain(|post| post.deleted_at.is_none());
+        posts
+    }
+}
+
+/// The answer's status and JSON.
+pub(crate) async fn said(request: RequestBuilder) -> (u16, Value) {
+    read(request.send().await.unwrap()).await
+}
+
+pub(crate) async fn read(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    let json = serde_json::from_str(&text);
+    (status, json.unwrap_or_else(|_| panic!("not JSON, status {status}: {text}")))
+}
+
+/// The JSON of an answer that must be a 200.
+pub(crate) async fn ok(request: RequestBuilder) -> Value {
+    let (status, json) = said(request).await;
+    assert_eq!(status, 200, "{json}");
+    json
+}
+
+/// The head of a PNG of this size, which is all that a measuring server reads.
+pub(crate) fn png(width: u32, height: u32) -> Vec<u8> {
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    png.extend(width.to_be_bytes());
+    png.extend(height.to_be_bytes());
+    png.extend([8, 2, 0, 0, 0]);
+    png
+}
+
+/// The head of a JPEG of this size.
+pub(crate) fn jpeg(width: u16, height: u16) -> Vec<u8> {
+    let mut jpeg = vec![0xFF, 0xD8, 0xFF, 0xC0, 0, 11, 8];
+    jpeg.extend(height.to_be_bytes());
+    jpeg.extend(width.to_be_bytes());
+    jpeg.extend([3, 1, 0x22, 0, 0xFF, 0xD9]);
+    jpeg
+}
