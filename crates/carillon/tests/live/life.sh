@@ -8,6 +8,7 @@
 set -euo pipefail
 
 live=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+servers=()
 cache=${CARILLON_CACHE:-$HOME/.cache/carillon}
 
 fail() {
@@ -61,16 +62,28 @@ serve() {
   printf '%s %s\n' "$server" "$signal" >&"$guard_pipe"
 }
 
-# until_true SECONDS COMMAND…: tries until the command succeeds; fails when `server` is gone or time is up.
+# until_true SECONDS COMMAND…: tries until the command succeeds. When `server` ends before that or time is
+# up, the server is gone for good and another one may be tried.
 until_true() {
   local tries=$(($1 * 50))
   shift
-  while ((tries-- > 0)); do
-    if "$@" >/dev/null 2>&1; then return 0; fi
-    kill -0 "$server" 2>/dev/null || return 1
+  while ((tries-- > 0)) && kill -0 "$server" 2>/dev/null; do
+    if "$@" >/dev/null 2>&1; then
+      servers+=("$server")
+      return 0
+    fi
     sleep 0.02
   done
+  kill -s KILL -- "-$server" 2>/dev/null || true
+  wait "$server" || true
   return 1
+}
+
+# stop_server: ends the last server in its own time, as its data must be whole.
+stop_server() {
+  kill "$server"
+  wait "$server" || true
+  unset 'servers[-1]'
 }
 
 free_port() {
@@ -82,7 +95,7 @@ ready() {
   printf '%s\n' "$1"
   cat <&0 >/dev/null {guard_pipe}>&- &
   local watcher=$!
-  wait -n || true
+  wait -n "$watcher" "${servers[@]}" || true
   if kill -0 "$watcher" 2>/dev/null; then
     kill "$watcher"
     tail -n 40 "$home"/*log >&2 || true

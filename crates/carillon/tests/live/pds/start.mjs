@@ -110,6 +110,7 @@ async function createAccount(url) {
 }
 
 const dir = process.argv[2] ?? fail('no folder named', 'start.mjs DIR');
+const require = createRequire(path.join(packagesHome(), 'package.json'));
 const folder = path.resolve(dir, 'pds');
 mkdirSync(dir, { recursive: true });
 mkdirSync(folder);
@@ -130,7 +131,6 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
 }
 process.stdin.on('end', () => stop(0)).on('error', () => stop(1)).resume();
 
-const require = createRequire(path.join(packagesHome(), 'package.json'));
 const plcUrl = await startPlc(require('@did-plc/server'));
 const url = await startPds(require('@atproto/pds'), plcUrl, folder);
 console.log(JSON.stringify({ url, ...(await createAccount(url)) }));

@@ -55,8 +55,7 @@ set_up() {
   start_database
   php "$live/wordpress/setup.php" "$home/site" >account.json 2>>"$log" ||
     { tail -n 40 "$log" account.json >&2 && fail "the site could not be set up" "the output of setup.php is above"; }
-  kill "$server"
-  wait "$server" || true
+  stop_server
 
   mkdir -p "$cache/wordpress"
   local work
