@@ -10,10 +10,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Form;
 use serde::Deserialize;
 
-use crate::error::{Action, Class, Error};
+use crate::error::{Class, Error};
 use crate::http::Reply;
 use crate::meta::{self, Made};
 use crate::spec::{
@@ -161,12 +161,7 @@ impl Network for Facebook {
             if cx.saved_str(&key).is_some() {
                 continue;
             }
-            let length = media.data.len() as u64;
-            let source = Part::stream_with_length(media.data.clone(), length)
-                .file_name(media.file_name.clone())
-                .mime_str(&media.content_type)
-                .map_err(|_| unreadable_type(&media.content_type))?;
-            let mut form = Form::new().text("published", "false").part("source", source);
+            let mut form = Form::new().text("published", "false").part("source", media.part()?);
             if !media.alt.is_empty() {
                 form = form.text("alt_text_custom", media.alt.clone());
             }
@@ -235,12 +230,6 @@ impl Network for Facebook {
     fn parse_error(&self, reply: &Reply) -> Error {
         meta::parse(reply, SPEC.name, |_, _| None)
     }
-}
-
-fn unreadable_type(content_type: &str) -> Error {
-    Error::new(Class::Content, format!("A picture has the unreadable type `{content_type}`."))
-        .code("bad_media_type")
-        .action(Action::EditPost)
 }
 
 #[cfg(test)]

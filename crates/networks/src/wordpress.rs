@@ -140,9 +140,18 @@ impl Network for WordPress {
     async fn check(&self, cx: &Context<'_>) -> Result<Identity, Error> {
         let at_default = self.me(cx, &default_root(cx)).await;
         let (user, rest_base) = match at_default {
-            Err(error) if error.code.as_deref() == Some("no_rest_api") => {
-                let root = self.discover(cx).await?.ok_or(error)?;
-                (self.me(cx, &root).await?, root)
+            // Without pretty permalinks the usual place holds nothing, the start page, or a
+            // redirect to nothing.
+            Err(error)
+                if matches!(
+                    error.code.as_deref(),
+                    Some("no_rest_api" | "garbled" | "redirected")
+                ) =>
+            {
+                match self.discover(cx).await? {
+                    Some(root) if root != default_root(cx) => (self.me(cx, &root).await?, root),
+                    _ => return Err(no_rest_api()),
+                }
             }
             Err(error) if error.code.as_deref() == Some("rest_not_logged_in") => {
                 return Err(self.why_not_logged_in(cx, error).await);
@@ -498,6 +507,11 @@ fn coded(said: &Refusal, status: u16) -> Error {
     }
 }
 
+fn no_rest_api() -> Error {
+    let says = "At this address there is no WordPress, or a plugin spoils its REST API.";
+    Error::new(Class::Config, says).code("no_rest_api")
+}
+
 /// No answer of WordPress itself: the web server, the host or its firewall spoke.
 fn uncoded(reply: &Reply) -> Error {
     let error = |class, says: &str| Error::new(class, says);
@@ -519,8 +533,7 @@ fn uncoded(reply: &Reply) -> Error {
             error(Class::Policy, "The host's firewall refused the request before WordPress saw it.")
                 .code("firewall")
         }
-        404 | 405 => error(Class::Config, "There is no WordPress REST API at this address.")
-            .code("no_rest_api"),
+        404 | 405 => no_rest_api(),
         413 => error(Class::Content, "The picture is larger than the web server takes.")
             .code("http_413"),
         429 => error(Class::RateLimit, "The host's firewall asks to slow down.").code("firewall"),

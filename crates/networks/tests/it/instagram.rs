@@ -1,0 +1,244 @@
+//! Instagram against the sandbox: every doubt is settled by reading the container.
+
+use std::time::Duration;
+
+use carillon_networks::instagram::Instagram;
+use carillon_networks::{
+    Applied, Class, Media, Network, Polled, Prepared, Published, Remote, Rendition,
+};
+use carillon_sandbox::{Calls, Trouble};
+
+use crate::support::{Desk, hosted, jpeg, only, post};
+
+async fn desk() -> Desk {
+    desk_with("sandbox-alice").await
+}
+
+async fn desk_with(token: &str) -> Desk {
+    Desk::open(&Instagram, &[("igBusinessId", "alice")], &[("accessToken", token)]).await
+}
+
+fn pictures(n: u8) -> Vec<Media> {
+    (0..n).map(|i| hosted(jpeg(1080, 1350, i))).collect()
+}
+
+async fn ready(desk: &Desk, out: &Rendition) {
+    for _ in 0..50 {
+        match Instagram.prepare(&desk.cx(), out).await.unwrap() {
+            Prepared::Ready => return,
+            Prepared::Processing { again_in } => desk.pass(again_in),
+        }
+    }
+    panic!("the container is never finished");
+}
+
+async fn publish(desk: &Desk, out: &Rendition) -> Remote {
+    ready(desk, out).await;
+    match Instagram.publish(&desk.cx(), out).await.unwrap() {
+        Published::Accepted(remote) => remote,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn poll(desk: &Desk, out: &Rendition) -> Polled {
+    for _ in 0..50 {
+        match Instagram.poll(&desk.cx(), out).await.unwrap() {
+            Polled::Processing { again_in } => desk.pass(again_in),
+            settled => return settled,
+        }
+    }
+    panic!("the container is never settled");
+}
+
+async fn found(desk: &Desk, out: &Rendition) -> Remote {
+    match poll(desk, out).await {
+        Polled::Published(remote) => remote,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_checked() {
+    let identity = Instagram.check(&desk().await.cx()).await.unwrap();
+    assert_eq!(identity.remote_id, "alice");
+    assert_eq!(identity.settings["instagramUsername"], identity.name);
+
+    let error = Instagram.check(&desk_with("no-such-token").await.cx()).await.unwrap_err();
+    assert_eq!((error.class, error.applied), (Class::Auth, Applied::No), "{error:?}");
+    assert!(!error.sentence.contains("no-such-token"));
+}
+
+#[tokio::test]
+async fn a_picture_a_carousel_and_a_story_are_posted() {
+    let desk = desk().await;
+    let story = Media { height: 1920, ..hosted(jpeg(1080, 1920, 9)) };
+    for (out, placement, media) in [
+        (post("feed", "One #picture", pictures(1)), "feed", 1),
+        (post("feed", "Three", pictures(3)), "feed", 3),
+        (post("story", "", vec![story]), "story", 1),
+    ] {
+        let before = desk.visible().len();
+        let remote = publish(&desk, &out).await;
+        let seen = desk.visible();
+        assert_eq!(seen.len(), before + 1);
+        let seen = seen.last().unwrap();
+        assert_eq!((&seen.id, seen.placement.as_str()), (&remote.id, placement));
+        assert_eq!((&seen.text, seen.media.len()), (&out.text, media));
+        assert!(remote.url.is_some(), "{remote:?}");
+        // A repeat of the whole delivery finds it published and asks for nothing.
+        let again = Instagram.prepare(&desk.cx(), &out).await.unwrap();
+        assert_eq!(again, Prepared::Ready);
+        let again = Instagram.publish(&desk.cx(), &out).await.unwrap();
+        assert!(matches!(again, Published::Processing { .. }), "{again:?}");
+        assert_eq!(found(&desk, &out).await.id, remote.id);
+        desk.kept.all().keys().for_each(|name| desk.kept.lose(name));
+    }
+    let alts: Vec<_> = desk.visible()[1].media.iter().map(|m| m.alt.clone()).collect();
+    assert_eq!(alts, ["Picture “0”", "Picture “1”", "Picture “2”"]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_read_from_the_container() {
+    for trouble in [Trouble::ResetAfterAccept, Trouble::Garbage] {
+        let desk = desk().await;
+        let out = post("feed", "Once only", pictures(2));
+        ready(&desk, &out).await;
+        desk.fault(Calls::Publish, trouble);
+        let error = Instagram.publish(&desk.cx(), &out).await.unwrap_err();
+        assert_eq!((error.class, error.applied), (Class::Unknown, Applied::Maybe), "{error:?}");
+
+        let remote = found(&desk, &out).await;
+        assert_eq!(desk.visible().len(), 1);
+        assert_eq!(remote.id, desk.visible()[0].id);
+        let listed = Instagram.look_up(&desk.cx(), &out, desk.window()).await.unwrap();
+        assert_eq!(only(&listed), &remote);
+        assert_eq!(desk.requests("POST", "/media_publish"), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_never_arrived_is_published_with_the_same_container() {
+    let desk = desk().await;
+    let out = post("feed", "Once only", pictures(1));
+    ready(&desk, &out).await;
+    desk.fault(Calls::Publish, Trouble::ResetBeforeAccept);
+    let error = Instagram.publish(&desk.cx(), &out).await.unwrap_err();
+    assert_eq!((error.class, error.applied), (Class::Unknown, Applied::Maybe));
+    assert!(matches!(poll(&desk, &out).await, Polled::NotPublished));
+    let handle = desk.kept.all()["container"].clone();
+
+    publish(&desk, &out).await;
+    assert_eq!(desk.kept.all()["container"], handle);
+    assert_eq!(desk.visible().len(), 1);
+    assert_eq!(desk.requests("POST", "/media"), 1);
+}
+
+#[tokio::test]
+async fn a_slow_container_is_waited_for() {
+    let desk = desk().await;
+    let out = post("feed", "Patience", pictures(1));
+    let slow = carillon_sandbox::Fault::new("instagram", Calls::Read, Trouble::Processing);
+    desk.sandbox.add_fault(slow.times(5));
+    let mut waits = Vec::new();
+    while let Prepared::Processing { again_in } = Instagram.prepare(&desk.cx(), &out).await.unwrap()
+    {
+        waits.push(again_in.as_secs());
+        desk.pass(again_in);
+    }
+    assert!(waits.len() >= 5 && waits.is_sorted(), "{waits:?}");
+    assert_eq!((waits[0], waits.last()), (5, Some(&15)));
+    assert_eq!(desk.requests("POST", "/media"), 1);
+    publish(&desk, &out).await;
+    assert_eq!(desk.visible().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endless_container_is_given_up() {
+    let desk = desk().await;
+    let out = post("feed", "Patience", pictures(1));
+    let slow = carillon_sandbox::Fault::new("instagram", Calls::Read, Trouble::Processing);
+    desk.sandbox.add_fault(slow.times(u32::MAX));
+    let error = loop {
+        match Instagram.prepare(&desk.cx(), &out).await {
+            Ok(Prepared::Processing { again_in }) => desk.pass(again_in),
+            Ok(Prepared::Ready) => panic!("it is never ready"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.class, error.code.as_deref()), (Class::Transient, Some("container_stuck")));
+    assert!(!desk.kept.all().contains_key("container"), "a new one is made next");
+}
+
+#[tokio::test]
+async fn an_expired_container_is_replaced() {
+    let desk = desk().await;
+    let out = post("feed", "Late", pictures(2));
+    ready(&desk, &out).await;
+    let first = desk.kept.all()["container"].clone();
+    desk.pass(Duration::from_secs(25 * 3_600));
+    match poll(&desk, &out).await {
+        Polled::Gone(error) => assert!(error.restart, "{error:?}"),
+        other => panic!("{other:?}"),
+    }
+    publish(&desk, &out).await;
+    assert_ne!(desk.kept.all()["container"], first);
+    assert_eq!(desk.visible().len(), 1);
+}
+
+#[tokio::test]
+async fn a_picture_that_is_not_there_ends_after_the_second_try() {
+    let desk = desk().await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/gone.jpg", closed.local_addr().unwrap());
+    drop(closed);
+    let out = post("feed", "No picture", vec![Media { url, ..jpeg(1080, 1350, 1) }]);
+    let mut classes = Vec::new();
+    for _ in 0..10 {
+        match Instagram.prepare(&desk.cx(), &out).await {
+            Ok(Prepared::Processing { again_in }) => desk.pass(again_in),
+            Ok(Prepared::Ready) => panic!("there is no picture"),
+            Err(error) => {
+                assert!(!error.restart, "{error:?}");
+                classes.push(error.class);
+                if error.class != Class::Transient {
+                    break;
+                }
+            }
+        }
+    }
+    assert_eq!(classes, [Class::Transient, Class::Content]);
+}
+
+#[tokio::test]
+async fn refusals_say_when_and_what() {
+    let desk = desk().await;
+    let out = post("feed", "Hello", pictures(1));
+    desk.fault(Calls::Prepare, Trouble::RateLimit);
+    let error = Instagram.prepare(&desk.cx(), &out).await.unwrap_err();
+    assert_eq!((error.class, error.applied), (Class::RateLimit, Applied::No), "{error:?}");
+    assert!(error.retry_after.is_some_and(|after| after > Duration::ZERO), "{error:?}");
+
+    let wide = post("feed", "Hello", vec![hosted(jpeg(1440, 360, 1))]);
+    let error = loop {
+        match Instagram.prepare(&desk.cx(), &wide).await {
+            Ok(Prepared::Processing { again_in }) => desk.pass(again_in),
+            Ok(Prepared::Ready) => panic!("4:1 is too wide"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.class, Class::Content, "{error:?}");
+
+    let nowhere = post("feed", "Hello", vec![jpeg(1080, 1350, 1)]);
+    let error = Instagram.prepare(&desk.cx(), &nowhere).await.unwrap_err();
+    assert_eq!((error.class, error.code.as_deref()), (Class::Config, Some("no_public_address")));
+    assert!(desk.visible().is_empty());
+}
+
+#[tokio::test]
+async fn deleting_twice_is_fine() {
+    let desk = desk().await;
+    let remote = publish(&desk, &post("feed", "Soon gone", pictures(1))).await;
+    Instagram.delete(&desk.cx(), &remote.id).await.unwrap();
+    Instagram.delete(&desk.cx(), &remote.id).await.unwrap();
+    assert!(desk.visible().is_empty());
+}
