@@ -10,6 +10,11 @@ pub mod domain;
 pub mod identity;
 pub mod ids;
 pub mod media;
+pub mod publishing;
+pub mod queue;
 pub mod store;
+pub mod watch;
+pub mod web;
+pub mod work;
 
 pub use app::App;

@@ -52,7 +52,12 @@ pub struct Wrong {
 
 impl Wrong {
     pub fn new(field: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
-        Self { field: field.into(), code: code.into(), message: message.into(), connection_id: None }
+        Self {
+            field: field.into(),
+            code: code.into(),
+            message: message.into(),
+            connection_id: None,
+        }
     }
     pub fn at(mut self, connection: &str) -> Self {
         self.connection_id = Some(connection.to_owned());
@@ -61,8 +66,19 @@ impl Wrong {
 }
 
 impl Refusal {
-    pub fn new(kind: Kind, code: &str, sentence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), sentence: sentence.into(), fix: fix.into(), problems: Vec::new() }
+    pub fn new(
+        kind: Kind,
+        code: &str,
+        sentence: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            code: code.into(),
+            sentence: sentence.into(),
+            fix: fix.into(),
+            problems: Vec::new(),
+        }
     }
 
     /// All wrong fields as one refusal, which takes the first one's code and sentence.
@@ -101,8 +117,12 @@ impl From<crate::db::Error> for Refusal {
             }
             e => {
                 tracing::error!(error = %e, "a statement failed");
-                Self::new(Kind::Internal, "internal", "Something went wrong on our side.",
-                    "Try again; if it stays, give the request id to whoever runs this installation.")
+                Self::new(
+                    Kind::Internal,
+                    "internal",
+                    "Something went wrong on our side.",
+                    "Try again; if it stays, give the request id to whoever runs this installation.",
+                )
             }
         }
     }

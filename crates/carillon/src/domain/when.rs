@@ -3,9 +3,9 @@
 //! The rule at clock changes: a wall time that does not exist (spring) moves on by the length of
 //! the gap; one that exists twice (autumn) means the first.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Disambiguation, TimeZone};
-use jiff::Timestamp;
 
 /// Why a time was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,11 @@ mod tests {
     fn gaps_move_on_and_overlaps_mean_the_first() {
         let london = |t| iso(parse(t, "Europe/London").expect(t));
         assert_eq!(london("2026-03-29T00:59"), "2026-03-29T00:59:00Z");
-        assert_eq!(london("2026-03-29T01:30"), "2026-03-29T01:30:00Z", "01:30 does not exist: 02:30 BST");
+        assert_eq!(
+            london("2026-03-29T01:30"),
+            "2026-03-29T01:30:00Z",
+            "01:30 does not exist: 02:30 BST"
+        );
         assert_eq!(london("2026-10-25T01:30"), "2026-10-25T00:30:00Z", "the first 01:30, BST");
         assert_eq!(london("2026-10-25T02:00"), "2026-10-25T02:00:00Z");
         let new_york = |t| iso(parse(t, "America/New_York").expect(t));

@@ -1,3 +1,17 @@
 //! From a file somebody uploads to what each network takes.
 
 pub mod blobs;
+pub mod derive;
+
+use crate::domain::problem::Problem;
+
+/// Why a medium cannot go out with a delivery now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It is still being prepared.
+    NotYet,
+    /// The store is away: later may work. A sentence.
+    Away(String),
+    /// It never will.
+    Never(Problem),
+}

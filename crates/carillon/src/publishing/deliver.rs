@@ -1,0 +1,469 @@
+//! One delivery, one step: send it, ask how far the network is, or look whether it is there.
+//!
+//! The order of a send is the protocol: prepare (harmless, checkpointed) → **intent** on disk →
+//! clocks → one visible call → **outcome** on disk. Between intent and outcome nobody but the
+//! network knows; whoever finds a delivery there looks (settle.rs), and never sends.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use carillon_networks::spec::Placement;
+use carillon_networks::{
+    Applied, Class, Context, Error, Keeper, Network, Prepared, Published, Rendition, Secret,
+    SendClass,
+};
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use super::account;
+use super::outcome::{self, Line, Lost, Next, Outcome};
+use super::settle;
+use crate::db;
+use crate::domain::delivery::DeliveryState as State;
+use crate::domain::job::Claim;
+use crate::domain::problem::Problem;
+use crate::media::{Unfit, derive};
+use crate::store::attempts::{self, Begun};
+use crate::store::connections::{self, Connection};
+use crate::store::deliveries::{self, Delivery};
+use crate::store::media::Media;
+use crate::store::posts::{self, Post};
+use crate::store::{self, queue};
+use crate::{App, ids};
+
+/// Under this name the first intent since the last certainty is kept beside the network's handles.
+pub(super) const FIRST_INTENT: &str = "carillon.firstIntent";
+/// How long a delivery waits for a picture that is still being prepared, in ms.
+const MEDIA_WAIT: i64 = 5_000;
+
+/// Everything one step needs, read in one snapshot.
+pub(super) struct Work {
+    pub delivery: Delivery,
+    pub post: Post,
+    pub media: Vec<Media>,
+    pub connection: Connection,
+    pub network: &'static dyn Network,
+    pub placement: &'static Placement,
+}
+
+/// Moves the claimed delivery one step on. The job is ended or put back here, in the transaction
+/// of what it led to.
+pub async fn deliver(app: &App, claim: &Claim) -> anyhow::Result<()> {
+    let Some(work) = load(app, &claim.subject).await? else {
+        return Ok(end_job(app, claim).await?);
+    };
+    let d = &work.delivery;
+    let step = match d.state {
+        State::Queued => send(app, claim, &work).await,
+        // Before the intent the network works on a container or an upload of ours.
+        State::Waiting if d.intent_at.is_none() => send(app, claim, &work).await,
+        State::Waiting => settle::poll(app, claim, &work).await,
+        // Whoever sent it died or lost its lease: what came of it is not known.
+        State::Sending => settle::found_sending(app, claim, &work).await,
+        State::Unknown => settle::look(app, claim, &work).await,
+        State::Draft
+        | State::Published
+        | State::Failed
+        | State::Cancelled
+        | State::Held
+        | State::Missed
+        | State::Removed => Ok(end_job(app, claim).await?),
+    };
+    match step {
+        // Somebody else has it; there is nothing to do here.
+        Ok(()) | Err(Lost::Stale) => Ok(()),
+        Err(Lost::Db(e)) => Err(e.into()),
+    }
+}
+
+async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
+    let id = delivery.to_owned();
+    app.db
+        .read(move |tx| async move {
+            let Some(delivery) = deliveries::load(&tx, &id).await? else { return Ok(None) };
+            let Some(post) = posts::load(&tx, &delivery.post_id).await? else { return Ok(None) };
+            let Some(connection) = connections::load(&tx, &delivery.connection_id).await? else {
+                return Ok(None);
+            };
+            let media = store::media::of_post(&tx, &post.id).await?;
+            let unknown = |what: &str| db::Error::Corrupt(format!("delivery {id}: no such {what}"));
+            let network =
+                carillon_networks::find(&delivery.network).ok_or_else(|| unknown("network"))?;
+            let placement = network
+                .spec()
+                .placement(&delivery.placement)
+                .ok_or_else(|| unknown("placement"))?;
+            Ok(Some(Work { delivery, post, media, connection, network, placement }))
+        })
+        .await
+}
+
+async fn end_job(app: &App, claim: &Claim) -> Result<(), db::Error> {
+    let (claim, now) = (claim.clone(), app.clock.now());
+    app.db
+        .write(
+            move |tx| async move { queue::finish(&tx, &claim, "done", None, now).await.map(drop) },
+        )
+        .await
+}
+
+async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
+    let (d, from) = (&work.delivery, work.delivery.state);
+    let started_at = app.clock.now();
+    let prepare_line = |word| Line::New { step: "prepare", started_at, word };
+    if d.cancel_wish_at.is_some() {
+        let o = Outcome::of(d, State::Cancelled, Next::Done, prepare_line("cancelled"));
+        return outcome::write(app, claim, d, from, o).await;
+    }
+    if let Some(o) = too_late(app, work) {
+        return outcome::write(app, claim, d, from, o).await;
+    }
+    let out = match rendition(app, work).await {
+        Ok(out) => out,
+        Err(unfit) => {
+            let o = not_ready(app, work, unfit, started_at);
+            return outcome::write(app, claim, d, from, o).await;
+        }
+    };
+    let account = match account::open(app, &work.connection) {
+        Ok(account) => account,
+        Err(refusal) => {
+            let problem = Problem::new("config", refusal.sentence, "ask_operator", &refusal.fix);
+            let o = Outcome {
+                breaks: true,
+                ..Outcome::of(d, State::Queued, Next::At(started_at), prepare_line("refused"))
+            };
+            return outcome::write(app, claim, d, from, o.because(problem)).await;
+        }
+    };
+    let base = account::base(app, work.network, &work.connection.settings);
+    let keeper = Durable::new(app, claim, work);
+    let timeout = app.config.networks.timeout;
+    let checkpoints = d.checkpoints.clone();
+    let cx = Context::new(&app.http, &account, &base, started_at, timeout, checkpoints, &keeper);
+
+    match work.network.prepare(&cx, &out).await {
+        Ok(Prepared::Ready) => {}
+        Ok(Prepared::Processing { again_in }) => {
+            let at = app.clock.now() + again_in.as_millis() as i64;
+            let o = Outcome::of(d, State::Waiting, Next::At(at), prepare_line("processing"));
+            return outcome::write(app, claim, d, from, o).await;
+        }
+        Err(e) => {
+            keeper.still_ours()?;
+            // Nothing of a preparation is visible: whatever came of it, it may be done again.
+            let e = Error { applied: Applied::No, ..e };
+            let o = refused(app, work, &e, prepare_line("refused"));
+            return outcome::write(app, claim, d, from, o).await;
+        }
+    }
+
+    let Some((line, lease_until)) = intent(app, claim, work, &out).await? else {
+        // A cancel came first; the next step sees it.
+        return again_now(app, claim, work).await;
+    };
+    let sure_until = app.clock.mono() + (lease_until - app.clock.now());
+    let time_left = (lease_until - app.clock.now()).min(sure_until - app.clock.mono());
+    if time_left < timeout.as_millis() as i64 {
+        // Our own clocks forbid it: nothing was sent.
+        let o = Outcome {
+            intent_at: None,
+            ..Outcome::of(
+                d,
+                State::Queued,
+                Next::At(app.clock.now()),
+                Line::End { id: line, word: "refused" },
+            )
+        };
+        return outcome::write(app, claim, d, State::Sending, o).await;
+    }
+    let answer = work.network.publish(&cx, &out).await;
+    let o = published(app, work, answer, line);
+    outcome::write(app, claim, d, State::Sending, o).await
+}
+
+/// What a send that came back led to.
+fn published(app: &App, work: &Work, answer: Result<Published, Error>, line: String) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let end = |word| Line::End { id: line.clone(), word };
+    match answer {
+        Ok(Published::Accepted(remote)) => Outcome {
+            remote: Some((remote.id, remote.url)),
+            ..Outcome::of(d, State::Published, Next::Done, end("accepted"))
+        },
+        Ok(Published::Processing { again_in }) => Outcome {
+            intent_at: Some(now),
+            looks: 0,
+            ..Outcome::of(
+                d,
+                State::Waiting,
+                Next::At(now + again_in.as_millis() as i64),
+                end("processing"),
+            )
+        },
+        Err(e) if e.class == Class::Duplicate && e.existing.is_some() => Outcome {
+            // The network refused because it has the post already, and says which one it is.
+            remote: e.existing.map(|id| (id, None)),
+            ..Outcome::of(d, State::Published, Next::Done, end("found"))
+        },
+        Err(e) if unsure(work, &e) => settle::unknown(app, work, &e, end("unknown")),
+        Err(e) => Outcome { intent_at: None, ..refused(app, work, &e, end("refused")) },
+    }
+}
+
+/// After this error, may the post be there? A handle can be read, so in doubt it is; a duplicate
+/// after a lost answer is evidence, not proof.
+fn unsure(work: &Work, e: &Error) -> bool {
+    let handle = work.placement.send == SendClass::Handle;
+    let retried = work.delivery.checkpoints.contains_key(FIRST_INTENT) && work.delivery.tries > 0;
+    e.applied == Applied::Maybe
+        || (handle && e.class == Class::Transient)
+        || (retried && e.class == Class::Duplicate)
+}
+
+/// What an error leads to when it is certain that nothing was applied.
+pub(super) fn refused(app: &App, work: &Work, e: &Error, line: Line) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let problem = account::problem(e);
+    let o = match e.class {
+        // The lane is paused with it: the job is claimed when the connection works again.
+        Class::Auth | Class::Config => {
+            Outcome { breaks: true, ..Outcome::of(d, State::Queued, Next::At(now), line) }
+        }
+        Class::RateLimit | Class::Quota => {
+            let usual = if e.class == Class::Quota { 3_600 } else { 60 };
+            let wait =
+                e.retry_after.unwrap_or(Duration::from_secs(usual)).max(Duration::from_secs(1));
+            let at = now + wait.as_millis() as i64;
+            let hold_lane_until = Some(at);
+            Outcome { hold_lane_until, ..Outcome::of(d, State::Queued, Next::At(at), line) }
+        }
+        Class::Transient | Class::Unknown => match backoff(app, work) {
+            Some(wait) => {
+                let wait = e.retry_after.unwrap_or_default().max(wait);
+                let next = Next::At(now + wait.as_millis() as i64);
+                Outcome { tries: d.tries + 1, ..Outcome::of(d, State::Queued, next, line) }
+            }
+            None => {
+                Outcome { tries: d.tries + 1, ..Outcome::of(d, State::Failed, Next::Dead, line) }
+            }
+        },
+        Class::Content | Class::Duplicate | Class::Policy => {
+            Outcome { tries: d.tries + 1, ..Outcome::of(d, State::Failed, Next::Dead, line) }
+        }
+    };
+    Outcome { forget: e.restart, ..o }.because(problem)
+}
+
+/// The wait before the next try; `None` when the tries are used up.
+pub(super) fn backoff(app: &App, work: &Work) -> Option<Duration> {
+    let config = &app.config.publishing;
+    let waits = if work.placement.id == "story" { &config.story_retries } else { &config.retries };
+    waits.get(work.delivery.tries as usize).copied()
+}
+
+/// Held, or missed, when its moment has passed. Only before the first try: later ones are late
+/// because the network was.
+fn too_late(app: &App, work: &Work) -> Option<Outcome> {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let late = now - d.scheduled_at?;
+    let config = &app.config.publishing;
+    let story = work.placement.id == "story";
+    let limit = if story { config.story_late_after } else { config.late_after };
+    if late <= limit.as_millis() as i64 || (d.tries > 0 && !story) || d.state != State::Queued {
+        return None;
+    }
+    let line = Line::New { step: "prepare", started_at: now, word: "late" };
+    let minutes = late / 60_000;
+    let (to, next, action) = if story {
+        (State::Missed, "Schedule it anew if it still matters.", "edit_post")
+    } else {
+        (State::Held, "Send it now with Retry, move it, or cancel it.", "decide")
+    };
+    let sentence = format!("It was {minutes} minutes late when its turn came, so it was not sent.");
+    Some(Outcome::of(d, to, Next::Done, line).because(Problem::new("late", sentence, action, next)))
+}
+
+fn not_ready(app: &App, work: &Work, unfit: Unfit, started_at: i64) -> Outcome {
+    let line = |word| Line::New { step: "prepare", started_at, word };
+    match unfit {
+        Unfit::NotYet => {
+            let at = app.clock.now() + MEDIA_WAIT;
+            Outcome::of(&work.delivery, State::Queued, Next::At(at), line("processing"))
+        }
+        Unfit::Away(why) => {
+            let e = Error::new(Class::Transient, why).code("media_store");
+            refused(app, work, &e, line("refused"))
+        }
+        Unfit::Never(problem) => {
+            Outcome::of(&work.delivery, State::Failed, Next::Dead, line("refused")).because(problem)
+        }
+    }
+}
+
+/// The delivery as its network is to show it.
+pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit> {
+    let d = &work.delivery;
+    let mut media = Vec::with_capacity(work.media.len());
+    for m in &work.media {
+        media.push(derive::rendition(app, m, work.placement).await?);
+    }
+    Ok(Rendition {
+        placement: d.placement.clone(),
+        text: d.text.clone().unwrap_or_else(|| work.post.text.clone()),
+        title: work.post.title.clone(),
+        media,
+        key: d.send_key.clone(),
+        created_at: d.scheduled_at.unwrap_or(d.created_at),
+    })
+}
+
+/// Commits the intent: the fenced promise that the visible call comes next. `None` when a cancel
+/// was wished. Returns the journal line and the new end of the lease.
+async fn intent(
+    app: &App,
+    claim: &Claim,
+    work: &Work,
+    out: &Rendition,
+) -> Result<Option<(String, i64)>, Lost> {
+    let now = app.clock.now();
+    let lease_until = now + app.config.queue.lease.as_millis() as i64;
+    let line = ids::new(now);
+    let (claim, d, id, hash) =
+        (claim.clone(), work.delivery.clone(), line.clone(), request_hash(out));
+    let committed = app
+        .db
+        .write(move |tx| async move {
+            if !queue::extend(&tx, &claim, lease_until).await? {
+                return Err(Lost::Stale);
+            }
+            if !deliveries::intend(&tx, &d.id, d.state, now).await? {
+                return Ok(false);
+            }
+            let current = deliveries::load(&tx, &d.id).await?.ok_or(Lost::Stale)?;
+            if !current.checkpoints.contains_key(FIRST_INTENT) {
+                let mut checkpoints = current.checkpoints;
+                checkpoints.insert(FIRST_INTENT.to_owned(), now.into());
+                deliveries::set_checkpoints(&tx, &d.id, &checkpoints).await?;
+            }
+            let begun = Begun {
+                id: &id,
+                workspace_id: &d.workspace_id,
+                delivery_id: &d.id,
+                fence: claim.fence,
+                step: "publish",
+                request_hash: Some(&hash),
+            };
+            attempts::begin(&tx, &begun, now).await?;
+            outcome::announce(&tx, &d, State::Sending, None, now).await?;
+            Ok(true)
+        })
+        .await?;
+    app.news.notify_waiters();
+    Ok(committed.then_some((line, lease_until)))
+}
+
+async fn again_now(app: &App, claim: &Claim, _work: &Work) -> Result<(), Lost> {
+    let (claim, now) = (claim.clone(), app.clock.now());
+    let held = app
+        .db
+        .write(move |tx| async move { queue::put_back(&tx, &claim, now, false, None).await })
+        .await?;
+    app.ring();
+    if held { Ok(()) } else { Err(Lost::Stale) }
+}
+
+/// What was sent, as a hash: two tries of one delivery can be compared.
+fn request_hash(out: &Rendition) -> String {
+    let mut hash = Sha256::new();
+    for part in [&out.placement, &out.text, out.title.as_ref().unwrap_or(&String::new()), &out.key]
+    {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    for m in &out.media {
+        hash.update(Sha256::digest(&m.data));
+    }
+    hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Keeps handles and renewed sessions for the connector, fenced by the claim.
+pub(super) struct Durable<'a> {
+    app: &'a App,
+    claim: &'a Claim,
+    delivery: &'a str,
+    connection: &'a Connection,
+    checkpoints: Mutex<BTreeMap<String, Json>>,
+    lost: Mutex<Option<Lost>>,
+}
+
+impl<'a> Durable<'a> {
+    pub(super) fn new(app: &'a App, claim: &'a Claim, work: &'a Work) -> Self {
+        Self {
+            app,
+            claim,
+            delivery: &work.delivery.id,
+            connection: &work.connection,
+            checkpoints: Mutex::new(work.delivery.checkpoints.clone()),
+            lost: Mutex::new(None),
+        }
+    }
+
+    /// Was a checkpoint refused because the claim or the database was lost?
+    pub(super) fn still_ours(&self) -> Result<(), Lost> {
+        match self.lost.lock().unwrap_or_else(|e| e.into_inner()).take() {
+            Some(lost) => Err(lost),
+            None => Ok(()),
+        }
+    }
+
+    fn lost(&self, lost: Lost) -> Error {
+        let e = Error::new(Class::Transient, format!("A handle could not be kept: {lost}."))
+            .code("not_kept");
+        *self.lost.lock().unwrap_or_else(|e| e.into_inner()) = Some(lost);
+        e
+    }
+}
+
+#[async_trait]
+impl Keeper for Durable<'_> {
+    async fn checkpoint(&self, name: &str, value: &Json) -> Result<(), Error> {
+        let kept = {
+            let mut kept = self.checkpoints.lock().unwrap_or_else(|e| e.into_inner());
+            if value.is_null() {
+                kept.remove(name);
+            } else {
+                kept.insert(name.to_owned(), value.clone());
+            }
+            kept.clone()
+        };
+        let (claim, id) = (self.claim.clone(), self.delivery.to_owned());
+        let lease_until = self.app.clock.now() + self.app.config.queue.lease.as_millis() as i64;
+        self.app
+            .db
+            .write(move |tx| async move {
+                if !queue::extend(&tx, &claim, lease_until).await? {
+                    return Err(Lost::Stale);
+                }
+                deliveries::set_checkpoints(&tx, &id, &kept).await?;
+                Ok(())
+            })
+            .await
+            .map_err(|e| self.lost(e))
+    }
+
+    async fn renew(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), Error> {
+        let account = account::open(self.app, self.connection)
+            .map_err(|e| Error::new(Class::Config, e.sentence).code("secrets_sealed"))?;
+        account.secrets.lock().unwrap_or_else(|e| e.into_inner()).extend(secrets.clone());
+        let sealed = account::seal(self.app, &account, &self.connection.id);
+        let id = self.connection.id.clone();
+        self.app
+            .db
+            .write(move |tx| async move { connections::renew(&tx, &id, &sealed).await })
+            .await
+            .map_err(|e| self.lost(Lost::Db(e)))
+    }
+}

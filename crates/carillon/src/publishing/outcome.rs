@@ -1,0 +1,279 @@
+//! The outcome of a step, written in one transaction: job, delivery, journal, connection, event.
+//!
+//! Everything a step can lead to is one value, [`Outcome`]; [`write`] applies it, fenced by the
+//! claim. It keeps trying while the lease lasts when the database is away: what the network
+//! answered is known to nobody else.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::App;
+use crate::db::{Error, Tx};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::job::Claim;
+use crate::domain::problem::Problem;
+use crate::ids;
+use crate::store::attempts::{self, Begun, Ended};
+use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::{connections, events, queue};
+
+/// What happens to the job.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Next {
+    Done,
+    /// A dead letter.
+    Dead,
+    /// Once more at this time (ms UTC).
+    At(i64),
+}
+
+/// The journal's line of the step.
+#[derive(Debug, Clone)]
+pub(super) enum Line {
+    /// One that the intent began.
+    End { id: String, word: &'static str },
+    /// One written whole.
+    New { step: &'static str, started_at: i64, word: &'static str },
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    pub to: DeliveryState,
+    pub next: Next,
+    pub line: Line,
+    /// What the journal shows, and (unless the delivery is well) the delivery itself.
+    pub problem: Option<Problem>,
+    pub tries: i64,
+    pub looks: i64,
+    pub intent_at: Option<i64>,
+    /// Id and address at the network, once known.
+    pub remote: Option<(String, Option<String>)>,
+    /// Handles are dead: begin with new ones.
+    pub forget: bool,
+    /// The connection needs its owner.
+    pub breaks: bool,
+    /// The network asked that nothing of this connection be sent before this time.
+    pub hold_lane_until: Option<i64>,
+}
+
+impl Outcome {
+    /// A move of `d` that changes nothing else.
+    pub(super) fn of(d: &Delivery, to: DeliveryState, next: Next, line: Line) -> Self {
+        Self {
+            to,
+            next,
+            line,
+            problem: None,
+            tries: d.tries,
+            looks: d.looks,
+            intent_at: d.intent_at,
+            remote: None,
+            forget: false,
+            breaks: false,
+            hold_lane_until: None,
+        }
+    }
+    pub(super) fn because(mut self, problem: Problem) -> Self {
+        self.problem = Some(problem);
+        self
+    }
+}
+
+/// Why a step's outcome does not stand.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    #[error("the claim was lost")]
+    Stale,
+    #[error(transparent)]
+    Db(#[from] Error),
+}
+
+/// Applies an outcome; `from` is the state that the step began in.
+pub(super) async fn write(
+    app: &App,
+    claim: &Claim,
+    d: &Delivery,
+    from: DeliveryState,
+    outcome: Outcome,
+) -> Result<(), Lost> {
+    let mut outcome = outcome;
+    let give_up = app.clock.mono() + app.config.queue.lease.as_millis() as i64;
+    loop {
+        let now = app.clock.now();
+        let (c, del, o) = (claim.clone(), d.clone(), outcome.clone());
+        let written =
+            app.db.write(move |tx| async move { apply(&tx, &c, &del, from, &o, now).await });
+        match written.await {
+            Ok(()) => {
+                app.ring();
+                return Ok(());
+            }
+            Err(Lost::Stale) => {
+                note_stale(app, claim, d).await;
+                return Err(Lost::Stale);
+            }
+            // The network gave us an id that another delivery is bound to: a person has to look.
+            Err(Lost::Db(Error::Unique(_))) if outcome.remote.is_some() => {
+                outcome = Outcome { remote: None, ..contradiction(d, outcome) };
+            }
+            Err(Lost::Db(e @ (Error::Unavailable(_) | Error::CommitUnknown(_))))
+                if app.clock.mono() < give_up =>
+            {
+                tracing::warn!(delivery_id = %d.id, error = %e, "an outcome is not written yet; trying again");
+                app.clock.sleep(Duration::from_millis(500)).await;
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn contradiction(d: &Delivery, o: Outcome) -> Outcome {
+    let problem = Problem::new(
+        "unknown",
+        "The network named a post that belongs to another delivery.",
+        "look",
+        "Look at the network whether the post is there, then answer here.",
+    );
+    let line = o.line.clone();
+    Outcome {
+        intent_at: d.intent_at.or(Some(0)),
+        ..Outcome::of(d, DeliveryState::Held, Next::Done, line)
+    }
+    .because(problem)
+}
+
+async fn apply(
+    tx: &Tx,
+    claim: &Claim,
+    d: &Delivery,
+    from: DeliveryState,
+    o: &Outcome,
+    now: i64,
+) -> Result<(), Lost> {
+    let error = o.problem.as_ref().map(|p| p.sentence.as_str());
+    let held = match o.next {
+        Next::Done => queue::finish(tx, claim, "done", error, now).await?,
+        Next::Dead => queue::finish(tx, claim, "dead", error, now).await?,
+        Next::At(at) => queue::put_back(tx, claim, at, false, error).await?,
+    };
+    if !held {
+        return Err(Lost::Stale);
+    }
+    let next_attempt_at = match o.next {
+        Next::At(at) => Some(at),
+        _ => None,
+    };
+    let published = o.to == DeliveryState::Published;
+    let (remote_id, remote_url) = match &o.remote {
+        Some((id, url)) => (Some(id.as_str()), url.as_deref()),
+        None => (d.remote_id.as_deref(), d.remote_url.as_deref()),
+    };
+    let moved = Moved {
+        tries: o.tries,
+        looks: o.looks,
+        intent_at: o.intent_at,
+        next_attempt_at,
+        problem: if published { None } else { o.problem.as_ref() },
+        remote_id,
+        remote_url,
+        published_at: if published { Some(now) } else { d.published_at },
+    };
+    if !deliveries::go(tx, &d.id, from, o.to, &moved, now).await? {
+        return Err(Lost::Stale);
+    }
+    if o.forget {
+        deliveries::set_checkpoints(tx, &d.id, &Default::default()).await?;
+    }
+    journal(tx, claim, d, o, next_attempt_at, now).await?;
+    if published {
+        connections::published(tx, &d.connection_id, now).await?;
+    }
+    if o.breaks
+        && let Some(problem) = &o.problem
+    {
+        connections::break_(tx, &d.connection_id, problem, now).await?;
+        queue::pause(tx, &claim.lane, claim.kind.pool(), Some((now, "needs_action"))).await?;
+        let data = json!({ "connectionId": d.connection_id, "problem": problem });
+        events::add(tx, &d.workspace_id, "connection.broken", &d.connection_id, &data, now).await?;
+    }
+    if let Some(at) = o.hold_lane_until {
+        queue::hold_lane(tx, &claim.lane, at).await?;
+    }
+    announce(tx, d, o.to, remote_url, now).await?;
+    Ok(())
+}
+
+async fn journal(
+    tx: &Tx,
+    claim: &Claim,
+    d: &Delivery,
+    o: &Outcome,
+    next_attempt_at: Option<i64>,
+    now: i64,
+) -> Result<(), Error> {
+    let (id, word) = match &o.line {
+        Line::End { id, word } => (id.clone(), *word),
+        Line::New { step, started_at, word } => {
+            let id = ids::new(*started_at);
+            let line = Begun {
+                id: &id,
+                workspace_id: &d.workspace_id,
+                delivery_id: &d.id,
+                fence: claim.fence,
+                step,
+                request_hash: None,
+            };
+            attempts::begin(tx, &line, *started_at).await?;
+            (id, *word)
+        }
+    };
+    let ended = Ended {
+        outcome: word,
+        error: o.problem.as_ref(),
+        remote_id: o.remote.as_ref().map(|r| r.0.as_str()),
+        next_attempt_at,
+    };
+    attempts::end(tx, &id, &ended, now).await
+}
+
+/// Tells live feeds that a delivery moved.
+pub(super) async fn announce(
+    tx: &Tx,
+    d: &Delivery,
+    to: DeliveryState,
+    remote_url: Option<&str>,
+    now: i64,
+) -> Result<(), Error> {
+    let data = json!({
+        "postId": d.post_id,
+        "deliveryId": d.id,
+        "connectionId": d.connection_id,
+        "network": d.network,
+        "state": to,
+        "remoteUrl": remote_url,
+    });
+    events::add(tx, &d.workspace_id, &format!("delivery.{to}"), &d.id, &data, now).await
+}
+
+/// A late worker's only trace.
+async fn note_stale(app: &App, claim: &Claim, d: &Delivery) {
+    tracing::info!(delivery_id = %d.id, fence = claim.fence, "stale: another worker has this delivery");
+    let (claim, d, now) = (claim.clone(), d.clone(), app.clock.now());
+    let noted = app.db.write(move |tx| async move {
+        let id = ids::new(now);
+        let line = Begun {
+            id: &id,
+            workspace_id: &d.workspace_id,
+            delivery_id: &d.id,
+            fence: claim.fence,
+            step: "outcome",
+            request_hash: None,
+        };
+        attempts::begin(&tx, &line, now).await?;
+        attempts::end(&tx, &id, &Ended { outcome: "stale", ..Ended::default() }, now).await
+    });
+    if let Err(e) = noted.await {
+        tracing::warn!(error = %e, "a stale outcome was not noted");
+    }
+}

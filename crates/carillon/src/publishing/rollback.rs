@@ -1,0 +1,199 @@
+//! Taking a published post down again, network by network, with an honest answer for each.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use carillon_networks::{Class, Context, Error, Keeper, Secret};
+use serde::Serialize;
+use serde_json::Value as Json;
+use utoipa::ToSchema;
+
+use super::view::{self, PostView};
+use super::{account, outcome, schedule};
+use crate::App;
+use crate::domain::delivery::DeliveryState as State;
+use crate::domain::refusal::Refusal;
+use crate::store::connections::{self, Connection};
+use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::posts::{self, Post};
+
+/// What became of a post at each network.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolledBack {
+    pub results: Vec<Taken>,
+    /// Back to draft when nothing of it is live any more.
+    pub post: PostView,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    pub delivery_id: String,
+    pub network: String,
+    /// `deleted`, `cannot_be_deleted`, `failed`, `not_published`, `cancelled`
+    pub result: String,
+    pub sentence: String,
+    /// Where to delete it by hand.
+    pub url: Option<String>,
+}
+
+/// Deletes every published delivery where the network can, cancels those still waiting, and puts
+/// the post back to draft when nothing of it is live.
+pub async fn post(app: &App, workspace: &str, id: &str) -> Result<RolledBack, Refusal> {
+    let (ws, id) = (workspace.to_owned(), view::known_id(id, "post")?);
+    let post_id = id.clone();
+    let found = app
+        .db
+        .read(move |tx| async move {
+            let post =
+                posts::find(&tx, &ws, &post_id).await?.ok_or_else(|| Refusal::not_found("post"))?;
+            let mut all = Vec::new();
+            for d in deliveries::of_post(&tx, &post_id).await? {
+                let connection = connections::load(&tx, &d.connection_id).await?;
+                all.push((d, connection));
+            }
+            Ok::<_, Refusal>((post, all))
+        })
+        .await?;
+    let (post, all) = found;
+    if let Some((d, _)) = all
+        .iter()
+        .find(|(d, _)| matches!(d.state, State::Sending | State::Waiting | State::Unknown))
+    {
+        return Err(Refusal::conflict(
+            "already_sending",
+            format!(
+                "The delivery to {} is under way: {}.",
+                d.network,
+                d.state.uncancellable().unwrap_or("wait")
+            ),
+            "Wait for its outcome, then roll back.",
+        ));
+    }
+    let mut results = Vec::new();
+    for (d, connection) in all {
+        results.push(take_down(app, d, connection).await?);
+    }
+    to_draft(app, &post).await?;
+    let post = view::post(app, workspace, &id).await?;
+    Ok(RolledBack { results, post })
+}
+
+async fn take_down(
+    app: &App,
+    d: Delivery,
+    connection: Option<Connection>,
+) -> Result<Taken, Refusal> {
+    let says = |result: &str, sentence: String, url: Option<String>| Taken {
+        delivery_id: d.id.clone(),
+        network: d.network.clone(),
+        result: result.to_owned(),
+        sentence,
+        url,
+    };
+    if d.state != State::Published {
+        let mut result = says("not_published", "It was not live.".into(), None);
+        if d.state.uncancellable().is_none() && d.state != State::Cancelled {
+            let (d, now) = (d.clone(), app.clock.now());
+            app.db.write(move |tx| async move { schedule::cancel_one(&tx, &d, now).await }).await?;
+            result = Taken {
+                result: "cancelled".into(),
+                sentence: "It was not live yet and is cancelled.".into(),
+                ..result
+            };
+        }
+        return Ok(result);
+    }
+    let network = carillon_networks::find(&d.network);
+    let name = network.map_or(d.network.as_str(), |n| n.spec().name);
+    let (Some(network), Some(connection), Some(remote_id)) =
+        (network, connection, d.remote_id.clone())
+    else {
+        let sentence = format!("Carillon does not know its id at {name}; delete it there by hand.");
+        return Ok(says("cannot_be_deleted", sentence, d.remote_url.clone()));
+    };
+    if !network.spec().abilities.delete {
+        let sentence =
+            format!("{name} does not let programs delete posts; delete it there by hand.");
+        return Ok(says("cannot_be_deleted", sentence, d.remote_url.clone()));
+    }
+    let account = account::open(app, &connection)?;
+    let base = account::base(app, network, &connection.settings);
+    let keeper = Renewing { app, connection: &connection };
+    let cx = Context::new(
+        &app.http,
+        &account,
+        &base,
+        app.clock.now(),
+        app.config.networks.timeout,
+        d.checkpoints.clone(),
+        &keeper,
+    );
+    match network.delete(&cx, &remote_id).await {
+        Ok(()) => {
+            let (gone, now) = (d.clone(), app.clock.now());
+            app.db
+                .write(move |tx| async move {
+                    let moved = Moved { problem: None, ..Moved::from(&gone) };
+                    deliveries::go(&tx, &gone.id, State::Published, State::Removed, &moved, now)
+                        .await?;
+                    schedule::note(&tx, &gone, "delete", "deleted", gone.remote_id.as_deref(), now)
+                        .await?;
+                    outcome::announce(&tx, &gone, State::Removed, None, now).await?;
+                    Ok::<_, Refusal>(())
+                })
+                .await?;
+            app.ring();
+            Ok(says("deleted", format!("It is gone from {name}."), None))
+        }
+        Err(e) => {
+            let result = if e.class == Class::Config { "cannot_be_deleted" } else { "failed" };
+            Ok(says(result, format!("{} It may still be live.", e.sentence), d.remote_url.clone()))
+        }
+    }
+}
+
+async fn to_draft(app: &App, post: &Post) -> Result<(), Refusal> {
+    let (post, now) = (post.clone(), app.clock.now());
+    app.db
+        .write(move |tx| async move {
+            let all = deliveries::of_post(&tx, &post.id).await?;
+            let over = all
+                .iter()
+                .all(|d| matches!(d.state, State::Removed | State::Cancelled | State::Draft));
+            if over {
+                posts::save(&tx, &Post { committed_at: None, ..post }, now).await?;
+            }
+            Ok::<_, Refusal>(())
+        })
+        .await?;
+    app.ring();
+    Ok(())
+}
+
+/// Keeps renewed sessions; a deletion has no handles.
+struct Renewing<'a> {
+    app: &'a App,
+    connection: &'a Connection,
+}
+
+#[async_trait]
+impl Keeper for Renewing<'_> {
+    async fn checkpoint(&self, _: &str, _: &Json) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn renew(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), Error> {
+        let account = account::open(self.app, self.connection)
+            .map_err(|e| Error::new(Class::Config, e.sentence).code("secrets_sealed"))?;
+        account.secrets.lock().unwrap_or_else(|e| e.into_inner()).extend(secrets.clone());
+        let sealed = account::seal(self.app, &account, &self.connection.id);
+        let id = self.connection.id.clone();
+        self.app
+            .db
+            .write(move |tx| async move { connections::renew(&tx, &id, &sealed).await })
+            .await
+            .map_err(|e| Error::new(Class::Transient, e.to_string()).code("not_kept"))
+    }
+}

@@ -1,0 +1,334 @@
+//! Doubt, settled by looking: what the send class allows after an answer was lost.
+//!
+//! keyed: look, then send again with the same key inside its horizon. handle: read the handle.
+//! readable: look several times over the network's lag; absence has to be proven before another
+//! send. blind: a person looks. There is no way from here to a send without a definite answer.
+
+use std::time::Duration;
+
+use carillon_networks::{Class, Context, Error, Polled, Remote, SendClass, Window};
+
+use super::account;
+use super::deliver::{self, Durable, FIRST_INTENT, Work};
+use super::outcome::{self, Line, Lost, Next, Outcome};
+use crate::App;
+use crate::config::Publishing;
+use crate::domain::delivery::DeliveryState as State;
+use crate::domain::job::Claim;
+use crate::domain::problem::Problem;
+use crate::store::{attempts, deliveries};
+
+/// Clocks of ours and the network's may differ by this much, in ms.
+const SLACK: i64 = 60_000;
+/// Looks that must find nothing before absence is believed, where the listing lags.
+const PROOF: i64 = 3;
+/// How often the network may say "still processing" before a person is asked: at ≥ 10 s each this
+/// is more than half an hour.
+const POLLS: i64 = 200;
+
+/// The outcome of a send without an answer: looking begins, or a person is asked.
+pub(super) fn unknown(app: &App, work: &Work, e: &Error, line: Line) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    if work.placement.send == SendClass::Blind {
+        let o = Outcome {
+            intent_at: Some(now),
+            looks: 0,
+            ..Outcome::of(d, State::Held, Next::Done, line)
+        };
+        return o.because(doubt(work, &e.sentence));
+    }
+    let first =
+        app.config.publishing.verify_after.first().copied().unwrap_or(Duration::from_secs(10));
+    let next = Next::At(now + first.as_millis() as i64);
+    Outcome { intent_at: Some(now), looks: 0, ..Outcome::of(d, State::Unknown, next, line) }
+        .because(account::problem(e))
+}
+
+/// A delivery was found in `sending`: its worker died between intent and outcome.
+pub(super) async fn found_sending(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
+    let d = &work.delivery;
+    let id = d.id.clone();
+    let now = app.clock.now();
+    app.db
+        .write(move |tx| async move { attempts::close_open(&tx, &id, "unknown", now).await })
+        .await?;
+    let line = Line::New { step: "sweep", started_at: now, word: "unknown" };
+    let o = Outcome { intent_at: d.intent_at, ..unknown(app, work, &died(), line) };
+    // Looks count from the send, which may be a while ago.
+    let o = match (&o.next, d.intent_at) {
+        (Next::At(_), Some(sent)) => Outcome {
+            next: Next::At(look_at(&app.config.publishing, sent, 0).unwrap_or(now).max(now)),
+            ..o
+        },
+        _ => o,
+    };
+    outcome::write(app, claim, d, State::Sending, o).await
+}
+
+/// What is said of a send whose process died.
+pub(super) fn died() -> Error {
+    Error::new(Class::Unknown, "The worker ended before the network's answer was kept.")
+        .code("worker_ended")
+}
+
+/// Asks the network how far it is with a handle.
+pub(super) async fn poll(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let line = |word| Line::New { step: "poll", started_at: now, word };
+    let o = match ask(app, claim, work).await? {
+        Ok(answer) => handled(app, work, answer, &line),
+        Err(e) if needs_owner(&e) => closed(work, &e, now, line("refused")),
+        Err(e) => {
+            let next = Next::At(now + 30_000);
+            Outcome {
+                looks: d.looks + 1,
+                ..Outcome::of(d, State::Waiting, next, line("unavailable"))
+            }
+            .because(account::problem(&e))
+        }
+    };
+    let o = if o.to == State::Waiting && o.looks > POLLS {
+        let sentence = format!("{} has been processing it for too long.", work.network.spec().name);
+        Outcome::of(d, State::Held, Next::Done, line("gave_up")).because(doubt(work, &sentence))
+    } else {
+        o
+    };
+    outcome::write(app, claim, d, State::Waiting, o).await
+}
+
+/// Looks whether a delivery of unknown outcome is there.
+pub(super) async fn look(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let line = |word| Line::New { step: "look_up", started_at: now, word };
+    let o = if work.placement.send == SendClass::Handle {
+        match ask(app, claim, work).await? {
+            Ok(answer) => handled(app, work, answer, &line),
+            Err(e) if needs_owner(&e) => closed(work, &e, now, line("refused")),
+            Err(e) => next_look(app, work, Some(&e), line("unavailable")),
+        }
+    } else {
+        match candidates(app, claim, work).await? {
+            Err(e) if needs_owner(&e) => closed(work, &e, now, line("refused")),
+            Err(e) => next_look(app, work, Some(&e), line("unavailable")),
+            Ok(found) => match found.as_slice() {
+                [one] => is_live(work, one, line("found")),
+                [] => absent(app, work, line("absent")),
+                several => {
+                    let sentence = format!(
+                        "{} posts at {} could be this one.",
+                        several.len(),
+                        work.network.spec().name
+                    );
+                    Outcome::of(d, State::Held, Next::Done, line("several"))
+                        .because(doubt(work, &sentence))
+                }
+            },
+        }
+    };
+    outcome::write(app, claim, d, State::Unknown, o).await
+}
+
+fn needs_owner(e: &Error) -> bool {
+    matches!(e.class, Class::Auth | Class::Config)
+}
+
+/// It cannot be told before the owner acts; the lane is paused until then.
+fn closed(work: &Work, e: &Error, now: i64, line: Line) -> Outcome {
+    let d = &work.delivery;
+    Outcome { breaks: true, ..Outcome::of(d, d.state, Next::At(now), line) }
+        .because(account::problem(e))
+}
+
+fn handled(app: &App, work: &Work, answer: Polled, line: &dyn Fn(&'static str) -> Line) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    match answer {
+        Polled::Published(remote) => is_live(work, &remote, line("found")),
+        Polled::Processing { again_in } => {
+            let next = Next::At(now + again_in.as_millis().max(1_000) as i64);
+            Outcome {
+                looks: d.looks + 1,
+                ..Outcome::of(d, State::Waiting, next, line("processing"))
+            }
+        }
+        // Certain: the same handle may be published once more.
+        Polled::NotPublished => again(app, work, line("absent"), false),
+        Polled::Gone(e) if e.restart => again(app, work, line("gone"), true),
+        Polled::Gone(e) => {
+            let o = Outcome {
+                intent_at: None,
+                ..Outcome::of(d, State::Failed, Next::Dead, line("gone"))
+            };
+            o.because(account::problem(&e))
+        }
+    }
+}
+
+fn is_live(work: &Work, remote: &Remote, line: Line) -> Outcome {
+    let remote = Some((remote.id.clone(), remote.url.clone()));
+    Outcome { remote, ..Outcome::of(&work.delivery, State::Published, Next::Done, line) }
+}
+
+/// Nothing was found. Is that proof?
+fn absent(app: &App, work: &Work, line: Line) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let sent = d.intent_at.unwrap_or(now);
+    match work.placement.send {
+        SendClass::Keyed { horizon } => {
+            let first = d.checkpoints.get(FIRST_INTENT).and_then(|v| v.as_i64()).unwrap_or(sent);
+            let inside = horizon.is_none_or(|h| now - first < h.as_millis() as i64);
+            // One look more than the first: a call that was slow to arrive must have ended.
+            if d.looks < 1 {
+                next_look(app, work, None, line)
+            } else if inside || d.looks + 1 >= PROOF {
+                again(app, work, line, false)
+            } else {
+                next_look(app, work, None, line)
+            }
+        }
+        SendClass::Readable { lag } => {
+            let proof = if lag.is_zero() { 2 } else { PROOF };
+            if d.looks + 1 >= proof && now - sent >= lag.as_millis() as i64 {
+                again(app, work, line, false)
+            } else {
+                next_look(app, work, None, line)
+            }
+        }
+        SendClass::Handle | SendClass::Blind => next_look(app, work, None, line),
+    }
+}
+
+/// Certain that it is not there: another send, if tries are left.
+fn again(app: &App, work: &Work, line: Line, forget: bool) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let tries = d.tries + 1;
+    if deliver::backoff(app, work).is_none() {
+        let problem = Problem::new(
+            "transient",
+            "The network gave no answer several times, and the post is not there.",
+            "wait",
+            "Retry it when the network works again: nothing is live.",
+        );
+        let o =
+            Outcome { intent_at: None, tries, ..Outcome::of(d, State::Failed, Next::Dead, line) };
+        return o.because(problem);
+    }
+    Outcome {
+        intent_at: None,
+        tries,
+        looks: 0,
+        forget,
+        ..Outcome::of(d, State::Queued, Next::At(now), line)
+    }
+}
+
+/// Another look later, or a person when all looks are used up.
+fn next_look(app: &App, work: &Work, e: Option<&Error>, line: Line) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let looks = d.looks + 1;
+    let sent = d.intent_at.unwrap_or(now);
+    let o = match look_at(&app.config.publishing, sent, looks) {
+        Some(at) => {
+            Outcome { looks, ..Outcome::of(d, State::Unknown, Next::At(at.max(now + 50)), line) }
+        }
+        None => {
+            let why =
+                e.map_or("The network does not tell whether the post is there.", |e| &e.sentence);
+            return Outcome { looks, ..Outcome::of(d, State::Held, Next::Done, line) }
+                .because(doubt(work, why));
+        }
+    };
+    match e.map(account::problem).or_else(|| d.problem.clone()) {
+        Some(problem) => o.because(problem),
+        None => o,
+    }
+}
+
+/// When the n-th look (from 0) after a send is due.
+pub(super) fn look_at(config: &Publishing, sent: i64, looks: i64) -> Option<i64> {
+    let after = config.verify_after.get(looks as usize)?;
+    Some(sent + after.as_millis() as i64)
+}
+
+/// The question that a person answers.
+fn doubt(work: &Work, why: &str) -> Problem {
+    let name = work.network.spec().name;
+    let next = format!("Look at {name} whether the post is live, then answer here.");
+    Problem::new("unknown", why, "look", &next)
+}
+
+async fn ask(app: &App, claim: &Claim, work: &Work) -> Result<Result<Polled, Error>, Lost> {
+    let asked = call(app, claim, work).await;
+    let Ok((account, base, out, keeper)) = asked else {
+        return Ok(Err(asked.err().unwrap_or_else(died)));
+    };
+    let cx = Context::new(
+        &app.http,
+        &account,
+        &base,
+        app.clock.now(),
+        app.config.networks.timeout,
+        work.delivery.checkpoints.clone(),
+        &keeper,
+    );
+    let answer = work.network.poll(&cx, &out).await;
+    keeper.still_ours()?;
+    Ok(answer)
+}
+
+async fn candidates(
+    app: &App,
+    claim: &Claim,
+    work: &Work,
+) -> Result<Result<Vec<Remote>, Error>, Lost> {
+    let d = &work.delivery;
+    let asked = call(app, claim, work).await;
+    let Ok((account, base, out, keeper)) = asked else {
+        return Ok(Err(asked.err().unwrap_or_else(died)));
+    };
+    let now = app.clock.now();
+    let first = d.checkpoints.get(FIRST_INTENT).and_then(|v| v.as_i64());
+    let since = first.or(d.intent_at).unwrap_or(now) - SLACK;
+    let cx = Context::new(
+        &app.http,
+        &account,
+        &base,
+        now,
+        app.config.networks.timeout,
+        d.checkpoints.clone(),
+        &keeper,
+    );
+    let found = work.network.look_up(&cx, &out, Window { since, until: now + SLACK }).await;
+    keeper.still_ours()?;
+    let found = match found {
+        Ok(found) => found,
+        Err(e) => return Ok(Err(e)),
+    };
+    // One that belongs to another delivery of ours is not this one.
+    let (connection, id) = (d.connection_id.clone(), d.id.clone());
+    let free = app
+        .db
+        .read(move |tx| async move {
+            let mut free = Vec::new();
+            for remote in found {
+                if !deliveries::bound(&tx, &connection, &remote.id, &id).await? {
+                    free.push(remote);
+                }
+            }
+            Ok::<_, Lost>(free)
+        })
+        .await?;
+    Ok(Ok(free))
+}
+
+type Call<'a> = (carillon_networks::Account, String, carillon_networks::Rendition, Durable<'a>);
+
+/// What a look is made with.
+async fn call<'a>(app: &'a App, claim: &'a Claim, work: &'a Work) -> Result<Call<'a>, Error> {
+    let account = account::open(app, &work.connection)
+        .map_err(|r| Error::new(Class::Config, r.sentence).code("secrets_sealed"))?;
+    let base = account::base(app, work.network, &work.connection.settings);
+    let out = deliver::rendition(app, work).await.map_err(|_| {
+        Error::new(Class::Transient, "The post's media cannot be read at the moment.")
+    })?;
+    Ok((account, base, out, Durable::new(app, claim, work)))
+}

@@ -1,0 +1,301 @@
+//! Posts, deliveries and their journal as every surface shows them.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::App;
+use crate::db::{self, Tx};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::post::PostState;
+use crate::domain::problem::Problem;
+use crate::domain::refusal::Refusal;
+use crate::domain::when::iso;
+use crate::ids;
+use crate::store::attempts::{self, Attempt};
+use crate::store::connections::{self, Connection};
+use crate::store::deliveries::{self, Delivery};
+use crate::store::media::{self, Media, MediaState};
+use crate::store::posts::{self, Post};
+
+/// A post with its media and deliveries. Times are ISO 8601 UTC.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PostView {
+    pub id: String,
+    pub text: String,
+    pub title: Option<String>,
+    pub media: Vec<MediaBrief>,
+    pub state: PostState,
+    pub scheduled_at: Option<String>,
+    /// IANA zone in which its time was chosen.
+    pub timezone: String,
+    pub created_at: String,
+    pub updated_at: String,
+    /// Name it when editing: somebody else's change in between is refused, not overwritten.
+    pub version: i64,
+    pub deliveries: Vec<DeliveryView>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaBrief {
+    pub id: String,
+    pub name: String,
+    pub thumb_url: String,
+    pub alt: String,
+    pub state: MediaState,
+    pub width: i64,
+    pub height: i64,
+}
+
+/// One post on one connection in one placement.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryView {
+    pub id: String,
+    pub post_id: String,
+    pub connection_id: String,
+    pub connection_name: String,
+    pub network: String,
+    pub placement: String,
+    /// `null`: the post's text.
+    pub text: Option<String>,
+    pub state: DeliveryState,
+    pub scheduled_at: Option<String>,
+    pub next_attempt_at: Option<String>,
+    /// Tries that counted against the retry budget.
+    pub attempts: i64,
+    /// The post's id at the network.
+    pub remote_id: Option<String>,
+    pub remote_url: Option<String>,
+    pub published_at: Option<String>,
+    pub problem: Option<Problem>,
+    /// `is_it_live` when a person has to look and answer.
+    pub question: Option<String>,
+    /// What may be done now: `cancel`, `retry`, `rollback`, `answer`.
+    pub can: Vec<String>,
+}
+
+/// A line of the send journal.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptView {
+    pub id: String,
+    /// Grows with every claim of the delivery.
+    pub fence: i64,
+    /// `prepare`, `publish`, `poll`, `look_up`, `delete`, `answer`, `sweep`
+    pub step: String,
+    pub started_at: String,
+    pub finished_at: Option<String>,
+    /// `accepted`, `processing`, `refused`, `unknown`, `absent`, `found`, `stale`, …; `null` while under way
+    pub outcome: Option<String>,
+    pub class: Option<String>,
+    pub status: Option<u16>,
+    pub code: Option<String>,
+    pub sentence: Option<String>,
+    pub action: Option<String>,
+    pub request_id: Option<String>,
+    pub remote_id: Option<String>,
+    pub next_attempt_at: Option<String>,
+}
+
+/// A page of a list; `next` goes into `cursor` to read on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// What to list. With `from` and `to` (ms UTC) the posts due between them, by time; without, the
+/// drafts that have no time, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+    pub state: Option<PostState>,
+    pub cursor: Option<String>,
+    pub limit: usize,
+}
+
+pub async fn post(app: &App, workspace: &str, id: &str) -> Result<PostView, Refusal> {
+    let (workspace, id) = (workspace.to_owned(), known_id(id, "post")?);
+    app.db.read(move |tx| async move { post_in(&tx, &workspace, &id).await }).await
+}
+
+/// The post as this transaction sees it.
+pub(super) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostView, Refusal> {
+    let post = posts::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("post"))?;
+    let names = names(tx, workspace).await?;
+    let deliveries = deliveries::of_post(tx, id).await?;
+    let media = media::of_post(tx, id).await?;
+    Ok(view(&post, &media, &deliveries, &names))
+}
+
+pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<PostView>, Refusal> {
+    let workspace = workspace.to_owned();
+    let limit = query.limit.clamp(1, 1000);
+    app.db
+        .read(move |tx| async move {
+            let names = names(&tx, &workspace).await?;
+            let more = limit as i64 + 1;
+            let undated = query.from.is_none() && query.to.is_none();
+            let mut found = if undated {
+                let before = query.cursor.as_deref().unwrap_or("g");
+                posts::undated(&tx, &workspace, before, more).await?
+            } else {
+                let from = query.from.unwrap_or(0);
+                let to = query.to.unwrap_or(i64::MAX);
+                let cursor = query.cursor.as_deref().and_then(|c| c.split_once('~'));
+                let after =
+                    cursor.and_then(|(at, id)| Some((at.parse().ok()?, id))).unwrap_or((-1, ""));
+                posts::between(&tx, &workspace, from, to, after, more).await?
+            };
+            let next = (found.len() > limit).then(|| {
+                found.truncate(limit);
+                found.last().map(|p| match p.scheduled_at {
+                    Some(at) if !undated => format!("{at}~{}", p.id),
+                    _ => p.id.clone(),
+                })
+            });
+            let mut items = Vec::with_capacity(found.len());
+            for post in &found {
+                let deliveries = deliveries::of_post(&tx, &post.id).await?;
+                let media = media::of_post(&tx, &post.id).await?;
+                items.push(view(post, &media, &deliveries, &names));
+            }
+            if let Some(state) = query.state {
+                items.retain(|p| p.state == state);
+            }
+            Ok(Page { items, next: next.flatten() })
+        })
+        .await
+}
+
+pub async fn delivery(app: &App, workspace: &str, id: &str) -> Result<DeliveryView, Refusal> {
+    let (workspace, id) = (workspace.to_owned(), known_id(id, "delivery")?);
+    app.db.read(move |tx| async move { delivery_in(&tx, &workspace, &id).await }).await
+}
+
+pub(super) async fn delivery_in(
+    tx: &Tx,
+    workspace: &str,
+    id: &str,
+) -> Result<DeliveryView, Refusal> {
+    let d =
+        deliveries::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("delivery"))?;
+    let names = names(tx, workspace).await?;
+    Ok(delivery_view(&d, &names))
+}
+
+/// The journal of a delivery, oldest line first.
+pub async fn attempts(app: &App, workspace: &str, id: &str) -> Result<Vec<AttemptView>, Refusal> {
+    let (workspace, id) = (workspace.to_owned(), known_id(id, "delivery")?);
+    app.db
+        .read(move |tx| async move {
+            if deliveries::find(&tx, &workspace, &id).await?.is_none() {
+                return Err(Refusal::not_found("delivery"));
+            }
+            Ok(attempts::of(&tx, &workspace, &id).await?.into_iter().map(attempt_view).collect())
+        })
+        .await
+}
+
+/// Something that is no id names nothing.
+pub(super) fn known_id(id: &str, what: &str) -> Result<String, Refusal> {
+    if ids::valid(id) { Ok(id.to_owned()) } else { Err(Refusal::not_found(what)) }
+}
+
+pub(super) type Names = HashMap<String, Connection>;
+
+pub(super) async fn names(tx: &Tx, workspace: &str) -> Result<Names, db::Error> {
+    let all = connections::list(tx, workspace).await?;
+    Ok(all.into_iter().map(|c| (c.id.clone(), c)).collect())
+}
+
+fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) -> PostView {
+    let states: Vec<DeliveryState> = deliveries.iter().map(|d| d.state).collect();
+    PostView {
+        id: post.id.clone(),
+        text: post.text.clone(),
+        title: post.title.clone(),
+        media: media.iter().map(brief).collect(),
+        state: PostState::of(post.committed_at.is_some(), &states),
+        scheduled_at: post.scheduled_at.map(iso),
+        timezone: post.timezone.clone(),
+        created_at: iso(post.created_at),
+        updated_at: iso(post.updated_at),
+        version: post.version,
+        deliveries: deliveries.iter().map(|d| delivery_view(d, names)).collect(),
+    }
+}
+
+fn brief(m: &Media) -> MediaBrief {
+    MediaBrief {
+        id: m.id.clone(),
+        name: m.name.clone(),
+        thumb_url: format!("/media/{}/thumb", m.id),
+        alt: m.alt.clone(),
+        state: m.state,
+        width: m.width,
+        height: m.height,
+    }
+}
+
+fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
+    let doubt = d.state == DeliveryState::Held && d.intent_at.is_some();
+    let can_delete = carillon_networks::find(&d.network).is_some_and(|n| n.spec().abilities.delete);
+    let mut can = Vec::new();
+    use DeliveryState::*;
+    match d.state {
+        Queued => can.extend(["cancel", "retry"]),
+        Held if doubt => can.push("answer"),
+        Held | Missed => can.extend(["cancel", "retry"]),
+        Failed => can.push("retry"),
+        Published if can_delete => can.push("rollback"),
+        _ => {}
+    }
+    DeliveryView {
+        id: d.id.clone(),
+        post_id: d.post_id.clone(),
+        connection_id: d.connection_id.clone(),
+        connection_name: names
+            .get(&d.connection_id)
+            .map_or_else(|| "(disconnected)".to_owned(), |c| c.name.clone()),
+        network: d.network.clone(),
+        placement: d.placement.clone(),
+        text: d.text.clone(),
+        state: d.state,
+        scheduled_at: d.scheduled_at.map(iso),
+        next_attempt_at: d.next_attempt_at.map(iso),
+        attempts: d.tries,
+        remote_id: d.remote_id.clone(),
+        remote_url: d.remote_url.clone(),
+        published_at: d.published_at.map(iso),
+        problem: d.problem.clone(),
+        question: doubt.then(|| "is_it_live".to_owned()),
+        can: can.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn attempt_view(a: Attempt) -> AttemptView {
+    let error = a.error;
+    let of = |f: fn(&Problem) -> Option<String>| error.as_ref().and_then(f);
+    AttemptView {
+        class: of(|p| Some(p.class.clone())),
+        status: error.as_ref().and_then(|p| p.status),
+        code: of(|p| p.code.clone()),
+        sentence: of(|p| Some(p.sentence.clone())),
+        action: of(|p| Some(p.action.clone())),
+        request_id: of(|p| p.request_id.clone()),
+        id: a.id,
+        fence: a.fence,
+        step: a.step,
+        started_at: iso(a.started_at),
+        finished_at: a.finished_at.map(iso),
+        outcome: a.outcome,
+        remote_id: a.remote_id,
+        next_attempt_at: a.next_attempt_at.map(iso),
+    }
+}

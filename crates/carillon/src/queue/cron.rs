@@ -1,0 +1,58 @@
+//! Work that comes round: each slot is a job with a unique key, so any number of nodes may tick.
+
+use std::time::Duration;
+
+use crate::App;
+use crate::db::Error;
+use crate::domain::job::{Kind, NewJob};
+use crate::store::queue;
+
+/// What comes round, and how often. Slots lie at multiples of the period since 1970, so that every
+/// node names them alike.
+fn table(app: &App) -> [(Kind, Duration); 3] {
+    [
+        (Kind::Sweep, app.config.queue.sweep_every),
+        (Kind::MediaNet, Duration::from_secs(15 * 60)),
+        (Kind::Prune, Duration::from_secs(3600)),
+    ]
+}
+
+/// Adds the jobs of the present slots; one that is there already is left alone.
+pub async fn tick(app: &App) -> Result<(), Error> {
+    let now = app.clock.now();
+    let due: Vec<NewJob> = table(app)
+        .into_iter()
+        .map(|(kind, every)| {
+            let slot = now - now.rem_euclid((every.as_millis() as i64).max(1));
+            NewJob {
+                kind,
+                lane: format!("cron:{kind}"),
+                width: 1,
+                subject: kind.to_string(),
+                run_at: slot,
+                unique_key: Some(format!("cron:{kind}:{slot}")),
+            }
+        })
+        .collect();
+    app.db
+        .write(move |tx| async move {
+            for job in &due {
+                queue::add(&tx, job, now).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// Ticks until dropped.
+pub async fn run(app: App) {
+    loop {
+        match tick(&app).await {
+            Ok(()) => app.work.notify_one(),
+            Err(e) => tracing::warn!(error = %e, "the clockwork could not write its slots"),
+        }
+        let every = app.config.queue.sweep_every.as_millis().max(1) as i64;
+        let now = app.clock.now();
+        app.clock.sleep_until(now - now.rem_euclid(every) + every).await;
+    }
+}

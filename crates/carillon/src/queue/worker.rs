@@ -1,0 +1,217 @@
+//! One process's share of the work: slots by pool, one loop, a heartbeat beside it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::Verdict;
+use crate::App;
+use crate::db::Error;
+use crate::domain::job::{Claim, Pool};
+use crate::store::{nodes, queue};
+use crate::{ids, work};
+
+/// How many times a job of a simple kind is tried, and how long it waits in between.
+const TRIES: i64 = 5;
+
+#[derive(Clone)]
+pub struct Worker {
+    app: App,
+    /// The lease owner: new at every start, so that a claim of an earlier life is never ours.
+    id: Arc<str>,
+    held: Arc<Mutex<HashMap<String, Claim>>>,
+    freed: Arc<Notify>,
+}
+
+impl Worker {
+    pub fn new(app: App) -> Self {
+        let id = ids::new(app.clock.now()).into();
+        Self { app, id, held: Arc::default(), freed: Arc::default() }
+    }
+
+    /// Works until `shutdown`, then lets what is under way come to its end (at most 20 s).
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let beat = tokio::spawn(self.clone().heartbeat());
+        let mut jobs = JoinSet::new();
+        tokio::pin!(shutdown);
+        loop {
+            while jobs.try_join_next().is_some() {}
+            let next = match self.claim().await {
+                Ok((claims, next)) => {
+                    for claim in claims {
+                        jobs.spawn(self.clone().work_on(claim));
+                    }
+                    next
+                }
+                Err(e) => {
+                    tracing::warn!(error = %e, "cannot claim work; trying again");
+                    None
+                }
+            };
+            let poll = self.app.clock.now() + self.app.config.queue.poll.as_millis() as i64;
+            let wake = next.map_or(poll, |at| at.min(poll));
+            tokio::select! {
+                () = &mut shutdown => break,
+                () = self.app.work.notified() => {}
+                () = self.app.db.hint() => {}
+                () = self.freed.notified() => {}
+                () = self.app.clock.sleep_until(wake) => {}
+            }
+        }
+        let drained = async { while jobs.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(20), drained).await.is_err() {
+            tracing::warn!("some work did not end in time; another worker takes it over");
+        }
+        beat.abort();
+    }
+
+    /// Runs everything that is due now, to its end; how many jobs ran. Harmless beside a running
+    /// worker: a job is claimed once.
+    pub async fn tick(&self) -> Result<usize, Error> {
+        let mut ran = 0;
+        loop {
+            let (claims, _) = self.claim().await?;
+            if claims.is_empty() {
+                return Ok(ran);
+            }
+            ran += claims.len();
+            let mut jobs = JoinSet::new();
+            for claim in claims {
+                jobs.spawn(self.clone().work_on(claim));
+            }
+            while jobs.join_next().await.is_some() {}
+        }
+    }
+
+    /// Claims as much as there are free slots, of all pools in one unit of work; and when the next
+    /// job is due.
+    async fn claim(&self) -> Result<(Vec<Claim>, Option<i64>), Error> {
+        let free = self.free_slots();
+        let (owner, now) = (self.id.clone(), self.app.clock.now());
+        let lease_until = now + self.app.config.queue.lease.as_millis() as i64;
+        let (claims, next) = self
+            .app
+            .db
+            .write(move |tx| async move {
+                let (mut claims, mut next) = (Vec::new(), None::<i64>);
+                for (pool, slots) in free {
+                    if slots == 0 {
+                        continue;
+                    }
+                    let got =
+                        queue::claim(&tx, pool, slots as i64, &owner, now, lease_until).await?;
+                    let full = got.len() == slots;
+                    claims.extend(got);
+                    // A full pool is looked at again when one of its jobs ends.
+                    if !full && let Some(at) = queue::next_at(&tx, pool).await? {
+                        next = Some(next.map_or(at, |n| n.min(at)));
+                    }
+                }
+                Ok::<_, Error>((claims, next))
+            })
+            .await?;
+        let mut held = self.held.lock().unwrap_or_else(|e| e.into_inner());
+        held.extend(claims.iter().map(|c| (c.id.clone(), c.clone())));
+        Ok((claims, next))
+    }
+
+    fn free_slots(&self) -> Vec<(Pool, usize)> {
+        let held = self.held.lock().unwrap_or_else(|e| e.into_inner());
+        let config = &self.app.config.queue;
+        Pool::ALL
+            .iter()
+            .map(|pool| {
+                let slots = match pool {
+                    Pool::Send => config.send_slots,
+                    Pool::Media => config.media_slots,
+                    Pool::Housekeeping => 1,
+                };
+                let busy = held.values().filter(|c| c.kind.pool() == *pool).count();
+                (*pool, slots.saturating_sub(busy))
+            })
+            .collect()
+    }
+
+    async fn work_on(self, claim: Claim) {
+        // A panic in one job must leave the others alone; its lease runs out by itself.
+        let job = tokio::spawn({
+            let (app, claim) = (self.app.clone(), claim.clone());
+            async move { work::run(&app, &claim).await }
+        });
+        let verdict = match job.await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(e)) => Verdict::Again { after: backoff(claim.tries), error: format!("{e:#}") },
+            Err(e) => Verdict::Dead { error: format!("the handler panicked: {e}") },
+        };
+        if let Err(e) = self.settle(&claim, verdict).await {
+            tracing::warn!(job_id = %claim.id, error = %e, "the job's end was not written; its lease will run out");
+        }
+        self.held.lock().unwrap_or_else(|e| e.into_inner()).remove(&claim.id);
+        self.freed.notify_one();
+    }
+
+    async fn settle(&self, claim: &Claim, verdict: Verdict) -> Result<(), Error> {
+        let (claim, now) = (claim.clone(), self.app.clock.now());
+        let (state, after, error) = match verdict {
+            Verdict::Settled => return Ok(()),
+            Verdict::Done => ("done", None, None),
+            Verdict::Again { error, .. } if claim.tries + 1 >= TRIES => ("dead", None, Some(error)),
+            Verdict::Again { after, error } => ("ready", Some(after), Some(error)),
+            Verdict::Dead { error } => ("dead", None, Some(error)),
+        };
+        if let Some(error) = &error {
+            tracing::warn!(job_id = %claim.id, kind = %claim.kind, error, "a job failed");
+        }
+        self.app
+            .db
+            .write(move |tx| async move {
+                let held = match after {
+                    Some(after) => {
+                        let at = now + after.as_millis() as i64;
+                        queue::put_back(&tx, &claim, at, true, error.as_deref()).await?
+                    }
+                    None => queue::finish(&tx, &claim, state, error.as_deref(), now).await?,
+                };
+                if !held {
+                    tracing::info!(job_id = %claim.id, "the claim was lost before the job ended");
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Extends every held lease, in one unit of work, and says that this worker lives.
+    async fn heartbeat(self) {
+        let every = self.app.config.queue.heartbeat;
+        loop {
+            let now = self.app.clock.now();
+            let until = now + self.app.config.queue.lease.as_millis() as i64;
+            let claims: Vec<Claim> =
+                self.held.lock().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
+            let id = self.id.clone();
+            let beat = self.app.db.write(move |tx| async move {
+                nodes::seen(&tx, &id, "worker", now).await?;
+                for claim in &claims {
+                    queue::extend(&tx, claim, until).await?;
+                }
+                Ok::<_, Error>(())
+            });
+            if let Err(e) = beat.await {
+                tracing::warn!(error = %e, "no heartbeat: leases may run out");
+            }
+            if let Err(e) = self.app.follow_database_clock().await {
+                tracing::debug!(error = %e, "the database's clock was not read");
+            }
+            self.app.clock.sleep(every).await;
+        }
+    }
+}
+
+/// 10 s, 20 s, 40 s … for kinds without a rule of their own.
+fn backoff(tries: i64) -> Duration {
+    Duration::from_secs(10 << tries.clamp(0, 8))
+}

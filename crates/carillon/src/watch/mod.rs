@@ -1,0 +1,3 @@
+//! Keeping it running: what is kept how long, and how it is.
+
+pub mod prune;

@@ -1,0 +1,29 @@
+//! What is kept for a while only. Deliveries and the journal stay.
+
+use crate::App;
+use crate::db::Error;
+use crate::store::{accounts, events, idempotency, nodes, queue};
+
+const DAY: i64 = 86_400_000;
+
+/// Removes, in batches: finished jobs after a day, events and idempotent answers after a day,
+/// sessions and links that ended, nodes not seen for a day.
+pub async fn prune(app: &App) -> Result<(), Error> {
+    let before = app.clock.now() - DAY;
+    loop {
+        let removed = app
+            .db
+            .write(move |tx| async move {
+                let jobs = queue::prune(&tx, before).await?;
+                let events = events::prune(&tx, before).await?;
+                idempotency::prune(&tx, before).await?;
+                accounts::prune(&tx, before).await?;
+                nodes::prune(&tx, before).await?;
+                Ok::<_, Error>(jobs.max(events))
+            })
+            .await?;
+        if removed < 1000 {
+            return Ok(());
+        }
+    }
+}
