@@ -1,0 +1,4 @@
+//! Pages made on the server, without JavaScript: what is seen before signing in, and errors.
+
+pub mod errors;
+pub mod layout;
