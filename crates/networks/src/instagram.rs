@@ -272,10 +272,18 @@ impl Instagram {
             _ if story => {
                 return Err(Error::new(Class::Content, "A story takes exactly one picture."));
             }
-            several => match self.children(cx, several).await? {
-                Err(waiting) => return Ok(waiting),
-                Ok(ids) => vec![("media_type", "CAROUSEL".to_owned()), ("children", ids.join(","))],
-            },
+            several => {
+                let children = self.children(cx, several).await?;
+                for child in &children {
+                    match self.settle(cx, child).await? {
+                        Some(Prepared::Ready) => {}
+                        Some(waiting) => return Ok(waiting),
+                        None => return Err(expired()),
+                    }
+                }
+                let ids: Vec<String> = children.into_iter().map(|child| child.id).collect();
+                vec![("media_type", "CAROUSEL".to_owned()), ("children", ids.join(","))]
+            }
         };
         if story {
             form.push(("media_type", "STORIES".to_owned()));
@@ -290,33 +298,20 @@ impl Instagram {
         }
     }
 
-    /// The children of a carousel: their ids when all are finished, otherwise how long to wait.
-    async fn children(
-        &self,
-        cx: &Context<'_>,
-        media: &[Media],
-    ) -> Result<Result<Vec<String>, Prepared>, Error> {
-        let mut containers = Vec::with_capacity(media.len());
+    /// The containers of a carousel's pictures, those that are missing made.
+    async fn children(&self, cx: &Context<'_>, media: &[Media]) -> Result<Vec<Container>, Error> {
+        let mut children = Vec::with_capacity(media.len());
         for (i, one) in media.iter().enumerate() {
             let name = format!("child:{i}");
-            let container = match held(cx, &name) {
-                Some(container) => container,
-                None => {
-                    let mut form = picture(one)?;
-                    form.push(("is_carousel_item", "true".to_owned()));
-                    self.create(cx, &name, &form).await?
-                }
-            };
-            containers.push(container);
-        }
-        for container in &containers {
-            match self.settle(cx, container).await? {
-                Some(Prepared::Ready) => {}
-                Some(waiting) => return Ok(Err(waiting)),
-                None => return Err(expired()),
+            if let Some(child) = held(cx, &name) {
+                children.push(child);
+                continue;
             }
+            let mut form = picture(one)?;
+            form.push(("is_carousel_item", "true".to_owned()));
+            children.push(self.create(cx, &name, &form).await?);
         }
-        Ok(Ok(containers.into_iter().map(|c| c.id).collect()))
+        Ok(children)
     }
 
     async fn create(
