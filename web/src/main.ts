@@ -1,8 +1,29 @@
+// Starts the app: theme, boot data, the page of the address, then one mount over the skeleton.
+
 import { mount } from 'svelte';
 import App from './app/App.svelte';
+import { readBoot } from './app/boot';
+import { pages } from './app/pages';
+import { router } from './app/router.svelte';
+import { store } from './app/store.svelte';
+import { theme } from './app/theme.svelte';
 import './ui/base.css';
+
+theme.apply();
+store.start(readBoot());
+
+// After an upgrade of the server an open tab may ask for chunks that are gone: load the new app, once.
+addEventListener('vite:preloadError', (event) => {
+  if (sessionStorage.getItem('carillon.reloaded')) return;
+  sessionStorage.setItem('carillon.reloaded', '1');
+  event.preventDefault();
+  location.reload();
+});
+
+const name = router.current.page;
+const { default: Page } = await pages[name]();
 
 const target = document.getElementById('app');
 if (!target) throw new Error('the shell has no #app');
 target.replaceChildren();
-mount(App, { target });
+mount(App, { target, props: { name, Page } });

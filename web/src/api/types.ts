@@ -1,0 +1,244 @@
+// The REST contract of /api/v1 as TypeScript. Instants are ISO-8601 UTC, ids are UUID text.
+
+export type Iso = string;
+export type Id = string;
+
+export interface Session {
+  account: { id: Id; name: string; email: string };
+  workspace: { id: Id; name: string; timezone: string; demo: boolean };
+  role: string;
+  sandboxUrl: string | null;
+  version: string;
+}
+
+export interface SpecField {
+  key: string;
+  label: string;
+  help: string;
+  secret: boolean;
+  required: boolean;
+}
+export type Count = 'chars' | 'utf16' | 'graphemes' | 'mastodon';
+export interface Placement {
+  id: string;
+  name: string;
+  send: { class: 'keyed' | 'handle' | 'readable' | 'blind' };
+  text: {
+    max: number;
+    count: Count;
+    maxBytes: number | null;
+    maxWithMedia: number | null;
+    maxHashtags: number | null;
+    maxMentions: number | null;
+    titleMax: number | null;
+    required: boolean;
+  };
+  media: {
+    min: number;
+    max: number;
+    types: string[];
+    maxBytes: number;
+    ratio: [number, number] | null;
+    derivative: 'original' | 'square' | 'story' | 'landscape';
+    pull: boolean;
+    altMax: number;
+  };
+}
+export interface Network {
+  id: string;
+  name: string;
+  code: string;
+  baseUrl: string;
+  fields: SpecField[];
+  placements: Placement[];
+  abilities: { delete: boolean; readBack: boolean; altText: boolean };
+  budgets: { posts: number; per: number }[];
+}
+
+export interface ConnectionProblem {
+  class: string;
+  sentence: string;
+  action: string;
+  actionSentence?: string;
+  code: string | null;
+}
+export interface Connection {
+  id: Id;
+  network: string;
+  name: string;
+  remoteId: string | null;
+  state: 'active' | 'needs_action' | 'paused';
+  problem: ConnectionProblem | null;
+  settings: Record<string, string>;
+  waiting: number;
+  lastPublishedAt: Iso | null;
+  checkedAt: Iso | null;
+  createdAt: Iso;
+}
+export interface CheckResult {
+  ok: boolean;
+  checks: { name: string; ok: boolean; detail: string; action?: string | null }[];
+  connection: Connection;
+}
+
+export interface MediaShort {
+  id: Id;
+  thumbUrl: string | null;
+  alt: string;
+  state: MediaState;
+  width: number | null;
+  height: number | null;
+}
+export type MediaState = 'pending' | 'processing' | 'ready' | 'failed';
+export interface Media extends MediaShort {
+  name: string;
+  contentType: string;
+  bytes: number;
+  problem: { sentence?: string } | null;
+  url: string;
+  createdAt: Iso;
+}
+
+export type PostState =
+  | 'draft'
+  | 'scheduled'
+  | 'publishing'
+  | 'published'
+  | 'partly_published'
+  | 'failed'
+  | 'cancelled'
+  | 'held';
+export type DeliveryState =
+  | 'queued'
+  | 'leased'
+  | 'sending'
+  | 'waiting'
+  | 'unknown'
+  | 'published'
+  | 'failed'
+  | 'cancelled'
+  | 'held'
+  | 'missed'
+  | 'removed';
+export type Can = 'cancel' | 'retry' | 'rollback' | 'answer';
+
+export interface DeliveryProblem {
+  class: string | null;
+  sentence: string | null;
+  action: string | null;
+  actionSentence: string | null;
+  code: string | null;
+  requestId: string | null;
+  status: number | null;
+}
+export interface Delivery {
+  id: Id;
+  postId: Id;
+  connectionId: Id;
+  connectionName: string;
+  network: string;
+  placement: string;
+  text: string | null;
+  state: DeliveryState;
+  scheduledAt: Iso | null;
+  nextAttemptAt: Iso | null;
+  attempts: number;
+  remoteId: string | null;
+  remoteUrl: string | null;
+  publishedAt: Iso | null;
+  problem: DeliveryProblem | null;
+  question: 'is_it_live' | null;
+  can: Can[];
+}
+export interface Post {
+  id: Id;
+  text: string;
+  title: string | null;
+  media: MediaShort[];
+  state: PostState;
+  scheduledAt: Iso | null;
+  timezone: string;
+  createdAt: Iso;
+  updatedAt: Iso;
+  version: number;
+  deliveries: Delivery[];
+}
+
+export interface Attempt {
+  id: Id;
+  fence: number;
+  step: string;
+  startedAt: Iso;
+  finishedAt: Iso | null;
+  outcome: string | null;
+  class: string | null;
+  status: number | null;
+  code: string | null;
+  sentence: string | null;
+  action: string | null;
+  requestId: string | null;
+  remoteId: string | null;
+  nextAttemptAt: Iso | null;
+}
+
+export interface PostBody {
+  text: string;
+  title?: string | null;
+  media: Id[];
+  scheduledAt?: string | null;
+  timezone: string;
+  draft?: boolean;
+  deliveries: { connectionId: Id; placement?: string; text?: string }[];
+}
+export interface CheckedPost {
+  deliveries: {
+    connectionId: Id;
+    network: string;
+    placement: string;
+    count: number;
+    max: number;
+    unit: string;
+    problems: Problem[];
+  }[];
+  problems: Problem[];
+}
+export interface RollbackResult {
+  results: {
+    deliveryId: Id;
+    network: string;
+    result: 'deleted' | 'already_gone' | 'cannot_be_deleted' | 'failed' | 'not_published';
+    sentence: string;
+    url: string | null;
+  }[];
+  post: Post;
+}
+
+export interface Problem {
+  field: string;
+  code: string;
+  message: string;
+  connectionId?: Id | null;
+}
+export interface Envelope {
+  error: string;
+  code: string;
+  status: number;
+  requestId: string | null;
+  details?: { cause?: string; fix?: string; retry?: boolean; problems?: Problem[] } | null;
+}
+export interface List<T> {
+  items: T[];
+  next: string | null;
+}
+
+/** What an event of the live feed carries. */
+export interface LiveEvent {
+  kind: string;
+  postId?: Id;
+  deliveryId?: Id;
+  mediaId?: Id;
+  connectionId?: Id;
+  id?: Id;
+  state?: string;
+  at?: Iso;
+}

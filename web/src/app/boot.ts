@@ -1,0 +1,18 @@
+// The JSON block that the server put into the shell: what the first screen needs, without a request.
+// Every part may be absent (another route, an error while rendering): then it is fetched.
+
+import type { Connection, Network, Post, Session } from '../api/types';
+
+export interface Boot {
+  session?: Session;
+  networks?: Network[];
+  connections?: Connection[];
+  posts?: Post[];
+  month?: string;
+  now?: string;
+}
+
+export function readBoot(doc: Document = document): Boot {
+  const text = doc.getElementById('boot')?.textContent;
+  return text ? (JSON.parse(text) as Boot) : {};
+}

@@ -1,0 +1,20 @@
+// Whether the composer is open, and for what. The composer itself is loaded when first needed.
+
+export type ComposerTask = { kind: 'new'; day: string | null } | { kind: 'edit'; postId: string };
+
+class ComposerDoor {
+  task = $state.raw<ComposerTask | null>(null);
+
+  openNew(day: string | null = null): void {
+    this.task = { kind: 'new', day };
+  }
+  openEdit(postId: string): void {
+    this.task = { kind: 'edit', postId };
+  }
+  close(): void {
+    this.task = null;
+  }
+}
+
+export const composer = new ComposerDoor();
+export const loadComposer = () => import('../features/composer/Composer.svelte');

@@ -1,0 +1,32 @@
+// Messages by typed key. A plural is a pair of keys, `name.one` and `name.other`.
+// Dates and numbers go through Intl in the same locale as the words (see time/format.ts).
+
+import en from '../messages/en.json';
+
+export type Key = keyof typeof en;
+export type PluralKey = { [K in Key]: K extends `${infer Base}.one` ? Base : never }[Key];
+type Params = Record<string, string | number>;
+
+/** English messages: dates follow the reader's English, or British where the browser speaks another language. */
+export const locale = navigator.language.startsWith('en') ? navigator.language : 'en-GB';
+const plurals = new Intl.PluralRules('en');
+
+export function t(key: Key, params?: Params): string {
+  return fill(en[key], params);
+}
+
+export function tn(key: PluralKey, n: number, params?: Params): string {
+  const form = plurals.select(n) === 'one' ? 'one' : 'other';
+  return fill(en[`${key}.${form}` as Key], { n, ...params });
+}
+
+/** The message of a computed key, or the text itself where the server sends a word that we do not know. */
+export function word(prefix: string, value: string): string {
+  const key = `${prefix}.${value}`;
+  return key in en ? en[key as Key] : value.replaceAll('_', ' ');
+}
+
+function fill(message: string, params?: Params): string {
+  if (!params) return message;
+  return message.replace(/\{(\w+)\}/g, (whole, name: string) => String(params[name] ?? whole));
+}

@@ -1,0 +1,72 @@
+// A router for five addresses. Links are real `<a>`; a plain click on one of ours is taken over.
+// `/posts/{id}` is the planner with that post's panel open.
+
+import { isMonth, type Month } from '../time/calendar';
+
+export type Route =
+  | { page: 'planner'; month: Month | null; post: string | null }
+  | { page: 'connections' }
+  | { page: 'media' }
+  | { page: 'unknown' };
+
+export function parse(url: URL): Route {
+  const path = url.pathname.replace(/\/+$/, '') || '/';
+  const month = url.searchParams.get('month');
+  const shown = isMonth(month) ? month : null;
+  if (path === '/' || path === '/planner') return { page: 'planner', month: shown, post: null };
+  const post = /^\/posts\/([0-9a-zA-Z-]+)$/.exec(path)?.[1];
+  if (post) return { page: 'planner', month: shown, post };
+  if (path === '/connections') return { page: 'connections' };
+  if (path === '/media') return { page: 'media' };
+  return { page: 'unknown' };
+}
+
+class Router {
+  current = $state.raw<Route>(parse(new URL(location.href)));
+
+  /** Goes to one of our addresses. `history.state.inside` tells that going back stays in the app. */
+  go(href: string, { replace = false } = {}): void {
+    const url = new URL(href, location.origin);
+    if (url.href !== location.href) {
+      if (replace) history.replaceState(history.state, '', url);
+      else history.pushState({ inside: true }, '', url);
+    }
+    this.current = parse(url);
+  }
+
+  /** Back to where a panel was opened from, or to `href` when it was opened by its address. */
+  leave(href: string): void {
+    const state = history.state as { inside?: boolean } | null;
+    if (state?.inside) history.back();
+    else this.go(href, { replace: true });
+  }
+
+  /** Takes over clicks and the back button until the returned function is called. */
+  listen(): () => void {
+    const onPop = () => (this.current = parse(new URL(location.href)));
+    const onClick = (event: MouseEvent) => {
+      const href = ours(event);
+      if (!href) return;
+      event.preventDefault();
+      this.go(href);
+    };
+    addEventListener('popstate', onPop);
+    document.addEventListener('click', onClick);
+    return () => {
+      removeEventListener('popstate', onPop);
+      document.removeEventListener('click', onClick);
+    };
+  }
+}
+
+export const router = new Router();
+
+/** The address behind a plain click on a link of the app; everything else is the browser's. */
+function ours(event: MouseEvent): string | null {
+  if (event.defaultPrevented || event.button !== 0) return null;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return null;
+  const link = (event.target as Element | null)?.closest?.('a[href]') as HTMLAnchorElement | null;
+  if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) return null;
+  if (link.hash && link.pathname === location.pathname) return null;
+  return parse(new URL(link.href)).page === 'unknown' ? null : link.href;
+}

@@ -1,0 +1,135 @@
+// What the app knows: session, networks, connections, posts. Lists are `$state.raw` and replaced,
+// never changed in place. Events name what changed; the object itself is fetched again, many
+// events at a time as one request each.
+
+import { all, ApiError, get } from '../api/client';
+import type { Connection, LiveEvent, Network, Post, Session } from '../api/types';
+import type { Boot } from './boot';
+import { withEvent, without, withPosts, withRange, type Posts } from './merge';
+
+class Store {
+  session = $state.raw<Session | null>(null);
+  networks = $state.raw<Network[]>([]);
+  connections = $state.raw<Connection[]>([]);
+  posts = $state.raw<Posts>(new Map());
+  /** Media ids whose state an event has changed, with the time of the news. */
+  mediaNews = $state.raw<{ id: string; at: number } | null>(null);
+  /** Set once the list that a page shows has been answered for. */
+  connectionsKnown = $state(false);
+
+  private asked = new Map<string, number>();
+  private due = new Map<string, ReturnType<typeof setTimeout>>();
+
+  start(boot: Boot): void {
+    this.session = boot.session ?? null;
+    this.networks = boot.networks ?? [];
+    if (boot.connections) this.setConnections(boot.connections);
+    if (boot.posts) this.posts = withPosts(this.posts, boot.posts);
+  }
+
+  /** Fetches what the shell did not carry. */
+  async complete(): Promise<void> {
+    const [session, networks] = await Promise.all([
+      this.session ?? get<Session>('/session'),
+      this.networks.length ? this.networks : all<Network>('/networks'),
+      this.connectionsKnown ? null : this.loadConnections(),
+    ]);
+    this.session = session;
+    this.networks = networks;
+  }
+
+  network(id: string): Network | undefined {
+    return this.networks.find((n) => n.id === id);
+  }
+  /** The two letters on chips. */
+  code(network: string): string {
+    return this.network(network)?.code ?? network.slice(0, 2).toUpperCase();
+  }
+  networkName(network: string): string {
+    return this.network(network)?.name ?? network;
+  }
+
+  async loadConnections(): Promise<void> {
+    this.setConnections(await all<Connection>('/connections'));
+  }
+  putConnection(connection: Connection): void {
+    const i = this.connections.findIndex((c) => c.id === connection.id);
+    this.connections = i < 0 ? [...this.connections, connection] : this.connections.with(i, connection);
+  }
+  dropConnection(id: string): void {
+    this.connections = this.connections.filter((c) => c.id !== id);
+  }
+
+  async loadRange(from: number, to: number): Promise<void> {
+    const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: 200 };
+    const found = await all<Post>('/posts', query);
+    this.posts = withRange(this.posts, found, from, to);
+  }
+  putPost(post: Post): void {
+    this.posts = withPosts(this.posts, [post]);
+  }
+  /** Shows a post as it will be; returns what was there before. */
+  showPost(post: Post): Post | undefined {
+    const before = this.posts.get(post.id);
+    this.posts = new Map(this.posts).set(post.id, post);
+    return before;
+  }
+  dropPost(id: string): void {
+    this.posts = without(this.posts, id);
+  }
+
+  /** Only the answer to the latest question counts. */
+  async loadPost(id: string): Promise<Post | null> {
+    const turn = (this.asked.get(id) ?? 0) + 1;
+    this.asked.set(id, turn);
+    try {
+      const post = await get<Post>(`/posts/${id}`);
+      if (this.asked.get(id) === turn) this.posts = new Map(this.posts).set(id, post);
+      return post;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) {
+        this.dropPost(id);
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  onEvent(name: string, event: LiveEvent): void {
+    if (name === 'delivery' || name === 'post') {
+      this.posts = withEvent(this.posts, event);
+      const id = event.postId ?? event.id;
+      if (id) this.soon(`post ${id}`, () => this.loadPost(id));
+    }
+    if (name === 'media') {
+      const id = event.mediaId ?? event.id;
+      if (id) this.mediaNews = { id, at: Date.now() };
+      if (event.postId) this.soon(`post ${event.postId}`, () => this.loadPost(event.postId ?? ''));
+    }
+    // A delivery's end changes "waiting" and "last success" of its connection too.
+    if (name === 'connection' || name === 'delivery') {
+      this.soon('connections', () => this.loadConnections(), 1000);
+    }
+  }
+
+  private setConnections(connections: Connection[]): void {
+    this.connections = connections;
+    this.connectionsKnown = true;
+  }
+
+  /** Runs the fetch once for all that is asked within `ms`. A failed one is made up for on resume. */
+  private soon(key: string, fetch: () => Promise<unknown>, ms = 120): void {
+    if (this.due.has(key)) return;
+    this.due.set(
+      key,
+      setTimeout(() => {
+        this.due.delete(key);
+        fetch().catch((error: unknown) => {
+          if (!(error instanceof ApiError)) throw error;
+        });
+      }, ms),
+    );
+  }
+}
+
+export const store = new Store();

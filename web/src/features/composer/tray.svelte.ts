@@ -1,0 +1,123 @@
+// The pictures of a post in the making: uploading, processing, ready or failed.
+
+import { asApiError, get, patch, type ApiError } from '../../api/client';
+import type { Media, MediaState } from '../../api/types';
+import type { Draft } from './draft';
+import { upload, type Upload } from './upload';
+
+export interface TrayItem {
+  key: string;
+  name: string;
+  /** The bytes at hand, shown until the server has a thumbnail. */
+  preview: string | null;
+  progress: number;
+  state: 'uploading' | MediaState;
+  id: string | null;
+  thumbUrl: string | null;
+  alt: string;
+  problem: string | null;
+}
+
+let next = 1;
+
+export class Tray {
+  items = $state<TrayItem[]>([]);
+  private uploads = new Map<string, Upload>();
+
+  constructor(media: Draft['media'] = []) {
+    this.items = media.map((m) => ({ ...blank(m.name ?? ''), state: m.state, id: m.id, thumbUrl: m.thumbUrl, alt: m.alt }));
+  }
+
+  get uploading(): boolean {
+    return this.items.some((i) => i.state === 'uploading');
+  }
+  /** What the post takes along. */
+  get media(): Draft['media'] {
+    return this.items.flatMap((i) =>
+      i.id && i.state !== 'uploading'
+        ? [{ id: i.id, name: i.name, thumbUrl: i.thumbUrl, alt: i.alt, state: i.state, width: null, height: null }]
+        : [],
+    );
+  }
+
+  add(files: Iterable<File>): void {
+    for (const file of files) void this.send(file);
+  }
+  remove(key: string): void {
+    const item = this.find(key);
+    this.uploads.get(key)?.abort();
+    if (item?.preview) URL.revokeObjectURL(item.preview);
+    this.items = this.items.filter((i) => i.key !== key);
+  }
+  async saveAlt(key: string): Promise<ApiError | null> {
+    const item = this.find(key);
+    if (!item?.id) return null;
+    try {
+      await patch<Media>(`/media/${item.id}`, { alt: item.alt.trim() });
+      return null;
+    } catch (error) {
+      return asApiError(error);
+    }
+  }
+  /** The server has news of a file. */
+  async refresh(id: string): Promise<void> {
+    const item = this.items.find((i) => i.id === id);
+    if (!item) return;
+    try {
+      this.take(item, await get<Media>(`/media/${id}`));
+    } catch (error) {
+      item.problem = asApiError(error).message;
+    }
+  }
+  close(): void {
+    for (const one of this.uploads.values()) one.abort();
+    for (const item of this.items) if (item.preview) URL.revokeObjectURL(item.preview);
+  }
+
+  private async send(file: File): Promise<void> {
+    const made = blank(file.name);
+    if (file.type.startsWith('image/')) made.preview = URL.createObjectURL(file);
+    this.items.push(made);
+    const item = this.find(made.key);
+    if (!item) return;
+    const running = upload(file, (part) => (item.progress = part));
+    this.uploads.set(item.key, running);
+    try {
+      this.take(item, await running.done);
+      // Alt text typed while the bytes were on their way.
+      if (item.alt.trim()) await this.saveAlt(item.key);
+    } catch (error) {
+      const problem = asApiError(error);
+      if (problem.code === 'aborted') return;
+      item.state = 'failed';
+      item.problem = problem.fix ? `${problem.message} ${problem.fix}` : problem.message;
+    } finally {
+      this.uploads.delete(item.key);
+    }
+  }
+
+  private take(item: TrayItem, media: Media): void {
+    item.id = media.id;
+    item.state = media.state;
+    item.thumbUrl = media.thumbUrl;
+    item.problem = media.state === 'failed' ? (media.problem?.sentence ?? null) : null;
+    if (!item.alt) item.alt = media.alt;
+  }
+  private find(key: string): TrayItem | undefined {
+    return this.items.find((i) => i.key === key);
+  }
+}
+
+function blank(name: string): TrayItem {
+  return {
+    key: `m${next++}`,
+    name,
+    preview: null,
+    progress: 0,
+    state: 'uploading',
+    id: null,
+    thumbUrl: null,
+    alt: '',
+    problem: null,
+  };
+}

@@ -1,0 +1,228 @@
+// The composer's state: the draft, its pictures, what the server says about it, and sending it.
+// Everything typed is also kept in this browser, until it is sent or thrown away.
+
+import { ApiError, asApiError, patch, post as send } from '../../api/client';
+import type { CheckedPost, Connection, Id, Placement, Post, Problem } from '../../api/types';
+import type { ComposerTask } from '../../app/composer.svelte';
+import { t } from '../../app/i18n';
+import { store } from '../../app/store.svelte';
+import { browserZone } from '../../time/zone';
+import { bodyOf, draftOf, instantOf, isWorthKeeping, newDraft, placeOf, unsent, type Draft, type Intent, type Place } from './draft';
+import { freshKey } from './key';
+import { Tray } from './tray.svelte';
+
+const LAST_USED = 'carillon.connections';
+const DEBOUNCE = 350;
+
+export class Work {
+  draft: Draft = $state(newDraft(Date.now(), browserZone(), null, []));
+  tray: Tray = $state.raw(new Tray());
+  /** The post being edited, as it was when opened. */
+  readonly base: Post | null;
+  restored = $state(false);
+  checked = $state.raw<CheckedPost | null>(null);
+  /** What the last try to send was refused for. */
+  failed = $state.raw<ApiError | null>(null);
+  conflict = $state(false);
+  busy = $state<Intent | null>(null);
+
+  private readonly key: string;
+  private version: number | null;
+  private checking: AbortController | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private sent: { body: string; key: string } | null = null;
+
+  constructor(task: ComposerTask) {
+    this.base = task.kind === 'edit' ? (store.posts.get(task.postId) ?? null) : null;
+    this.key = this.base?.id ?? 'new';
+    this.version = this.base?.version ?? null;
+    const kept = unsent.read(this.key);
+    const now = Date.now();
+    if (kept && kept.version === this.version) {
+      this.draft = kept.draft;
+      this.restored = true;
+      if (task.kind === 'new' && task.day) this.draft.day = task.day;
+      const past = (instantOf(this.draft) ?? 0) <= now;
+      if (past && !this.base) Object.assign(this.draft, pickSlot(now, this.draft.zone));
+    } else {
+      this.draft = this.base ? draftOf(this.base, now) : newDraft(now, browserZone(), task.kind === 'new' ? task.day : null, lastUsed());
+    }
+    this.tray = new Tray(this.draft.media);
+  }
+
+  readonly chosen = $derived.by(() =>
+    this.draft.connections.flatMap((id) => {
+      const found = store.connections.find((c) => c.id === id);
+      return found ? [found] : [];
+    }),
+  );
+  readonly wantsTitle = $derived.by(() => this.chosen.some((c) => this.placement(c)?.text.titleMax != null));
+  /** All that the server objects to, first what it said to the last try. */
+  readonly problems = $derived.by<Problem[]>(() => {
+    const of = (this.checked?.deliveries ?? []).flatMap((d) =>
+      d.problems.map((p) => ({ ...p, connectionId: p.connectionId ?? d.connectionId })),
+    );
+    const all = [...(this.failed?.problems ?? []), ...(this.checked?.problems ?? []), ...of];
+    const seen = new Set<string>();
+    return all.filter((p) => {
+      const id = `${p.connectionId ?? placeOf(p, this.draft).connectionId ?? ''} ${p.message}`;
+      return !seen.has(id) && seen.add(id);
+    });
+  });
+
+  placement(connection: Connection): Placement | undefined {
+    const placements = store.network(connection.network)?.placements ?? [];
+    return placements.find((p) => p.id === this.draft.placements[connection.id]) ?? placements[0];
+  }
+  textOf(id: Id): string {
+    return this.draft.overrides[id] ?? this.draft.text;
+  }
+  problemsAt(place: Place, connectionId?: Id): Problem[] {
+    return this.problems.filter((p) => {
+      const found = placeOf(p, this.draft);
+      return found.place === place && (connectionId === undefined || found.connectionId === connectionId);
+    });
+  }
+
+  toggle(id: Id): void {
+    const on = this.draft.connections.includes(id);
+    this.draft.connections = on ? this.draft.connections.filter((c) => c !== id) : [...this.draft.connections, id];
+  }
+  customise(id: Id, text: string): void {
+    this.draft.overrides = { ...this.draft.overrides, [id]: text };
+  }
+  reset(id: Id): void {
+    const { [id]: _, ...rest } = this.draft.overrides;
+    this.draft.overrides = rest;
+  }
+
+  /** Called by an effect on every change: keeps the text, asks the server, drops old complaints. */
+  changed(): void {
+    const draft = $state.snapshot(this.draft) as Draft;
+    if (isWorthKeeping(draft)) unsent.write(this.key, draft, this.version);
+    else unsent.drop(this.key);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.check(), DEBOUNCE);
+  }
+  stop(): void {
+    clearTimeout(this.timer);
+    this.checking?.abort();
+    this.tray.close();
+  }
+  discard(): void {
+    unsent.drop(this.key);
+    this.tray.close();
+    this.restored = false;
+    this.failed = null;
+    this.draft = this.base ? draftOf(this.base, Date.now()) : newDraft(Date.now(), browserZone(), null, lastUsed());
+    this.tray = new Tray(this.draft.media);
+  }
+
+  /** Sends it; the post as the server has it, or null when it was refused (the form says why). */
+  async send(intent: Intent): Promise<Post | null> {
+    if (this.busy) return null;
+    const missing = this.unready(intent);
+    if (missing) {
+      this.failed = missing;
+      return null;
+    }
+    this.busy = intent;
+    this.failed = null;
+    this.conflict = false;
+    try {
+      const saved = await this.submit(intent);
+      unsent.drop(this.key);
+      localStorage.setItem(LAST_USED, JSON.stringify(this.draft.connections));
+      store.putPost(saved);
+      return saved;
+    } catch (error) {
+      this.failed = asApiError(error);
+      this.conflict = this.failed.code === 'version_conflict';
+      return null;
+    } finally {
+      this.busy = null;
+    }
+  }
+
+  /** After a conflict: our text over theirs. */
+  async overwrite(): Promise<void> {
+    const fresh = this.base ? await store.loadPost(this.base.id) : null;
+    if (!fresh) return;
+    this.version = fresh.version;
+    this.conflict = false;
+    this.failed = null;
+  }
+  /** After a conflict: theirs; ours is gone. */
+  async takeTheirs(): Promise<void> {
+    const fresh = this.base ? await store.loadPost(this.base.id) : null;
+    if (!fresh) return;
+    unsent.drop(this.key);
+    this.version = fresh.version;
+    this.conflict = false;
+    this.failed = null;
+    this.draft = draftOf(fresh, Date.now());
+    this.tray.close();
+    this.tray = new Tray(this.draft.media);
+  }
+
+  private async submit(intent: Intent): Promise<Post> {
+    const body = bodyOf($state.snapshot(this.draft) as Draft, intent);
+    if (this.base) {
+      const change = { ...body, version: this.version, title: body.title ?? null, draft: intent === 'draft' };
+      return patch<Post>(`/posts/${this.base.id}`, intent === 'now' ? { ...change, scheduledAt: null } : change);
+    }
+    // The same content sent again after a lost answer is the same post.
+    const text = JSON.stringify(body);
+    if (this.sent?.body !== text) this.sent = { body: text, key: freshKey() };
+    return send<Post>('/posts', body, { idempotencyKey: this.sent.key });
+  }
+
+  private unready(intent: Intent): ApiError | null {
+    const problem = (code: string, field: string, message: string) =>
+      new ApiError({ error: message, code, status: 422, requestId: null, details: { problems: [{ field, code, message }] } });
+    if (this.tray.uploading) return problem('uploading', 'media', t('composer.uploading'));
+    if (intent === 'draft') return null;
+    if (!this.draft.connections.length) return problem('no_connection', 'deliveries', t('composer.noConnection'));
+    if (intent === 'schedule' && instantOf(this.draft) === null) return problem('no_time', 'scheduledAt', t('composer.noTime'));
+    return null;
+  }
+
+  private async check(): Promise<void> {
+    this.checking?.abort();
+    if (!this.draft.connections.length || !isWorthKeeping(this.draft)) {
+      this.checked = null;
+      return;
+    }
+    const abort = new AbortController();
+    this.checking = abort;
+    const complaint = this.failed;
+    try {
+      const body = bodyOf($state.snapshot(this.draft) as Draft, 'schedule');
+      this.checked = await send<CheckedPost>('/posts/check', body, { signal: abort.signal });
+      if (this.failed === complaint) this.failed = null;
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      // A check that is refused names its problems all the same; without an answer the last one stands.
+      const problem = asApiError(error);
+      if (problem.problems.length) this.checked = { deliveries: [], problems: problem.problems };
+    }
+  }
+}
+
+/** The connections of the last post that are still there; the only one when there is just one. */
+function lastUsed(): Id[] {
+  const known = store.connections.map((c) => c.id);
+  if (known.length === 1) return known;
+  try {
+    const stored = JSON.parse(localStorage.getItem(LAST_USED) ?? '[]') as unknown;
+    return Array.isArray(stored) ? stored.filter((id): id is Id => known.includes(id as Id)) : [];
+  } catch {
+    // Unreadable: begin with none.
+    return [];
+  }
+}
+
+function pickSlot(now: number, zone: string): Pick<Draft, 'day' | 'time'> {
+  const { day, time } = newDraft(now, zone, null, []);
+  return { day, time };
+}

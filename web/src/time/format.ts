@@ -1,0 +1,64 @@
+// Times as people read them. Every format is made once: chips are many.
+
+import { locale } from '../app/i18n';
+import { utc, type Day, type Month } from './calendar';
+
+const made = new Map<string, Intl.DateTimeFormat>();
+
+/** `09:00` */
+export const time = (ms: number, zone: string) => format({ timeStyle: 'short', timeZone: zone }, ms);
+/** `Tue 24 Nov, 09:00` */
+export const dateTime = (ms: number, zone: string) =>
+  format({ weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', timeZone: zone }, ms);
+/** `Tue 24 Nov 2026, 09:00:12` */
+export const exact = (ms: number, zone: string) =>
+  format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZone: zone }, ms);
+/** `Tuesday 24 November 2026` */
+export const longDay = (day: Day) => format({ dateStyle: 'full', timeZone: 'UTC' }, utc(day));
+/** `Tuesday 24 November` */
+export const weekdayDay = (day: Day) =>
+  format({ weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' }, utc(day));
+/** `November 2026` */
+export const monthName = (month: Month) => format({ month: 'long', year: 'numeric', timeZone: 'UTC' }, utc(`${month}-01`));
+export const monthWord = (month: Month) => format({ month: 'long', timeZone: 'UTC' }, utc(`${month}-01`));
+/** `Tue` */
+export const shortWeekday = (day: Day) => format({ weekday: 'short', timeZone: 'UTC' }, utc(day));
+export const longWeekday = (day: Day) => format({ weekday: 'long', timeZone: 'UTC' }, utc(day));
+/** `24`, and `1 Dec` on the first of a month. */
+export function dayNumber(day: Day): string {
+  if (!day.endsWith('-01')) return String(Number(day.slice(8)));
+  return format({ day: 'numeric', month: 'short', timeZone: 'UTC' }, utc(day));
+}
+
+/** `3 minutes ago`, `in 2 hours` */
+export function ago(ms: number, now: number): string {
+  const seconds = Math.round((ms - now) / 1000);
+  for (const [unit, size] of UNITS) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
+  }
+  return relative.format(0, 'second');
+}
+
+export function bytes(n: number): string {
+  if (n < 1000) return `${n} B`;
+  if (n < 1e6) return `${Math.round(n / 1000)} kB`;
+  return `${(n / 1e6).toFixed(1)} MB`;
+}
+
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 10],
+];
+
+function format(options: Intl.DateTimeFormatOptions, ms: number): string {
+  const key = JSON.stringify(options);
+  let f = made.get(key);
+  if (!f) {
+    f = new Intl.DateTimeFormat(locale, options);
+    made.set(key, f);
+  }
+  return f.format(ms);
+}

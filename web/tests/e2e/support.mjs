@@ -1,0 +1,153 @@
+// A Carillon of its own and a browser of its own for a test file. The server is the release binary
+// named by CARILLON_BIN, or with CARILLON_MOCK=1 the mock, which proves the app but not the server.
+// Any console error, page error or content-security-policy violation fails the test that ran.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+export const MOCK = process.env.CARILLON_MOCK === '1';
+export const SHOTS = new URL('./shots/', import.meta.url).pathname;
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+mkdirSync(SHOTS, { recursive: true });
+
+/** Starts a server on a fresh folder. `restart` kills it without warning and starts it on the same port and data. */
+export async function startServer({ empty = false } = {}) {
+  const data = mkdtempSync(join(tmpdir(), 'carillon-e2e-'));
+  let child = await run(data, '127.0.0.1:0', empty);
+  const demo = JSON.parse(readFileSync(join(data, 'demo.json'), 'utf8'));
+  const listen = new URL(demo.url).host;
+  return {
+    ...demo,
+    kill: () => end(child, 'SIGKILL'),
+    start: async () => {
+      child = await run(data, listen, empty);
+    },
+    ledger: async (network) => {
+      const response = await fetch(`${demo.sandboxUrl}/_ledger/${network}`);
+      assert.equal(response.status, 200, `the sandbox's ledger of ${network}`);
+      return (await response.json()).posts;
+    },
+    api: async (path, init = {}) => {
+      const headers = { authorization: `Bearer ${demo.apiKey}`, 'content-type': 'application/json', ...(MOCK && { cookie: 'carillon_session=mock' }) };
+      const response = await fetch(`${demo.url}/api/v1${path}`, { ...init, headers });
+      assert.ok(response.ok, `${path}: ${response.status}`);
+      return response.status === 204 ? null : response.json();
+    },
+    stop: async () => {
+      await end(child, 'SIGTERM');
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+async function run(data, listen, empty) {
+  const bin = process.env.CARILLON_BIN;
+  if (!MOCK && !bin) throw new Error('set CARILLON_BIN to the release binary, or CARILLON_MOCK=1');
+  const mock = new URL('../mock/serve.mjs', import.meta.url).pathname;
+  const child = MOCK
+    ? spawn(process.execPath, [mock, '--listen', listen, '--data', data, ...(empty ? ['--empty'] : [])])
+    : spawn(bin, ['serve', '--demo', '--listen', listen, '--data', data]);
+  let output = '';
+  child.stdout.on('data', (d) => (output += d));
+  child.stderr.on('data', (d) => (output += d));
+  const started = Date.now();
+  for (;;) {
+    const fresh = statSync(join(data, 'demo.json'), { throwIfNoEntry: false });
+    if (fresh && fresh.mtimeMs >= started - 50 && (await answers(data))) return child;
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${output}`);
+    if (Date.now() - started > 60_000) {
+      child.kill('SIGKILL');
+      throw new Error(`the server did not start within 60 s:\n${output}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function answers(data) {
+  try {
+    const { url } = JSON.parse(readFileSync(join(data, 'demo.json'), 'utf8'));
+    return (await fetch(`${url}/login`)).status < 500;
+  } catch {
+    return false;
+  }
+}
+
+function end(child, signal) {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    child.once('exit', resolve);
+    child.kill(signal);
+  });
+}
+
+/** A browser with its own profile; `open` gives pages that collect everything that went wrong. */
+export async function startBrowser() {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  return {
+    open: async (options = {}) => {
+      const { width = 1440, height = 900, scheme = 'light', ...more } = options;
+      const context = await browser.newContext({
+        viewport: { width, height },
+        colorScheme: scheme,
+        locale: 'en-GB',
+        timezoneId: 'Europe/London',
+        reducedMotion: 'reduce',
+        ...more,
+      });
+      const page = await context.newPage();
+      const wrong = [];
+      page.on('pageerror', (error) => wrong.push(`page error: ${error.stack ?? error}`));
+      page.on('console', (message) => {
+        if (message.type() === 'error' || message.type() === 'warning') wrong.push(`console ${message.type()}: ${message.text()} ${message.location().url}`);
+      });
+      await page.addInitScript(() => {
+        addEventListener('securitypolicyviolation', (e) => console.error(`CSP violation: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
+      });
+      return { page, context, wrong };
+    },
+    close: () => browser.close(),
+  };
+}
+
+/** Fails when the page reported anything, but for what the test says it provoked. */
+export function assertQuiet(wrong, allowed = []) {
+  const left = wrong.filter((line) => !allowed.some((pattern) => pattern.test(line)));
+  assert.deepEqual(left, [], 'console errors, page errors or CSP violations');
+}
+
+export async function signIn(page, server) {
+  await page.goto(server.loginUrl);
+  await page.waitForURL('**/planner**');
+  await page.getByText('live', { exact: true }).waitFor();
+}
+
+/** Zero violations of WCAG A and AA and of axe's best practices. */
+export async function assertAccessible(page, what) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() =>
+    // eslint-disable-next-line no-undef
+    axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
+  );
+  const lines = found.violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? ''}`).slice(0, 3).join(' | ')}`);
+  assert.deepEqual(lines, [], `accessibility of ${what}`);
+}
+
+export async function shot(page, name) {
+  await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+}
