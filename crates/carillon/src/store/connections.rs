@@ -85,6 +85,54 @@ pub async fn list(tx: &Tx, workspace: &str) -> Result<Vec<Connection>, Error> {
     rows.iter().map(read).collect()
 }
 
+/// Those of a workspace that stand for this account at this network. Where every connection names
+/// a server, accounts of two servers can have the same id.
+pub async fn by_remote(
+    tx: &Tx,
+    workspace: &str,
+    network: &str,
+    remote_id: &str,
+) -> Result<Vec<Connection>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM connection WHERE workspace_id = $1 AND network = $2 AND remote_id = $3 \
+             AND deleted_at IS NULL ORDER BY created_at, id",
+            params![workspace, network, remote_id],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// How a connection stands beside its own row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many deliveries are still to go out through it.
+    pub waiting: i64,
+    /// Why its lane is paused, if it is.
+    pub paused_why: Option<String>,
+}
+
+/// The standing of every connection of a workspace, by id.
+pub async fn standings(tx: &Tx, workspace: &str) -> Result<BTreeMap<String, Standing>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT connection.id AS id, \
+               CASE WHEN gate.paused_at IS NULL THEN NULL ELSE gate.paused_why END AS paused_why, \
+               (SELECT count(*) FROM delivery WHERE delivery.connection_id = connection.id \
+                AND delivery.state IN ('queued', 'held')) AS waiting \
+             FROM connection LEFT JOIN gate ON gate.lane = 'connection:' || connection.id \
+             WHERE connection.workspace_id = $1 AND connection.deleted_at IS NULL",
+            params![workspace],
+        )
+        .await?;
+    rows.iter()
+        .map(|r| {
+            let paused_why = r.opt_text("paused_why")?;
+            Ok((r.text("id")?, Standing { waiting: r.int("waiting")?, paused_why }))
+        })
+        .collect()
+}
+
 /// Every connection's id and sealed secrets, for key checks.
 pub async fn sealed(tx: &Tx) -> Result<Vec<(String, String)>, Error> {
     let rows = tx

@@ -140,15 +140,29 @@ pub async fn set_state(
     Ok(())
 }
 
-/// Media that were begun before this time and never finished.
-pub async fn unfinished(tx: &Tx, before: i64) -> Result<Vec<Media>, Error> {
+/// Media last touched before this time, never finished, that no job looks after.
+pub async fn stranded(tx: &Tx, before: i64) -> Result<Vec<Media>, Error> {
     let rows = tx
         .rows(
-            "SELECT * FROM media WHERE state IN ('pending', 'processing') AND updated_at < $1 AND deleted_at IS NULL LIMIT 100",
+            "SELECT * FROM media WHERE state IN ('pending', 'processing') AND updated_at < $1 AND deleted_at IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM job WHERE job.subject = media.id AND job.state IN ('ready', 'leased')) \
+             ORDER BY updated_at LIMIT 1000",
             params![before],
         )
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// Takes pending media under way; `false` when nothing is to be done for it.
+pub async fn begin(tx: &Tx, id: &str, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE media SET state = 'processing', updated_at = $1 \
+             WHERE id = $2 AND state IN ('pending', 'processing') AND deleted_at IS NULL",
+            params![now, id],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Is it in a post that is not deleted?
@@ -184,19 +198,36 @@ pub async fn made(tx: &Tx, id: &str, made: &Made) -> Result<(), Error> {
 }
 
 pub async fn derivatives(tx: &Tx, id: &str) -> Result<Vec<Made>, Error> {
+    let rows =
+        tx.rows("SELECT * FROM derivative WHERE media_id = $1 ORDER BY kind", params![id]).await?;
+    rows.iter().map(read_made).collect()
+}
+
+/// The derivatives of a page of media, `oldest` to `newest` by id, each with its medium's id.
+pub async fn derivatives_between(
+    tx: &Tx,
+    workspace: &str,
+    oldest: &str,
+    newest: &str,
+) -> Result<Vec<(String, Made)>, Error> {
     let rows = tx
-        .rows("SELECT * FROM derivative WHERE media_id = $1 ORDER BY kind", params![id])
+        .rows(
+            "SELECT derivative.* FROM media JOIN derivative ON derivative.media_id = media.id \
+             WHERE media.workspace_id = $1 AND media.id >= $2 AND media.id <= $3 AND media.deleted_at IS NULL \
+             ORDER BY derivative.media_id, derivative.kind",
+            params![workspace, oldest, newest],
+        )
         .await?;
-    rows.iter()
-        .map(|r| {
-            Ok(Made {
-                kind: r.text("kind")?,
-                width: r.int("width")?,
-                height: r.int("height")?,
-                bytes: r.int("bytes")?,
-            })
-        })
-        .collect()
+    rows.iter().map(|r| Ok((r.text("media_id")?, read_made(r)?))).collect()
+}
+
+fn read_made(r: &Row) -> Result<Made, Error> {
+    Ok(Made {
+        kind: r.text("kind")?,
+        width: r.int("width")?,
+        height: r.int("height")?,
+        bytes: r.int("bytes")?,
+    })
 }
 
 fn read(r: &Row) -> Result<Media, Error> {

@@ -259,6 +259,17 @@ pub async fn remove(tx: &Tx, subject: &str, lane: &str) -> Result<Removed, Error
     Ok(if leased.is_some() { Removed::Leased } else { Removed::None })
 }
 
+/// Does a job of this subject wait or run?
+pub async fn awaits(tx: &Tx, subject: &str) -> Result<bool, Error> {
+    let row = tx
+        .row(
+            "SELECT id FROM job WHERE subject = $1 AND state IN ('ready', 'leased') LIMIT 1",
+            params![subject],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
 /// Moves the waiting job of a subject to another time; `false` when none waits.
 pub async fn move_to(tx: &Tx, subject: &str, lane: &str, run_at: i64) -> Result<bool, Error> {
     let moved = tx
