@@ -165,12 +165,7 @@ impl Network for Instagram {
         }
         let url = meta::address(cx, &[cx.account.setting("igBusinessId")?, "media_publish"])?;
         let request = cx.http.post(&url).form(&[("creation_id", container.id)]);
-        let media: Made = match meta::call(cx, self, request).await {
-            Err(error) if ends_with(&error, 2207008) => {
-                return Err(self.strike(cx, error, 3, Error::restart).await?);
-            }
-            other => other?,
-        };
+        let media: Made = meta::call(cx, self, request).await?;
         let url = self.permalink(cx, &media.id).await;
         Ok(Published::Accepted(Remote { id: media.id, url }))
     }
@@ -358,7 +353,7 @@ impl Instagram {
         let url = meta::address(cx, &[&container.id])?;
         let request = cx.http.get(&url).query(&[("fields", "status_code,status")]);
         let progress: Progress = match meta::call(cx, self, request).await {
-            Err(e) if meta::is_missing(&e) || ends_with(&e, 2207006) || ends_with(&e, 2207008) => {
+            Err(e) if meta::is_missing(&e) || matches!(subcode(&e), 2207006 | 2207008) => {
                 return Ok(State::Unknown);
             }
             other => other?,
@@ -382,33 +377,22 @@ impl Instagram {
     }
 
     /// Drops dead containers and gives back the error that `prepare` ends with: another try, or,
-    /// where the documents bound the tries, the end.
+    /// where the documents bound the tries to two, the end.
     async fn begin_anew(&self, cx: &Context<'_>, mut error: Error) -> Result<Error, Error> {
         forget(cx).await?;
         error.restart = false;
-        let (class, action) = match subcode(&error) {
+        let number = subcode(&error);
+        let (class, action) = match number {
             2207052 | 2207077 | 2207082 => (Class::Content, Action::EditPost),
             // Said for spam as well.
             2207001 => (Class::Policy, Action::ActAtNetwork),
             _ => return Ok(error),
         };
-        self.strike(cx, error, 2, |error| Error { class, action, ..error }).await
-    }
-
-    /// Counts this failure; the `last` time it is allowed it becomes what `then` makes of it.
-    async fn strike(
-        &self,
-        cx: &Context<'_>,
-        error: Error,
-        last: u64,
-        then: impl FnOnce(Error) -> Error + Send,
-    ) -> Result<Error, Error> {
-        let name = format!("failed:{}", subcode(&error));
-        let count = cx.saved(&name).and_then(|v| v.as_u64()).unwrap_or(0) + 1;
-        if count >= last {
-            return Ok(then(error));
+        let name = format!("failed:{number}");
+        if cx.saved(&name).is_some() {
+            return Ok(Error { class, action, ..error });
         }
-        cx.checkpoint(&name, count).await?;
+        cx.checkpoint(&name, true).await?;
         Ok(error)
     }
 }
@@ -473,10 +457,6 @@ fn expired() -> Error {
 fn unknown_container() -> Error {
     let says = "Instagram does not know the container any more and lists no such post.";
     Error::new(Class::Unknown, says).code("container_unknown")
-}
-
-fn ends_with(error: &Error, number: i64) -> bool {
-    subcode(error) == number
 }
 
 fn subcode(error: &Error) -> i64 {
