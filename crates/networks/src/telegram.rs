@@ -164,11 +164,11 @@ impl Network for Telegram {
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        let Some((chat_id, ids)) = remote_id.split_once('/') else {
+        let Some((chat_id, ids)) = messages(remote_id) else {
             return Err(Error::new(Class::Content, "This is not the id of a Telegram message."));
         };
-        for id in ids.split(',') {
-            let body = json!({ "chat_id": chat_id, "message_id": id.parse::<i64>().unwrap_or(0) });
+        for id in ids {
+            let body = json!({ "chat_id": chat_id, "message_id": id });
             match self.call::<bool>(cx, "deleteMessage", |r| r.json(&body)).await {
                 Ok(_) => {}
                 Err(e) if e.code.as_deref() == Some("message_not_found") => {}
@@ -214,7 +214,15 @@ impl Network for Telegram {
                     let why = "Telegram knows no such channel or group, or the bot is not in it.";
                     return error.becomes(Class::Config, why).code("chat_not_found");
                 }
-                if has(&["rights", "admin_required", "forbidden", "not a member"]) {
+                // The last two: who may not see the members of a channel is no administrator there.
+                if has(&[
+                    "rights",
+                    "admin_required",
+                    "forbidden",
+                    "not a member",
+                    "member list is inaccessible",
+                    "participant_id_invalid",
+                ]) {
                     return auth(error, "The bot lacks the right to do this in the chat.")
                         .code("rights")
                         .action(Action::ActAtNetwork);
@@ -274,6 +282,13 @@ fn may_post(chat: &Chat, member: &Member) -> bool {
         (_, "restricted") => member.can_send_messages == Some(true),
         _ => false,
     }
+}
+
+/// Chat and messages of a remote id.
+fn messages(remote_id: &str) -> Option<(&str, Vec<i64>)> {
+    let (chat, ids) = remote_id.split_once('/')?;
+    let ids: Result<Vec<i64>, _> = ids.split(',').map(str::parse).collect();
+    Some((chat, ids.ok()?))
 }
 
 fn part_name(i: usize) -> String {
@@ -336,6 +351,8 @@ mod tests {
             (403, "Forbidden: bot was blocked by the user", Auth),
             (400, "Bad Request: chat not found", Config),
             (400, "Bad Request: need administrator rights in the channel chat", Auth),
+            (400, "Bad Request: CHAT_WRITE_FORBIDDEN", Auth),
+            (400, "Bad Request: member list is inaccessible", Auth),
             (400, "Bad Request: message is too long", Content),
             (400, "Bad Request: message caption is too long", Content),
             (400, "Bad Request: can't parse entities: unclosed tag", Content),
@@ -417,6 +434,10 @@ mod tests {
         let local = pair("-1009/7", "http://127.0.0.1:9/posts/telegram/-1009%2F7");
         assert_eq!(said("http://127.0.0.1:9/telegram", -1_009, Some("news"), &[7]), local);
         assert_eq!(remote(api, &[]).unwrap_err().class, Class::Unknown);
+        assert_eq!(messages("-10042/7,8"), Some(("-10042", vec![7, 8])));
+        for bad in ["", "7", "-1/", "-1/7,", "-1/x"] {
+            assert_eq!(messages(bad), None, "{bad}");
+        }
     }
 
     #[test]
