@@ -1,5 +1,10 @@
 //! The connectors against the sandbox, which is written from the networks' documents.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is tests; clippy knows only their entry points"
+)]
+
 mod bluesky;
 mod facebook;
 mod instagram;
