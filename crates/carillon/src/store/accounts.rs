@@ -98,8 +98,14 @@ pub async fn account_by_email(tx: &Tx, email: &str) -> Result<Option<Account>, E
     row.as_ref().map(read_account).transpose()
 }
 
+/// Has anybody an account here yet?
+pub async fn any_account(tx: &Tx) -> Result<bool, Error> {
+    Ok(tx.row("SELECT id FROM account LIMIT 1", params![]).await?.is_some())
+}
+
 pub async fn set_password(tx: &Tx, account: &str, hash: &str) -> Result<(), Error> {
-    tx.execute("UPDATE account SET password_hash = $1 WHERE id = $2", params![hash, account]).await?;
+    tx.execute("UPDATE account SET password_hash = $1 WHERE id = $2", params![hash, account])
+        .await?;
     Ok(())
 }
 
@@ -209,7 +215,10 @@ pub async fn add_key(
 
 pub async fn key(tx: &Tx, hash: &str) -> Result<Option<Opened>, Error> {
     let row = tx
-        .row("SELECT id, workspace_id FROM api_key WHERE hash = $1 AND revoked_at IS NULL", params![hash])
+        .row(
+            "SELECT id, workspace_id FROM api_key WHERE hash = $1 AND revoked_at IS NULL",
+            params![hash],
+        )
         .await?;
     row.map(|r| {
         Ok(Opened { workspace_id: r.text("workspace_id")?, account_id: None, by: r.text("id")? })

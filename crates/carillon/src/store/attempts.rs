@@ -129,4 +129,3 @@ fn ids_from(at: i64) -> String {
     let ms = format!("{:012x}", at.max(0));
     format!("{}-{}-7000-8000-000000000000", &ms[..8], &ms[8..])
 }
-

@@ -194,6 +194,45 @@ pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool
     Ok(changed == 1)
 }
 
+/// What holds the connections of one network back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lanes {
+    pub network: String,
+    pub connections: i64,
+    /// How many are paused or wait for their owner.
+    pub paused: i64,
+    /// How many wait because the network asked for it.
+    pub held_off: i64,
+    /// The latest end of such a wait, ms UTC.
+    pub held_off_until: Option<i64>,
+}
+
+/// Of every workspace, by network.
+pub async fn lanes(tx: &Tx, now: i64) -> Result<Vec<Lanes>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT connection.network AS network, count(*) AS connections, \
+               CAST(sum(CASE WHEN gate.paused_at IS NOT NULL THEN 1 ELSE 0 END) AS BIGINT) AS paused, \
+               CAST(sum(CASE WHEN gate.open_at > $1 THEN 1 ELSE 0 END) AS BIGINT) AS held_off, \
+               max(CASE WHEN gate.open_at > $2 THEN gate.open_at ELSE NULL END) AS held_off_until \
+             FROM connection LEFT JOIN gate ON gate.lane = 'connection:' || connection.id \
+             WHERE connection.deleted_at IS NULL GROUP BY connection.network",
+            params![now, now],
+        )
+        .await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Lanes {
+                network: r.text("network")?,
+                connections: r.int("connections")?,
+                paused: r.int("paused")?,
+                held_off: r.int("held_off")?,
+                held_off_until: r.opt_int("held_off_until")?,
+            })
+        })
+        .collect()
+}
+
 fn read(r: &Row) -> Result<Connection, Error> {
     Ok(Connection {
         id: r.text("id")?,

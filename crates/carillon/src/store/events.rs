@@ -36,14 +36,19 @@ pub async fn add(
     Ok(())
 }
 
-/// Events of one workspace from this moment on, oldest first. Commits of several nodes may appear
-/// out of order: read a few seconds back and skip what was seen.
-pub async fn since(tx: &Tx, workspace: &str, at: i64) -> Result<Vec<Event>, Error> {
+/// Events of one workspace after `(at, id)`, oldest first, at most `limit`. Commits of several nodes
+/// may appear out of order: look a few seconds back now and then and skip what was seen.
+pub async fn after(
+    tx: &Tx,
+    workspace: &str,
+    after: (i64, &str),
+    limit: i64,
+) -> Result<Vec<Event>, Error> {
     let rows = tx
         .rows(
-            "SELECT id, workspace_id, at, kind, subject, data FROM event WHERE workspace_id = $1 AND at >= $2 \
-             ORDER BY at, id LIMIT 1000",
-            params![workspace, at],
+            "SELECT id, workspace_id, at, kind, subject, data FROM event \
+             WHERE workspace_id = $1 AND (at > $2 OR (at = $3 AND id > $4)) ORDER BY at, id LIMIT $5",
+            params![workspace, after.0, after.0, after.1, limit],
         )
         .await?;
     rows.iter()

@@ -18,7 +18,11 @@ pub async fn find(tx: &Tx, workspace: &str, key: &str) -> Result<Option<Kept>, E
         )
         .await?;
     row.map(|r| {
-        Ok(Kept { request_hash: r.text("request_hash")?, status: r.int("status")?, body: r.text("body")? })
+        Ok(Kept {
+            request_hash: r.text("request_hash")?,
+            status: r.int("status")?,
+            body: r.text("body")?,
+        })
     })
     .transpose()
 }

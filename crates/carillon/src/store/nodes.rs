@@ -15,7 +15,8 @@ pub async fn seen(tx: &Tx, id: &str, role: &str, now: i64) -> Result<(), Error> 
 
 /// When a worker was last seen; `None` when there never was one.
 pub async fn last_worker(tx: &Tx) -> Result<Option<i64>, Error> {
-    let row = tx.row("SELECT max(seen_at) AS at FROM node WHERE role = 'worker'", params![]).await?;
+    let row =
+        tx.row("SELECT max(seen_at) AS at FROM node WHERE role = 'worker'", params![]).await?;
     row.map_or(Ok(None), |r| r.opt_int("at"))
 }
 

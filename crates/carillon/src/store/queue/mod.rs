@@ -357,13 +357,25 @@ pub async fn stats(tx: &Tx, now: i64) -> Result<Stats, Error> {
     Ok(s)
 }
 
-/// The due time of the oldest job that is ready, unpaused and late; `None` when nothing is.
-pub async fn oldest_due(tx: &Tx, now: i64) -> Result<Option<i64>, Error> {
+/// The due time of a pool's oldest job that is ready, unpaused and late; `None` when nothing is.
+pub async fn oldest_due(tx: &Tx, pool: Pool, now: i64) -> Result<Option<i64>, Error> {
     let row = tx
         .row(
-            "SELECT min(next_at) AS at FROM gate WHERE next_at <= $1 AND open_at <= $2",
-            params![now, now],
+            "SELECT min(next_at) AS at FROM gate WHERE pool = $1 AND next_at <= $2 AND open_at <= $3",
+            params![pool.as_str(), now, now],
         )
         .await?;
     row.map_or(Ok(None), |r| r.opt_int("at"))
+}
+
+/// How many jobs are due and not begun, paused lanes left out.
+pub async fn backlog(tx: &Tx, now: i64) -> Result<i64, Error> {
+    let row = tx
+        .row(
+            "SELECT count(*) AS n FROM job JOIN gate ON gate.lane = job.lane \
+             WHERE job.state = 'ready' AND job.run_at <= $1 AND gate.paused_at IS NULL",
+            params![now],
+        )
+        .await?;
+    row.map_or(Ok(0), |r| r.int("n"))
 }

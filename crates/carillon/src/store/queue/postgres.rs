@@ -30,7 +30,8 @@ pub(super) async fn claim(
             params![pool.as_str(), now, now, most, now, most, owner, lease_until, now],
         )
         .await?;
-    let mut lanes: Vec<String> = claimed.iter().map(|r| r.text("lane")).collect::<Result<_, _>>()?;
+    let mut lanes: Vec<String> =
+        claimed.iter().map(|r| r.text("lane")).collect::<Result<_, _>>()?;
     lanes.sort();
     lanes.dedup();
     if lanes.is_empty() {
