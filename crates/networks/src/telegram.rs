@@ -317,10 +317,7 @@ fn remote(base: &str, sent: &[Message]) -> Result<Remote, Error> {
     let id = format!("{}/{}", chat.id, ids.join(","));
     let number = chat.id.to_string();
     let url = match (base.strip_suffix("/telegram"), &chat.username) {
-        (Some(origin), _) => {
-            let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-            Some(format!("{origin}/posts/telegram/{id}"))
-        }
+        (Some(origin), _) => Some(format!("{origin}/posts/telegram/{number}/{message_id}")),
         (None, Some(name)) => Some(format!("https://t.me/{name}/{message_id}")),
         (None, None) => {
             number.strip_prefix("-100").map(|n| format!("https://t.me/c/{n}/{message_id}"))
@@ -431,7 +428,7 @@ mod tests {
         let private = pair("-10042/7,8", "https://t.me/c/42/7");
         assert_eq!(said(api, -10_042, None, &[7, 8]), private);
         assert_eq!(said(api, -42, None, &[7]), pair("-42/7", ""));
-        let local = pair("-1009/7", "http://127.0.0.1:9/posts/telegram/-1009%2F7");
+        let local = pair("-1009/7", "http://127.0.0.1:9/posts/telegram/-1009/7");
         assert_eq!(said("http://127.0.0.1:9/telegram", -1_009, Some("news"), &[7]), local);
         assert_eq!(remote(api, &[]).unwrap_err().class, Class::Unknown);
         assert_eq!(messages("-10042/7,8"), Some(("-10042", vec![7, 8])));
