@@ -36,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// After the network's base path, decoded, without slashes at the ends.
     pub(crate) path: String,
+    /// The whole path as it was sent.
+    pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Vec<(String, String)>,
     /// Fields of a form or the text parts of a multipart form.
@@ -67,6 +69,7 @@ impl Call {
         let mut call = Self {
             method: parts.method.clone(),
             path: path.trim_matches('/').to_owned(),
+            target: parts.uri.path().to_owned(),
             query: pairs(parts.uri.query().unwrap_or_default().as_bytes()),
             form: Vec::new(),
             json: None,

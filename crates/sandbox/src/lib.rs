@@ -12,7 +12,10 @@
 mod bluesky;
 mod call;
 mod dag;
+mod facebook;
 mod faults;
+mod graph;
+mod instagram;
 mod ledger;
 mod lexicon;
 mod line;
@@ -24,6 +27,7 @@ mod requests;
 mod server;
 mod telegram;
 mod text;
+mod wordpress;
 mod world;
 
 use std::io;

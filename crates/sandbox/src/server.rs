@@ -18,7 +18,7 @@ use crate::faults::{Fault, Trouble};
 use crate::line::Cut;
 use crate::requests::Recorded;
 use crate::world::{Network, World};
-use crate::{bluesky, mastodon, page, telegram};
+use crate::{bluesky, facebook, instagram, mastodon, page, telegram, wordpress};
 
 /// The biggest body a request may have.
 const BODY_LIMIT: usize = 16 << 20;
@@ -115,32 +115,34 @@ fn http_date(now: i64) -> String {
 
 fn aim(network: Network, world: &World, call: &Call) -> Aim {
     match network {
+        Network::Facebook => facebook::aim(call),
+        Network::Instagram => instagram::aim(call),
         Network::Bluesky => bluesky::aim(world, call),
         Network::Mastodon => mastodon::aim(call),
+        Network::Wordpress => wordpress::aim(call),
         Network::Telegram => telegram::aim(call),
-        Network::Facebook | Network::Instagram | Network::Wordpress => bluesky::aim(world, call),
     }
 }
 
 async fn speak(network: Network, world: &World, call: &Call) -> Answer {
     match network {
+        Network::Facebook => facebook::answer(world, call).await,
+        Network::Instagram => instagram::answer(world, call).await,
         Network::Bluesky => bluesky::answer(world, call),
         Network::Mastodon => mastodon::answer(world, call),
+        Network::Wordpress => wordpress::answer(world, call),
         Network::Telegram => telegram::answer(world, call).await,
-        Network::Facebook | Network::Instagram | Network::Wordpress => {
-            refuse(network, call, Refusal::ServerError)
-        }
     }
 }
 
 fn refuse(network: Network, call: &Call, refusal: Refusal) -> Answer {
     match network {
+        Network::Facebook => facebook::refuse(call, refusal),
+        Network::Instagram => instagram::refuse(call, refusal),
         Network::Bluesky => bluesky::refuse(call, refusal),
         Network::Mastodon => mastodon::refuse(call, refusal),
+        Network::Wordpress => wordpress::refuse(refusal),
         Network::Telegram => telegram::refuse(refusal),
-        Network::Facebook | Network::Instagram | Network::Wordpress => {
-            bluesky::refuse(call, refusal)
-        }
     }
 }
 

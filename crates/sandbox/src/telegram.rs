@@ -19,6 +19,8 @@ use crate::world::{Network, World, account_of_secret, lock, number_of};
 
 const TEXT_LIMIT: usize = 4_096;
 const CAPTION_LIMIT: usize = 1_024;
+/// 2026-01-01T00:00:00Z in seconds, where message numbers start.
+const EPOCH: i64 = 1_767_225_600;
 const PHOTO_LIMIT: usize = 10 << 20;
 const PHOTO_URL_LIMIT: usize = 5 << 20;
 
@@ -314,7 +316,7 @@ fn send_message(world: &World, call: &Call, bot: &Bot) -> Result<Value, Answer> 
         return Err(bad("message text is empty"));
     }
     let mut state = lock(&world.telegram);
-    let id = next_message(&mut state, &chat);
+    let id = next_message(&mut state, call, &chat);
     let mut json = message_json(call, &chat, id);
     json["text"] = json!(message.text);
     if !message.entities.is_empty() {
@@ -334,7 +336,7 @@ async fn send_file(world: &World, call: &Call, bot: &Bot, kind: FileKind) -> Res
     };
     let attached = Attached { kind, blob, caption };
     let mut state = lock(&world.telegram);
-    let id = next_message(&mut state, &chat);
+    let id = next_message(&mut state, call, &chat);
     let json = attached_json(&mut state, call, &chat, id, &attached);
     let media = vec![attached.blob.in_ledger("")];
     appear(world, &mut state, call, bot, &chat, &[id], attached.caption.text, media);
@@ -370,7 +372,7 @@ async fn send_media_group(world: &World, call: &Call, bot: &Bot) -> Result<Value
     let mut ids = Vec::new();
     let mut messages = Vec::new();
     for item in &album {
-        let id = next_message(&mut state, &chat);
+        let id = next_message(&mut state, call, &chat);
         messages.push(attached_json(&mut state, call, &chat, id, item));
         ids.push(id);
     }
@@ -455,9 +457,10 @@ fn measured(blob: Blob, kind: FileKind) -> Result<Blob, Answer> {
     Ok(blob)
 }
 
-fn next_message(state: &mut State, chat: &Chat) -> i64 {
+/// Numbers grow with the time, so that a new sandbox does not repeat those of an old one.
+fn next_message(state: &mut State, call: &Call, chat: &Chat) -> i64 {
     let room = state.chats.entry(chat.id).or_default();
-    room.last_message += 1;
+    room.last_message = (room.last_message + 1).max(call.now.div_euclid(1_000) - EPOCH);
     room.last_message
 }
 

@@ -12,7 +12,7 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, mastodon, telegram};
+use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress};
 
 /// The networks that the sandbox speaks, in display order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,8 +68,11 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) requests: Requests,
     pub(crate) blobs: Blobs,
+    pub(crate) facebook: Mutex<facebook::State>,
+    pub(crate) instagram: Mutex<instagram::State>,
     pub(crate) bluesky: Mutex<bluesky::State>,
     pub(crate) mastodon: Mutex<mastodon::State>,
+    pub(crate) wordpress: Mutex<wordpress::State>,
     pub(crate) telegram: Mutex<telegram::State>,
     /// Built at the first fetch: most sandboxes never fetch anything.
     pub(crate) client: OnceLock<Option<reqwest::Client>>,
@@ -83,8 +86,11 @@ impl World {
             ledger: Ledger::default(),
             requests: Requests::default(),
             blobs: Blobs::default(),
+            facebook: Mutex::default(),
+            instagram: Mutex::default(),
             bluesky: Mutex::default(),
             mastodon: Mutex::default(),
+            wordpress: Mutex::default(),
             telegram: Mutex::default(),
             client: OnceLock::new(),
         }
@@ -95,16 +101,28 @@ impl World {
         (self.options.now)()
     }
 
+    /// Every post that is or once was visible, oldest first.
     pub(crate) fn ledger(&self, network: Network) -> Vec<LedgerPost> {
+        self.catch_up(network);
         self.ledger.all(network)
+    }
+
+    /// Lets appear what a network shows by itself at a time.
+    pub(crate) fn catch_up(&self, network: Network) {
+        if network == Network::Wordpress {
+            wordpress::tick(self, self.now());
+        }
     }
 
     /// Forgets everything but the options.
     pub(crate) fn reset(&self) {
         self.faults.clear();
         self.requests.clear();
+        *lock(&self.facebook) = facebook::State::default();
+        *lock(&self.instagram) = instagram::State::default();
         *lock(&self.bluesky) = bluesky::State::default();
         *lock(&self.mastodon) = mastodon::State::default();
+        *lock(&self.wordpress) = wordpress::State::default();
         *lock(&self.telegram) = telegram::State::default();
         self.ledger.clear();
         self.blobs.clear();

@@ -89,3 +89,19 @@ pub(crate) fn jpeg(width: u16, height: u16) -> Vec<u8> {
     jpeg.extend([3, 1, 0x22, 0, 0xFF, 0xD9]);
     jpeg
 }
+
+/// Addresses that serve these bytes at `/0`, `/1` …, and a redirect at `/moved`.
+pub(crate) async fn host(files: Vec<Vec<u8>>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut routes = axum::Router::new().route(
+        "/moved",
+        axum::routing::get(|| async { axum::response::Redirect::temporary("/0") }),
+    );
+    for (at, file) in files.into_iter().enumerate() {
+        let serve = axum::routing::get(move || async move { file });
+        routes = routes.route(&format!("/{at}"), serve);
+    }
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    url
+}

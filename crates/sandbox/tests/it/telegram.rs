@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use crate::support::{World, ok, png, said, start};
 
+/// Numbers start at the seconds of the year 2026.
+const FIRST: i64 = 27_774_400;
+
 fn bot(world: &World, method: &str) -> reqwest::RequestBuilder {
     world.post(&format!("/telegram/bot123:sandbox-ann/{method}"))
 }
@@ -43,10 +46,10 @@ async fn a_message_is_parsed_measured_and_shown() {
     let send = |body: Value| bot(&world, "sendMessage").json(&body);
     let html = json!({"chat_id": "@bikes", "text": "<b>Hi</b> &amp; bye", "parse_mode": "HTML"});
     let sent = ok(send(html)).await["result"].clone();
-    assert_eq!((&sent["text"], &sent["message_id"]), (&json!("Hi & bye"), &json!(1)));
+    assert_eq!((&sent["text"], &sent["message_id"]), (&json!("Hi & bye"), &json!(FIRST)));
     assert_eq!(sent["entities"][0], json!({"type": "bold", "offset": 0, "length": 2}));
     let post = &world.sandbox.ledger("telegram")[0];
-    assert_eq!(post.id, format!("{}/1", sent["chat"]["id"]));
+    assert_eq!(post.id, format!("{}/{FIRST}", sent["chat"]["id"]));
     assert_eq!((post.text.as_str(), post.account.as_str()), ("Hi & bye", "ann"));
 
     // 4,096 units after parsing: an emoji is two of them, and tags are none.
@@ -129,17 +132,17 @@ async fn an_album_is_one_post_that_goes_with_its_last_message() {
     assert_eq!((posts.len(), posts[0].media.len()), (1, 2));
     assert_eq!(
         (posts[0].id.as_str(), posts[0].text.as_str()),
-        ("-1002000000000/1", "Two pictures")
+        (&*format!("-1002000000000/{FIRST}"), "Two pictures")
     );
 
     let delete = |id: i64| {
         bot(&world, "deleteMessage").json(&json!({"chat_id": "-1002000000000", "message_id": id}))
     };
-    ok(delete(1)).await;
+    ok(delete(FIRST)).await;
     assert_eq!(world.visible("telegram").len(), 1);
-    ok(delete(2)).await;
+    ok(delete(FIRST + 1)).await;
     assert!(world.visible("telegram").is_empty());
-    let (_, why) = refused(delete(2)).await;
+    let (_, why) = refused(delete(FIRST + 1)).await;
     assert_eq!(why, "Bad Request: message to delete not found");
     let one = json!({"chat_id": "@bikes", "media": [{"type": "photo", "media": "x"}]});
     assert_eq!(refused(bot(&world, "sendMediaGroup").json(&one)).await.0, 400);
@@ -154,7 +157,7 @@ async fn a_message_is_edited_in_place() {
         let body = json!({"chat_id": "@bikes", "message_id": id, "text": "two"});
         bot(&world, "editMessageText").json(&body)
     };
-    ok(edit(1)).await;
+    ok(edit(FIRST)).await;
     assert_eq!(world.sandbox.ledger("telegram")[0].text, "two");
-    assert_eq!(refused(edit(2)).await.1, "Bad Request: message to edit not found");
+    assert_eq!(refused(edit(FIRST + 1)).await.1, "Bad Request: message to edit not found");
 }

@@ -1,0 +1,298 @@
+//! What Facebook and Instagram share: versions, tokens, field lists, paging and the error envelope.
+//!
+//! networks.md §1 and §1.5. The token `sandbox-{account}` owns the page `{account}` and the
+//! Instagram account `{account}`. Nearly everything that goes wrong is HTTP 400 with a code.
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::call::{Answer, Call, Refusal};
+use crate::world::{account_of_secret, stamp};
+
+/// An error of the Graph API.
+pub(crate) struct Fail {
+    status: u16,
+    code: u32,
+    subcode: Option<u32>,
+    message: String,
+    transient: bool,
+}
+
+impl Fail {
+    pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
+        Self { status: 400, code, subcode: None, message: message.into(), transient: false }
+    }
+
+    pub(crate) fn sub(self, subcode: u32) -> Self {
+        Self { subcode: Some(subcode), ..self }
+    }
+
+    /// A parameter that is missing or wrong.
+    pub(crate) fn parameter(message: impl AsRef<str>) -> Self {
+        Self::new(100, format!("(#100) {}", message.as_ref()))
+    }
+
+    /// An object that is not there, or not the caller's: the network does not say which.
+    pub(crate) fn missing(call: &Call, id: &str) -> Self {
+        let verb = call.method.as_str().to_lowercase();
+        Self::new(
+            100,
+            format!(
+                "Unsupported {verb} request. Object with ID '{id}' does not exist, cannot be \
+                 loaded due to missing permissions, or does not support this operation. Please \
+                 read the Graph API documentation at https://developers.facebook.com/docs/graph-api"
+            ),
+        )
+        .sub(33)
+    }
+
+    pub(crate) fn answer(self) -> Answer {
+        let kind = match self.code {
+            100 if self.subcode == Some(33) => "GraphMethodException",
+            4 | 10 | 32 | 100 | 190 | 200 => "OAuthException",
+            1 | 2 => "OAuthException",
+            _ => "IGApiException",
+        };
+        let mut error = json!({
+            "message": self.message,
+            "type": kind,
+            "code": self.code,
+            "is_transient": self.transient,
+        });
+        if let Some(subcode) = self.subcode {
+            error["error_subcode"] = json!(subcode);
+            error["error_user_title"] = json!("The request was refused");
+            error["error_user_msg"] = json!(self.message);
+        }
+        error["fbtrace_id"] =
+            json!(format!("A{}", &uuid::Uuid::new_v4().simple().to_string()[..22]));
+        Answer::json(self.status, &json!({ "error": error }))
+    }
+}
+
+/// The path without a version in front.
+pub(crate) fn segments(call: &Call) -> Vec<&str> {
+    let mut segments = call.segments();
+    let versioned = segments.first().and_then(|first| first.strip_prefix('v'));
+    if versioned.is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())) {
+        segments.remove(0);
+    }
+    segments
+}
+
+pub(crate) fn token_account(call: &Call) -> Option<String> {
+    let token = call.text("access_token").or_else(|| call.bearer().map(str::to_owned))?;
+    account_of_secret(&token).map(str::to_owned)
+}
+
+pub(crate) fn authorized(call: &Call) -> Result<String, Fail> {
+    token_account(call).ok_or_else(|| {
+        if call.text("access_token").is_none() && call.bearer().is_none() {
+            let message = "An access token is required to request this resource.";
+            return Fail::new(104, message);
+        }
+        Fail::new(190, "Invalid OAuth access token - Cannot parse access token")
+    })
+}
+
+/// A finished answer with the usage that every answer carries.
+pub(crate) fn finish(handled: Result<Value, Fail>, account: Option<&str>, kind: &str) -> Answer {
+    let answer = match handled {
+        Ok(body) => Answer::json(200, &body),
+        Err(fail) => fail.answer(),
+    };
+    usage(answer, account, kind, 0, 0)
+}
+
+/// The headers that say how much of the budget is spent.
+fn usage(answer: Answer, account: Option<&str>, kind: &str, percent: u8, minutes: i64) -> Answer {
+    let app = json!({ "call_count": percent, "total_cputime": 0, "total_time": 0 });
+    let answer = answer.header("x-app-usage", &app.to_string());
+    let Some(account) = account else { return answer };
+    let mut all = Map::new();
+    all.insert(
+        account.to_owned(),
+        json!([{
+            "type": kind,
+            "call_count": percent,
+            "total_cputime": 0,
+            "total_time": 0,
+            "estimated_time_to_regain_access": minutes,
+        }]),
+    );
+    answer.header("x-business-use-case-usage", &Value::Object(all).to_string())
+}
+
+/// `limit` is the code that this network uses for too many calls.
+pub(crate) fn refuse(call: &Call, refusal: Refusal, limit: u32, kind: &str) -> Answer {
+    let account = token_account(call);
+    match refusal {
+        Refusal::RateLimit(ms) => {
+            let message = match limit {
+                4 => "(#4) Application request limit reached",
+                _ => "(#32) Page request limit reached",
+            };
+            let minutes = (ms + 59_999).div_euclid(60_000);
+            let fail = Fail { transient: true, ..Fail::new(limit, message) };
+            usage(fail.answer(), account.as_deref(), kind, 100, minutes)
+        }
+        Refusal::ServerError => {
+            let message = "An unexpected error has occurred. Please retry your request later.";
+            Fail { status: 500, transient: true, ..Fail::new(2, message) }.answer()
+        }
+        Refusal::Auth => Fail::new(
+            190,
+            "Error validating access token: The session has been invalidated because the user \
+             changed their password or Facebook has changed the session for security reasons.",
+        )
+        .sub(460)
+        .answer(),
+        Refusal::TooLarge => {
+            Fail { status: 413, ..Fail::new(100, "(#100) The request is too large") }.answer()
+        }
+    }
+}
+
+/// The asked fields of a node; `id` is always among them. A field the node type does not have is an
+/// error; one without a value is left out.
+pub(crate) fn select(
+    call: &Call,
+    node: &Value,
+    kind: &str,
+    default: &[&str],
+) -> Result<Value, Fail> {
+    let asked = call.text("fields");
+    let names: Vec<&str> = match &asked {
+        Some(fields) => top_level(fields),
+        None => default.to_vec(),
+    };
+    let mut selected = Map::new();
+    for name in names {
+        match node.get(name) {
+            None => {
+                return Err(Fail::parameter(format!(
+                    "Tried accessing nonexisting field ({name}) on node type ({kind})"
+                )));
+            }
+            Some(Value::Null) => {}
+            Some(value) => {
+                selected.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    selected.entry("id").or_insert_with(|| node["id"].clone());
+    Ok(Value::Object(selected))
+}
+
+/// `id,picture.type(large),children{id,media_url}` → `id`, `picture`, `children`
+fn top_level(fields: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let (mut depth, mut from) = (0_u32, 0);
+    for (at, c) in fields.char_indices().chain([(fields.len(), ',')]) {
+        match c {
+            '{' | '(' => depth += 1,
+            '}' | ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 || at == fields.len() => {
+                let whole = fields[from..at].trim();
+                let end = whole.find(['.', '{', '(']).unwrap_or(whole.len());
+                if end > 0 {
+                    names.push(&whole[..end]);
+                }
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Where a page of a list starts and how long it is.
+pub(crate) struct Paging {
+    pub(crate) limit: usize,
+    /// Milliseconds UTC, exclusive at both ends.
+    pub(crate) since: Option<i64>,
+    pub(crate) until: Option<i64>,
+    /// The last id of the page before.
+    pub(crate) after: Option<String>,
+}
+
+impl Paging {
+    pub(crate) fn of(call: &Call) -> Result<Self, Fail> {
+        let limit = match call.text("limit") {
+            None => 25,
+            Some(text) => text
+                .parse::<usize>()
+                .ok()
+                .filter(|limit| (1..=100).contains(limit))
+                .ok_or_else(|| Fail::parameter("limit must be between 1 and 100"))?,
+        };
+        let time = |name: &str| {
+            let Some(text) = call.text(name) else { return Ok(None) };
+            let seconds = text.parse::<i64>().map(|seconds| seconds * 1_000);
+            let stamp = || text.parse::<jiff::Timestamp>().map(|time| time.as_millisecond());
+            seconds
+                .or_else(|_| stamp())
+                .map(Some)
+                .map_err(|_| Fail::parameter(format!("{name} must be a unix time")))
+        };
+        let after = call.text("after").filter(|cursor| !cursor.is_empty());
+        Ok(Self { limit, since: time("since")?, until: time("until")?, after })
+    }
+
+    /// The answer for a page of nodes, already selected and at most one longer than the limit.
+    pub(crate) fn page(&self, call: &Call, mut nodes: Vec<Value>) -> Value {
+        let more = nodes.len() > self.limit;
+        nodes.truncate(self.limit);
+        let cursor = |node: Option<&Value>| {
+            node.and_then(|node| node["id"].as_str()).unwrap_or_default().to_owned()
+        };
+        let (before, after) = (cursor(nodes.first()), cursor(nodes.last()));
+        let mut body = json!({ "data": nodes });
+        if before.is_empty() {
+            return body;
+        }
+        body["paging"] = json!({ "cursors": { "before": before, "after": after } });
+        if more && call.method == Method::GET {
+            let kept = call.query.iter().filter(|(name, _)| name != "after");
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(kept)
+                .append_pair("after", &after)
+                .finish();
+            body["paging"]["next"] = json!(format!("{}{}?{query}", call.origin, call.target));
+        }
+        body
+    }
+}
+
+/// Numbers of this network grow with the time, so that a new sandbox does not repeat old ones.
+pub(crate) fn next_id(last: &mut u64, now: i64, per_ms: u64) -> String {
+    *last = (*last + 1).max(now.unsigned_abs() * per_ms);
+    last.to_string()
+}
+
+/// `2026-11-22T04:05:06+0000`
+pub(crate) fn time(ms: i64) -> String {
+    stamp(ms, "%Y-%m-%dT%H:%M:%S+0000")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_lists_are_read_at_the_top() {
+        let fields = "id, picture.type(large),children{id,media{url}},comments.summary(true){a},x";
+        assert_eq!(top_level(fields), ["id", "picture", "children", "comments", "x"]);
+        assert_eq!(top_level(""), [] as [&str; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_field_that_does_not_exist_is_an_error_and_an_empty_one_is_left_out() {
+        let node = json!({"id": "1", "name": "x", "link": null});
+        let call = Call::of(Method::GET, "/1?fields=name,link", "", "").await;
+        let Ok(selected) = select(&call, &node, "Page", &["id"]) else { panic!("refused") };
+        assert_eq!(selected, json!({"name": "x", "id": "1"}));
+        let call = Call::of(Method::GET, "/1?fields=colour", "", "").await;
+        assert!(select(&call, &node, "Page", &["id"]).is_err());
+    }
+}

@@ -1,0 +1,206 @@
+//! Facebook, call by call, against networks.md §1.
+
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::support::{World, host, jpeg, ok, png, said, start};
+
+const V: &str = "/facebook/v25.0";
+
+fn get(world: &World, path: &str) -> reqwest::RequestBuilder {
+    world.get(&format!("{V}/{path}")).bearer_auth("sandbox-ann")
+}
+
+fn post(world: &World, path: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    world.post(&format!("{V}/{path}")).bearer_auth("sandbox-ann").form(form)
+}
+
+fn delete(world: &World, id: &str) -> reqwest::RequestBuilder {
+    world.client.delete(world.url(&format!("{V}/{id}"))).bearer_auth("sandbox-ann")
+}
+
+async fn refused(request: reqwest::RequestBuilder) -> (u64, u64) {
+    let (status, body) = said(request).await;
+    assert_eq!(status, 400, "{body}");
+    let error = &body["error"];
+    (error["code"].as_u64().unwrap(), error["error_subcode"].as_u64().unwrap_or(0))
+}
+
+async fn id(request: reqwest::RequestBuilder) -> String {
+    ok(request).await["id"].as_str().unwrap().to_owned()
+}
+
+/// An unpublished photo of the page.
+async fn photo(world: &World, at: &str) -> String {
+    let url = format!("{at}/0");
+    let form = [("url", url.as_str()), ("published", "false"), ("alt_text_custom", "A wall")];
+    id(post(world, "ann/photos", &form)).await
+}
+
+#[tokio::test]
+async fn a_post_is_made_read_edited_and_deleted() {
+    let world = start().await;
+    let form =
+        [("message", "Hello"), ("link", "https://a.example/x"), ("fields", "id,permalink_url")];
+    let made = ok(post(&world, "ann/feed", &form)).await;
+    let id = made["id"].as_str().unwrap();
+    assert!(id.starts_with("ann_"), "{id}");
+    let page = world.client.get(made["permalink_url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let ledger = world.sandbox.ledger("facebook");
+    assert_eq!((ledger[0].id.as_str(), ledger[0].text.as_str()), (id, "Hello"));
+    assert_eq!(ledger[0].media[0].kind, "link");
+
+    let fields =
+        "message,is_published,created_time,attachments{url},reactions.summary(total_count)";
+    let node = ok(get(&world, &format!("{id}?fields={fields}"))).await;
+    assert_eq!((&node["message"], &node["is_published"]), (&json!("Hello"), &json!(true)));
+    assert_eq!(node["created_time"], "2026-11-18T11:06:40+0000");
+    assert_eq!(node["reactions"]["summary"]["total_count"], 0);
+    assert_eq!(refused(get(&world, &format!("{id}?fields=mood"))).await, (100, 0));
+
+    ok(post(&world, id, &[("message", "Better")])).await;
+    assert_eq!(world.sandbox.ledger("facebook")[0].text, "Better");
+    assert_eq!(ok(delete(&world, id)).await, json!({"success": true}));
+    assert_eq!(refused(delete(&world, id)).await, (100, 33));
+    assert_eq!(refused(get(&world, id)).await, (100, 33));
+    assert!(world.visible("facebook").is_empty());
+}
+
+#[tokio::test]
+async fn an_unpublished_post_appears_by_one_flip_that_can_be_repeated() {
+    let world = start().await;
+    let form = [("message", "Soon"), ("published", "false")];
+    let post_id = id(post(&world, "ann/feed", &form)).await;
+    assert!(world.sandbox.ledger("facebook").is_empty());
+    let flag = format!("{post_id}?fields=is_published");
+    assert_eq!(ok(get(&world, &flag)).await["is_published"], false);
+    assert_eq!(ok(get(&world, "ann/published_posts")).await["data"], json!([]));
+    world.pass(60);
+    for _ in 0..2 {
+        ok(post(&world, &post_id, &[("is_published", "true")])).await;
+    }
+    assert_eq!(ok(get(&world, &flag)).await["is_published"], true);
+    let ledger = world.sandbox.ledger("facebook");
+    assert_eq!((ledger.len(), ledger[0].created_at.as_str()), (1, "2026-11-18T11:07:40.000Z"));
+    let listed = ok(get(&world, "ann/published_posts?fields=id,message,created_time")).await;
+    assert_eq!(listed["data"][0]["id"], json!(post_id));
+    let calls: Vec<_> = world.sandbox.requests("facebook").iter().map(|r| r.call).collect();
+    use carillon_sandbox::Calls::{Prepare, Publish, Read};
+    assert_eq!(calls, [Prepare, Read, Read, Publish, Publish, Read, Read]);
+}
+
+#[tokio::test]
+async fn photos_are_attached_in_every_written_form() {
+    let world = start().await;
+    let at = host(vec![jpeg(1_000, 1_000)]).await;
+    let (one, two) = (photo(&world, &at).await, photo(&world, &at).await);
+    let json_array = json!([{"media_fbid": one}, {"media_fbid": two}]).to_string();
+    id(post(&world, "ann/feed", &[("message", "A"), ("attached_media", &json_array)])).await;
+    assert_eq!(
+        refused(post(&world, "ann/feed", &[("attached_media", &json_array)])).await,
+        (100, 1_366_051)
+    );
+
+    let (one, two) = (photo(&world, &at).await, photo(&world, &at).await);
+    let (first, second) =
+        (json!({"media_fbid": one}).to_string(), json!({"media_fbid": two}).to_string());
+    let form = [("attached_media[0]", first.as_str()), ("attached_media[1]", second.as_str())];
+    id(post(&world, "ann/feed", &form)).await;
+    let (one, two) = (photo(&world, &at).await, photo(&world, &at).await);
+    let form = [
+        ("attached_media[0][media_fbid]", one.as_str()),
+        ("attached_media[1][media_fbid]", two.as_str()),
+    ];
+    id(post(&world, "ann/feed", &form)).await;
+    let one = photo(&world, &at).await;
+    let body = json!({"message": "JSON", "attached_media": [{"media_fbid": one}]});
+    let request = world.post(&format!("{V}/ann/feed")).bearer_auth("sandbox-ann").json(&body);
+    id(request).await;
+    let ledger = world.sandbox.ledger("facebook");
+    assert_eq!(ledger.iter().map(|post| post.media.len()).collect::<Vec<_>>(), [2, 2, 2, 1]);
+    assert_eq!(ledger[0].media[1].alt, "A wall");
+    let wrong = [("message", "x"), ("attached_media", "[{\"media_fbid\":\"1\"}]")];
+    assert_eq!(refused(post(&world, "ann/feed", &wrong)).await, (100, 0));
+}
+
+#[tokio::test]
+async fn a_photo_is_a_post_with_an_id_of_its_own_or_a_story() {
+    let world = start().await;
+    let at = host(vec![jpeg(1_000, 1_000), b"GIF89a\x01\0\x01\0".to_vec()]).await;
+    let part = Part::bytes(png(640, 480)).file_name("a.png").mime_str("image/png").unwrap();
+    let form = Form::new().text("caption", "Look").part("source", part);
+    let request = world.post(&format!("{V}/ann/photos")).bearer_auth("sandbox-ann");
+    let made = ok(request.multipart(form)).await;
+    let ledger = world.sandbox.ledger("facebook");
+    assert_eq!(made["post_id"], json!(ledger[0].id));
+    assert_ne!(made["id"], made["post_id"]);
+    assert_eq!((ledger[0].text.as_str(), ledger[0].media[0].bytes), ("Look", 29));
+
+    let story = photo(&world, &at).await;
+    let made = ok(post(&world, "ann/photo_stories", &[("photo_id", &story)])).await;
+    assert_eq!(made["success"], true);
+    let listed = ok(get(&world, "ann/stories?status=PUBLISHED&since=1795000000")).await;
+    assert_eq!(listed["data"][0]["post_id"], made["post_id"]);
+    assert_eq!(listed["data"][0]["media_id"], json!(story));
+    assert_eq!(world.sandbox.ledger("facebook")[1].placement, "story");
+    assert_eq!(ok(get(&world, "ann/published_posts")).await["data"].as_array().unwrap().len(), 1);
+
+    let gif = [("url", &*format!("{at}/1"))];
+    assert_eq!(refused(post(&world, "ann/photos", &gif)).await, (100, 1_366_046));
+    let moved = [("url", &*format!("{at}/moved"))];
+    assert_eq!(refused(post(&world, "ann/photos", &moved)).await, (100, 2_061_006));
+    assert_eq!(refused(post(&world, "ann/photos", &[])).await, (100, 0));
+}
+
+#[tokio::test]
+async fn posts_are_listed_newest_first_since_a_time() {
+    let world = start().await;
+    for at in 0..30 {
+        id(post(&world, "ann/feed", &[("message", &format!("No. {at}"))])).await;
+        world.pass(10);
+    }
+    let list = |query: &str| get(&world, &format!("ann/published_posts?fields=message&{query}"));
+    let page = ok(list("")).await;
+    assert_eq!(page["data"].as_array().unwrap().len(), 25);
+    assert_eq!(page["data"][0]["message"], "No. 29");
+    let next = page["paging"]["next"].as_str().unwrap();
+    let rest = ok(world.client.get(next).bearer_auth("sandbox-ann")).await;
+    assert_eq!(
+        (rest["data"].as_array().unwrap().len(), &rest["data"][0]["message"]),
+        (5, &json!("No. 4"))
+    );
+    assert!(rest["paging"].get("next").is_none());
+    let since = ok(list("since=1795000270&limit=100")).await;
+    assert_eq!(since["data"].as_array().unwrap().len(), 3);
+    assert_eq!(refused(list("limit=1000")).await, (100, 0));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_refused() {
+    let world = start().await;
+    let long = "x".repeat(63_207);
+    let cases: [(&[(&str, &str)], (u64, u64)); 6] = [
+        (&[], (100, 0)),
+        (&[("message", " ")], (100, 0)),
+        (&[("message", &long)], (100, 0)),
+        (&[("message", "x"), ("link", "nonsense")], (100, 0)),
+        (&[("message", "x"), ("link", "https://www.facebook.com/x")], (100, 1_609_008)),
+        (&[("message", "x"), ("published", "false"), ("scheduled_publish_time", "1")], (100, 0)),
+    ];
+    for (form, error) in cases {
+        assert_eq!(refused(post(&world, "ann/feed", form)).await, error);
+    }
+    assert_eq!(refused(post(&world, "bob/feed", &[("message", "x")])).await, (200, 0));
+    let wrong =
+        world.post(&format!("{V}/ann/feed")).form(&[("message", "x"), ("access_token", "y")]);
+    assert_eq!(refused(wrong).await, (190, 0));
+    assert_eq!(refused(world.get(&format!("{V}/ann"))).await, (104, 0));
+    assert!(world.sandbox.ledger("facebook").is_empty());
+    let pages =
+        ok(get(&world, "me/accounts?fields=id,name,access_token,picture.type(large)")).await;
+    assert_eq!(pages["data"][0]["access_token"], "sandbox-ann");
+    assert_eq!(ok(get(&world, "ann?fields=id,name")).await, json!({"id": "ann", "name": "ann"}));
+    let granted: Value = ok(get(&world, "me/permissions")).await;
+    assert_eq!(granted["data"][1]["permission"], "pages_manage_posts");
+}
