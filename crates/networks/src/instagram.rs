@@ -231,19 +231,7 @@ impl Network for Instagram {
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        meta::delete(cx, self, remote_id).await.map_err(|error| {
-            let code = error.code.clone().unwrap_or_default();
-            if !matches!(code.split('/').next(), Some("10" | "100")) {
-                return error;
-            }
-            let says = "Instagram does not let this post be deleted from outside its app.";
-            let mut refused = Error::new(Class::Config, says)
-                .action(Action::ActAtNetwork)
-                .code(code)
-                .request_id(error.request_id);
-            refused.status = error.status;
-            refused
-        })
+        meta::delete(cx, self, remote_id).await.map_err(undeletable)
     }
 
     fn parse_error(&self, reply: &Reply) -> Error {
@@ -448,6 +436,19 @@ fn failure(status: &str) -> Error {
     })
 }
 
+/// Older documents say that nothing can be deleted: codes 10 and 100 then mean just that.
+fn undeletable(error: Error) -> Error {
+    if !matches!(error.code.as_deref().and_then(|c| c.split('/').next()), Some("10" | "100")) {
+        return error;
+    }
+    Error {
+        class: Class::Config,
+        action: Action::ActAtNetwork,
+        sentence: "Instagram lets this post be deleted in its own app only.".to_owned(),
+        ..error
+    }
+}
+
 fn expired() -> Error {
     Error::new(Class::Transient, "Instagram's container expired before it was published.")
         .code("container_expired")
@@ -546,5 +547,16 @@ mod tests {
         assert_eq!((error.class, error.code.as_deref()), (Class::Content, Some("0/2207009")));
         assert!(failure("Error: 2207003 timed out").restart);
         assert_eq!(failure("Error").code.as_deref(), Some("container_error"));
+    }
+    #[test]
+    fn a_deletion_that_is_not_possible_is_said_so() {
+        let refused = |code: &str| undeletable(Error::new(Class::Auth, "No.").code(code));
+        for code in ["10", "100", "100/33"] {
+            assert_eq!(
+                (refused(code).class, refused(code).code.as_deref()),
+                (Class::Config, Some(code))
+            );
+        }
+        assert_eq!(refused("190/463").class, Class::Auth);
     }
 }

@@ -72,6 +72,13 @@ async fn text_and_pictures_are_posted_and_deleted() {
 }
 
 #[tokio::test]
+async fn not_being_allowed_to_see_a_post_is_not_its_absence() {
+    let desk = desk_with("alice", "sandbox-bob").await;
+    let error = Facebook.delete(&desk.cx(), "alice_1").await.unwrap_err();
+    assert_eq!((error.class, error.code.as_deref()), (Class::Auth, Some("100/33")));
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_found_again() {
     for trouble in [Trouble::ResetAfterAccept, Trouble::Garbage] {
         let desk = desk().await;
@@ -107,7 +114,8 @@ async fn only_the_own_post_is_taken_for_ours() {
     let desk = desk().await;
     let out = post("feed", "Good morning", vec![]);
     // Yesterday's, another text, another number of pictures.
-    publish(&desk, &out).await;
+    let yesterday = desk.window();
+    let old = publish(&desk, &out).await;
     desk.pass(Duration::from_secs(86_400));
     publish(&desk, &post("feed", "Good evening", vec![])).await;
     publish(&desk, &post("feed", "Good morning", vec![jpeg(800, 800, 1)])).await;
@@ -117,6 +125,8 @@ async fn only_the_own_post_is_taken_for_ours() {
         publish(&desk, &Rendition { text: "Good  morning\n".to_owned(), ..out.clone() }).await;
     let found = Facebook.look_up(&desk.cx(), &out, desk.window()).await.unwrap();
     assert_eq!(only(&found).id, ours.id);
+    let found = Facebook.look_up(&desk.cx(), &out, yesterday).await.unwrap();
+    assert_eq!(only(&found).id, old.id);
 }
 
 #[tokio::test]
@@ -136,8 +146,6 @@ async fn a_busy_page_is_read_over_its_pages() {
 async fn a_broken_upload_goes_on_where_it_stopped() {
     let desk = desk().await;
     let out = post("feed", "Two", vec![jpeg(800, 800, 1), jpeg(800, 800, 2)]);
-    desk.fault(Calls::Prepare, Trouble::Slow);
-    desk.sandbox.clear_faults();
     let one = post("feed", "Two", vec![jpeg(800, 800, 1)]);
     Facebook.prepare(&desk.cx(), &one).await.unwrap();
     desk.fault(Calls::Prepare, Trouble::ServerError);
