@@ -260,6 +260,11 @@ impl Http {
         Self { client, guard }
     }
 
+    /// May this address be spoken to? Asked again before every request.
+    pub fn check(&self, url: &url::Url) -> Result<(), Error> {
+        self.guard.check(url)
+    }
+
     /// A request to `url`. Send it with [`Http::send`], which checks the address.
     pub fn request(&self, method: Method, url: &str) -> Request {
         self.client.request(method, url)

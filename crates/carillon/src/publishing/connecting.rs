@@ -1,0 +1,505 @@
+//! Connections: an account at a network is asked about before it is kept, and whenever somebody
+//! wants to know.
+//!
+//! Secrets are sealed to their connection and leave here only towards the network. A connection
+//! that the network refuses keeps its deliveries waiting behind a paused lane; a good check lets
+//! them go. `form.rs` reads what people enter, `check.rs` what networks answer, `account.rs` opens
+//! what is stored.
+
+mod check;
+mod form;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use carillon_networks::{Account, Error, Forgetful, Identity, Network, Spec};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+pub use check::CheckItem;
+use check::{Renewals, Verdict};
+use form::Form;
+
+use super::{account, outcome, schedule};
+use crate::db::Tx;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::job::Pool;
+use crate::domain::problem::Problem;
+use crate::domain::refusal::{Kind, Refusal, Wrong};
+use crate::domain::when;
+use crate::store::connections::{self, Connection, Standing};
+use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::events;
+use crate::store::queue::{self, Removed};
+use crate::{App, ids, words};
+
+/// Why a lane is paused: its owner wanted it so …
+const PAUSED: &str = "paused";
+/// … or the network refused the connection.
+const NEEDS_ACTION: &str = "needs_action";
+
+words! {
+    pub enum ConnectionState {
+        Active = "active",
+        /// The network refuses it, or something is missing: its deliveries wait.
+        NeedsAction = "needs_action",
+        /// Its owner paused it.
+        Paused = "paused",
+    }
+}
+
+/// A connection as API, CLI and web show it. Never with a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionView {
+    pub id: String,
+    #[schema(example = "mastodon")]
+    pub network: String,
+    #[schema(example = "@bakery@mastodon.social")]
+    pub name: String,
+    /// The network's own id of the account.
+    pub remote_id: String,
+    pub state: ConnectionState,
+    /// Why it needs action.
+    pub problem: Option<Problem>,
+    pub settings: BTreeMap<String, String>,
+    /// How many deliveries are still to go out through it.
+    pub waiting: i64,
+    pub last_published_at: Option<String>,
+    pub checked_at: Option<String>,
+    pub created_at: String,
+}
+
+/// An account to be connected.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewConnection)]
+pub struct New {
+    /// An id from `GET /networks`.
+    #[schema(example = "mastodon")]
+    pub network: String,
+    /// Without one, what the network calls the account.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The network's fields that are not secret.
+    #[serde(default)]
+    #[schema(example = json!({ "server": "https://mastodon.social" }))]
+    pub settings: BTreeMap<String, String>,
+    /// The network's secret fields: sealed, and never shown again.
+    #[serde(default)]
+    #[schema(example = json!({ "accessToken": "…" }))]
+    pub credentials: BTreeMap<String, String>,
+}
+
+/// A change of a connection: what is absent stays. An empty setting is erased, an empty credential
+/// stays as it is.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ConnectionChange)]
+pub struct Change {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    #[serde(default)]
+    pub credentials: BTreeMap<String, String>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckView {
+    /// Can a post be published now?
+    pub ok: bool,
+    pub checks: Vec<CheckItem>,
+    pub connection: ConnectionView,
+}
+
+/// Connects an account, if its network agrees. One that is connected already gets the new
+/// credentials instead of a twin.
+pub async fn add(app: &App, workspace: &str, new: New) -> Result<ConnectionView, Refusal> {
+    let network = carillon_networks::find(&new.network).ok_or_else(|| unknown(&new.network))?;
+    let spec = network.spec();
+    let mut form = Form::empty(spec);
+    form.enter("settings", &new.settings, &BTreeMap::new());
+    form.enter("credentials", &new.credentials, &BTreeMap::new());
+    let name = name_of(new.name.as_deref().filter(|n| !n.trim().is_empty()), &mut form);
+    let account = form.finish()?;
+    let identity = identify(app, network, &account).await?;
+
+    let (app_, ws, now) = (app.clone(), workspace.to_owned(), app.clock.now());
+    let view = app
+        .db
+        .write(move |tx| async move {
+            let twin = twin(&tx, &ws, spec, &identity, &account).await?;
+            let what = if twin.is_some() { "connection.updated" } else { "connection.created" };
+            let mut row = twin.clone().unwrap_or_else(|| blank(&ws, spec, &identity, now));
+            row.name = name.unwrap_or(row.name);
+            fill(&app_, &mut row, account, identity, now);
+            match twin {
+                Some(_) => connections::save(&tx, &row).await?,
+                None => connections::add(&tx, &row).await?,
+            }
+            release(&tx, &row).await?;
+            tell(&tx, what, &row, now).await
+        })
+        .await?;
+    app.ring();
+    Ok(view)
+}
+
+fn unknown(network: &str) -> Refusal {
+    let known: Vec<&str> = carillon_networks::ALL.iter().map(|n| n.spec().id).collect();
+    let message = format!("There is no network `{network}`; there are {}.", known.join(", "));
+    Refusal::invalid(vec![Wrong::new("network", "unknown_network", message)])
+}
+
+fn name_of(name: Option<&str>, form: &mut Form) -> Option<String> {
+    match name.map(form::clean_name)? {
+        Ok(name) => Some(name),
+        Err(wrong) => {
+            form.blame(wrong);
+            None
+        }
+    }
+}
+
+/// Who an account belongs to that was entered just now. Sessions it opens stay in it.
+async fn identify(
+    app: &App,
+    network: &dyn Network,
+    account: &Account,
+) -> Result<Identity, Refusal> {
+    let refused = |e: Error| check::refusal(network.spec(), &e);
+    check::address(app, network, account).map_err(refused)?;
+    check::ask(app, network, account, &Forgetful).await.map_err(refused)
+}
+
+/// The connection of this workspace that is for the same account already.
+async fn twin(
+    tx: &Tx,
+    workspace: &str,
+    spec: &Spec,
+    identity: &Identity,
+    account: &Account,
+) -> Result<Option<Connection>, Refusal> {
+    let found = connections::by_remote(tx, workspace, spec.id, &identity.remote_id).await?;
+    // Where the network is one, its ids are too; else they say something on their server only.
+    let server = |settings: &BTreeMap<String, String>| match spec.base_url {
+        "" => settings.get("server").cloned(),
+        _ => None,
+    };
+    let here = server(&account.settings);
+    Ok(found.into_iter().find(|c| server(&c.settings) == here))
+}
+
+fn blank(workspace: &str, spec: &Spec, identity: &Identity, now: i64) -> Connection {
+    Connection {
+        id: ids::new(now),
+        workspace_id: workspace.to_owned(),
+        network: spec.id.to_owned(),
+        name: identity.name.clone(),
+        remote_id: String::new(),
+        settings: BTreeMap::new(),
+        secrets: String::new(),
+        broken_at: None,
+        problem: None,
+        checked_at: None,
+        published_at: None,
+        created_at: now,
+    }
+}
+
+/// Puts an account that its network has agreed to into a row.
+fn fill(app: &App, row: &mut Connection, account: Account, identity: Identity, now: i64) {
+    row.secrets = account::seal(app, &account, &row.id);
+    row.settings = account.settings;
+    row.remote_id = identity.remote_id;
+    learn(row, identity.settings);
+    (row.broken_at, row.problem, row.checked_at) = (None, None, Some(now));
+}
+
+/// Takes over what a check found out; an empty value means that the old one no longer holds.
+fn learn(row: &mut Connection, settings: BTreeMap<String, String>) {
+    row.settings.extend(settings);
+    row.settings.retain(|_, value| !value.is_empty());
+}
+
+/// Lets the lane of a connection that works again go on, unless its owner paused it.
+async fn release(tx: &Tx, row: &Connection) -> Result<(), Refusal> {
+    if queue::paused_why(tx, &row.lane()).await?.as_deref() == Some(NEEDS_ACTION) {
+        queue::pause(tx, &row.lane(), Pool::Send, None).await?;
+    }
+    Ok(())
+}
+
+/// Changes name, settings, credentials. New settings and credentials are tried first.
+pub async fn edit(
+    app: &App,
+    workspace: &str,
+    id: &str,
+    change: Change,
+) -> Result<ConnectionView, Refusal> {
+    let old = load(app, workspace, id).await?;
+    let network = network_of(&old)?;
+    // Secrets that do not open are entered anew here, so it is no reason to refuse.
+    let held = account::open(app, &old)
+        .unwrap_or_else(|_| Account { settings: old.settings.clone(), secrets: Mutex::default() });
+    let mut form = Form::of(network.spec(), &held);
+    form.enter("settings", &change.settings, &old.settings);
+    form.enter("credentials", &change.credentials, &BTreeMap::new());
+    let name = name_of(change.name.as_deref(), &mut form);
+    let (new_settings, new_secrets) = (form.new_settings, form.new_secrets);
+    let tried = if new_settings || new_secrets {
+        let account = form.finish()?;
+        let identity = identify(app, network, &account).await?;
+        if !new_settings && identity.remote_id != old.remote_id {
+            return Err(other_account(&old, &identity));
+        }
+        Some((account, identity))
+    } else {
+        // What it lacks is no reason against a new name.
+        form.judge()?;
+        None
+    };
+
+    let (app_, ws, id, now) = (app.clone(), workspace.to_owned(), id.to_owned(), app.clock.now());
+    let view = app
+        .db
+        .write(move |tx| async move {
+            let mut row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
+            row.name = name.unwrap_or(row.name);
+            if let Some((account, identity)) = tried {
+                let twin = twin(&tx, &ws, network.spec(), &identity, &account).await?;
+                if let Some(twin) = twin.filter(|twin| twin.id != row.id) {
+                    return Err(connected_already(&twin));
+                }
+                fill(&app_, &mut row, account, identity, now);
+                release(&tx, &row).await?;
+            }
+            connections::save(&tx, &row).await?;
+            tell(&tx, "connection.updated", &row, now).await
+        })
+        .await?;
+    app.ring();
+    Ok(view)
+}
+
+fn other_account(old: &Connection, found: &Identity) -> Refusal {
+    let sentence = format!("These credentials belong to {}, not to {}.", found.name, old.name);
+    let fix = "Connect the other account as a connection of its own; nothing was saved.";
+    Refusal::conflict("other_account", sentence, fix)
+}
+
+fn connected_already(twin: &Connection) -> Refusal {
+    let sentence = format!("This account is connected already, as {}.", twin.name);
+    let fix = "Use that connection, or disconnect it first; nothing was saved.";
+    Refusal::conflict("already_connected", sentence, fix)
+}
+
+/// Finds out whether a post can be published with it now. A refusal of the network pauses it, a
+/// good answer lets it go on, and no answer changes nothing.
+pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Refusal> {
+    let old = load(app, workspace, id).await?;
+    let network = network_of(&old)?;
+    let account = account::open(app, &old)?;
+    let keeper = Renewals { app, connection: &old.id };
+    let (checks, verdict) = check::examine(app, network, &account, &old.remote_id, &keeper).await;
+    let now = app.clock.now();
+    let connection = app
+        .db
+        .write(move |tx| async move {
+            let mut row =
+                connections::find(&tx, &old.workspace_id, &old.id).await?.ok_or_else(no_such)?;
+            // Who was edited or checked meanwhile is not judged by what was asked before.
+            let stale = row.checked_at != old.checked_at;
+            match verdict {
+                Verdict::Away => return seen(&tx, &row).await,
+                Verdict::Broken(_) if stale => return seen(&tx, &row).await,
+                Verdict::Fine(identity) => {
+                    learn(&mut row, identity.settings);
+                    (row.broken_at, row.problem, row.checked_at) = (None, None, Some(now));
+                    connections::save(&tx, &row).await?;
+                    release(&tx, &row).await?;
+                    tell(&tx, "connection.updated", &row, now).await
+                }
+                Verdict::Broken(error) => {
+                    let problem = account::problem(&error);
+                    row.broken_at = row.broken_at.or(Some(now));
+                    (row.problem, row.checked_at) = (Some(problem), Some(now));
+                    connections::save(&tx, &row).await?;
+                    hold(&tx, &row, now).await?;
+                    tell(&tx, "connection.broken", &row, now).await
+                }
+            }
+        })
+        .await?;
+    app.ring();
+    Ok(CheckView { ok: checks.iter().all(|c| c.ok), checks, connection })
+}
+
+/// Keeps the lane shut until the connection works; an owner's own pause stays one.
+async fn hold(tx: &Tx, row: &Connection, now: i64) -> Result<(), Refusal> {
+    if queue::paused_why(tx, &row.lane()).await?.is_none() {
+        queue::pause(tx, &row.lane(), Pool::Send, Some((now, NEEDS_ACTION))).await?;
+    }
+    Ok(())
+}
+
+/// Keeps its deliveries waiting until [`resume`].
+pub async fn pause(app: &App, workspace: &str, id: &str) -> Result<ConnectionView, Refusal> {
+    set_pause(app, workspace, id, true).await
+}
+
+/// Lets its deliveries go on; those of a connection that needs action wait for that still.
+pub async fn resume(app: &App, workspace: &str, id: &str) -> Result<ConnectionView, Refusal> {
+    set_pause(app, workspace, id, false).await
+}
+
+async fn set_pause(
+    app: &App,
+    workspace: &str,
+    id: &str,
+    pause: bool,
+) -> Result<ConnectionView, Refusal> {
+    let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
+    let view = app
+        .db
+        .write(move |tx| async move {
+            let row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
+            let why = match (pause, row.broken_at) {
+                (true, _) => Some((now, PAUSED)),
+                (false, Some(_)) => Some((now, NEEDS_ACTION)),
+                (false, None) => None,
+            };
+            queue::pause(&tx, &row.lane(), Pool::Send, why).await?;
+            tell(&tx, "connection.updated", &row, now).await
+        })
+        .await?;
+    app.ring();
+    Ok(view)
+}
+
+/// Erases its tokens and cancels what was still to go out through it.
+pub async fn disconnect(app: &App, workspace: &str, id: &str) -> Result<(), Refusal> {
+    let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
+    app.db
+        .write(move |tx| async move {
+            let row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
+            connections::delete(&tx, &ws, &id, now).await?;
+            let reason = Problem::new(
+                "cancelled",
+                format!("{} was disconnected.", row.name),
+                "reconnect",
+                "Connect the account again, then schedule the post again.",
+            );
+            for delivery in deliveries::open_of_connection(&tx, &id).await? {
+                cancel(&tx, &delivery, &reason, now).await?;
+            }
+            // What may be live already is still looked for, and that needs an open lane.
+            queue::pause(&tx, &row.lane(), Pool::Send, None).await?;
+            let data = json!({ "connectionId": id, "network": row.network, "state": "deleted" });
+            Ok::<_, Refusal>(events::add(&tx, &ws, "connection.deleted", &id, &data, now).await?)
+        })
+        .await?;
+    app.ring();
+    Ok(())
+}
+
+async fn cancel(tx: &Tx, d: &Delivery, reason: &Problem, now: i64) -> Result<(), Refusal> {
+    let lane = connections::lane(&d.connection_id);
+    if queue::remove(tx, &d.id, &lane).await? == Removed::Leased {
+        // The intent obeys the wish; what is past its intent is looked for.
+        deliveries::wish_cancel(tx, &d.id, now).await?;
+        return Ok(());
+    }
+    let moved = Moved { problem: Some(reason), ..Moved::from(d) };
+    if deliveries::go(tx, &d.id, d.state, DeliveryState::Cancelled, &moved, now).await? {
+        schedule::note(tx, d, "disconnect", "cancelled", None, now).await?;
+        outcome::announce(tx, d, DeliveryState::Cancelled, None, now).await?;
+    }
+    Ok(())
+}
+
+pub async fn list(app: &App, workspace: &str) -> Result<Vec<ConnectionView>, Refusal> {
+    let ws = workspace.to_owned();
+    app.db
+        .read(move |tx| async move {
+            let rows = connections::list(&tx, &ws).await?;
+            let mut standings = connections::standings(&tx, &ws).await?;
+            let shown = |row: &Connection| view(row, standings.remove(&row.id).unwrap_or_default());
+            Ok(rows.iter().map(shown).collect())
+        })
+        .await
+}
+
+pub async fn find(app: &App, workspace: &str, id: &str) -> Result<ConnectionView, Refusal> {
+    let (ws, id) = (workspace.to_owned(), id.to_owned());
+    app.db
+        .read(move |tx| async move {
+            let row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
+            seen(&tx, &row).await
+        })
+        .await
+}
+
+/// A row as it is shown.
+async fn seen(tx: &Tx, row: &Connection) -> Result<ConnectionView, Refusal> {
+    let waiting = deliveries::waiting_for(tx, &row.id).await?;
+    let paused_why = queue::paused_why(tx, &row.lane()).await?;
+    Ok(view(row, Standing { waiting, paused_why }))
+}
+
+fn view(row: &Connection, standing: Standing) -> ConnectionView {
+    let state = match (row.broken_at, standing.paused_why) {
+        (Some(_), _) => ConnectionState::NeedsAction,
+        (None, Some(_)) => ConnectionState::Paused,
+        (None, None) => ConnectionState::Active,
+    };
+    ConnectionView {
+        id: row.id.clone(),
+        network: row.network.clone(),
+        name: row.name.clone(),
+        remote_id: row.remote_id.clone(),
+        state,
+        problem: row.problem.clone(),
+        settings: row.settings.clone(),
+        waiting: standing.waiting,
+        last_published_at: row.published_at.map(when::iso),
+        checked_at: row.checked_at.map(when::iso),
+        created_at: when::iso(row.created_at),
+    }
+}
+
+/// Writes the event of a change and shows the row as it is now.
+async fn tell(tx: &Tx, what: &str, row: &Connection, now: i64) -> Result<ConnectionView, Refusal> {
+    let view = seen(tx, row).await?;
+    let data = json!({
+        "connectionId": row.id,
+        "network": row.network,
+        "state": view.state,
+        "problem": row.problem,
+    });
+    events::add(tx, &row.workspace_id, what, &row.id, &data, now).await?;
+    Ok(view)
+}
+
+async fn load(app: &App, workspace: &str, id: &str) -> Result<Connection, Refusal> {
+    let (ws, id) = (workspace.to_owned(), id.to_owned());
+    let found = app.db.read(move |tx| async move { connections::find(&tx, &ws, &id).await });
+    found.await?.ok_or_else(no_such)
+}
+
+fn no_such() -> Refusal {
+    Refusal::not_found("connection")
+}
+
+/// The connector of a stored connection.
+fn network_of(row: &Connection) -> Result<&'static dyn Network, Refusal> {
+    carillon_networks::find(&row.network).ok_or_else(|| {
+        let sentence = format!("This version knows no network `{}`.", row.network);
+        let fix = "Ask whoever runs this installation for its version.";
+        Refusal::new(Kind::Internal, "unknown_network", sentence, fix)
+    })
+}
