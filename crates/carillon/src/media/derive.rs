@@ -1,18 +1,295 @@
-//! Derivatives. (Being written.)
-use super::Unfit;
+//! From the original to what networks take: derivatives made once after the upload, and the
+//! rendition of one placement when it is sent.
+//!
+//! No network is ever given the original itself: it can carry where it was taken, by whom and with
+//! what. The one exception is a GIF that moves, which has no such thing in it. Doing a derivation
+//! again changes nothing, so it needs no fence.
+
+use bytes::Bytes;
+use carillon_networks::spec::{Derivative, MediaRule, Placement};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::blobs::{self, BlobError};
+use super::image::{self, Jpeg, Limits, PictureError};
+use super::{Unfit, library, links, probe};
 use crate::App;
-use crate::store::media::Media;
-use carillon_networks::spec::Placement;
-pub async fn derive(_app: &App, _media: &str) -> anyhow::Result<()> {
+use crate::db::Error;
+use crate::domain::problem::Problem;
+use crate::store::media::{self, Made, Media, MediaState};
+
+/// The longer side of `full`, the whole picture for networks that cut none themselves.
+const FULL_SIDE: u32 = 2048;
+/// Most bytes of `full`; a placement that takes less gets it encoded anew.
+const FULL_BYTES: u64 = 2 << 20;
+/// How long a derivation may take before somebody looks whether it was lost, in ms.
+const OVERDUE: i64 = 10 * 60_000;
+
+/// Makes every derivative of a medium. `Err` is trouble that passes: the job is tried again.
+pub async fn derive(app: &App, media_id: &str) -> anyhow::Result<()> {
+    let Some(medium) = begin(app, media_id).await? else { return Ok(()) };
+    let original = match app.blobs.get(&key(&medium, "original")).await {
+        Ok(original) => original,
+        Err(BlobError::Missing) => {
+            return fail(app, medium, "The picture's file is no longer in the store.").await;
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let limits = limits(app);
+    let rendered = tokio::task::spawn_blocking(move || render(&original, &limits)).await;
+    let renditions = match rendered {
+        Ok(Ok(renditions)) => renditions,
+        Ok(Err(e)) => return fail(app, medium, &e.to_string()).await,
+        Err(e) => {
+            // A picture that makes a decoder panic will do so every time.
+            tracing::error!(error = %e, media = medium.id, "a decoder gave up on a picture");
+            return fail(app, medium, "The picture cannot be read.").await;
+        }
+    };
+    let mut made = Vec::with_capacity(renditions.len());
+    for (kind, jpeg) in renditions {
+        made.push(Made {
+            kind: kind.to_owned(),
+            width: i64::from(jpeg.width),
+            height: i64::from(jpeg.height),
+            bytes: jpeg.data.len() as i64,
+        });
+        app.blobs.put(&key(&medium, kind), jpeg.data.into()).await?;
+    }
+    finish(app, medium, made).await
+}
+
+/// The medium, if there is something to do for it.
+async fn begin(app: &App, id: &str) -> Result<Option<Media>, Error> {
+    let (id, now) = (id.to_owned(), app.clock.now());
+    app.db
+        .write(move |tx| async move {
+            if media::begin(&tx, &id, now).await? { media::load(&tx, &id).await } else { Ok(None) }
+        })
+        .await
+}
+
+/// Every rendition by its kind.
+fn render(original: &[u8], limits: &Limits) -> Result<Vec<(&'static str, Jpeg)>, PictureError> {
+    let full = image::fit(original, FULL_BYTES, FULL_SIDE, limits)?;
+    // From the smaller picture: the original is large to decode.
+    let thumb = image::thumbnail(&full.data, image::THUMBNAIL_SIDE, limits)?;
+    let cut = image::derivatives(original, limits)?;
+    let cut = cut.into_iter().map(|(derivative, jpeg)| (kind(derivative), jpeg));
+    Ok([("full", full), ("thumb", thumb)].into_iter().chain(cut).collect())
+}
+
+async fn finish(app: &App, medium: Media, made: Vec<Made>) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let (m, rows) = (medium.clone(), made.clone());
+    let stands = app
+        .db
+        .write(move |tx| async move {
+            if media::load(&tx, &m.id).await?.is_none() {
+                return Ok(false);
+            }
+            for made in &rows {
+                media::made(&tx, &m.id, made).await?;
+            }
+            media::set_state(&tx, &m.id, MediaState::Ready, None, now).await?;
+            let m = Media { state: MediaState::Ready, ..m };
+            library::tell(&tx, "media.ready", &m, now).await?;
+            Ok::<_, Error>(true)
+        })
+        .await?;
+    app.ring();
+    if !stands {
+        // It was thrown away while its renditions were made.
+        for made in &made {
+            app.blobs.delete(&key(&medium, &made.kind)).await?;
+        }
+    }
     Ok(())
 }
-pub async fn safety_net(_app: &App) -> anyhow::Result<usize> {
-    Ok(0)
+
+async fn fail(app: &App, medium: Media, sentence: &str) -> anyhow::Result<()> {
+    let problem = never(sentence);
+    let now = app.clock.now();
+    app.db
+        .write(move |tx| async move {
+            media::set_state(&tx, &medium.id, MediaState::Failed, Some(&problem), now).await?;
+            let medium = Media { state: MediaState::Failed, ..medium };
+            library::tell(&tx, "media.failed", &medium, now).await
+        })
+        .await?;
+    app.ring();
+    Ok(())
 }
+
+/// Gives media that were begun long ago and that no job looks after a new job; how many.
+pub async fn safety_net(app: &App) -> anyhow::Result<usize> {
+    let now = app.clock.now();
+    let found = app
+        .db
+        .write(move |tx| async move {
+            let stranded = media::stranded(&tx, now - OVERDUE).await?;
+            for medium in &stranded {
+                library::enqueue(&tx, medium, now).await?;
+            }
+            Ok::<_, Error>(stranded.len())
+        })
+        .await?;
+    if found > 0 {
+        tracing::info!(found, "pictures that nobody worked on have a job again");
+        app.ring();
+    }
+    Ok(found)
+}
+
+/// A medium as this placement takes it.
 pub async fn rendition(
-    _app: &App,
-    _m: &Media,
-    _p: &Placement,
+    app: &App,
+    medium: &Media,
+    placement: &Placement,
 ) -> Result<carillon_networks::Media, Unfit> {
-    Err(Unfit::NotYet)
+    match medium.state {
+        MediaState::Ready => {}
+        MediaState::Pending | MediaState::Processing => return Err(Unfit::NotYet),
+        MediaState::Failed => {
+            let problem = medium.problem.clone();
+            return Err(Unfit::Never(problem.unwrap_or_else(|| never("The picture is broken."))));
+        }
+    }
+    let rule = &placement.media;
+    let (kind, data) = match moving(app, medium, rule).await? {
+        Some(gif) => ("original", gif),
+        None => still(app, medium, rule).await?,
+    };
+    // Of what is sent, not of what was uploaded.
+    let header = probe::probe(&data).map_err(|e| Unfit::Never(never(&e.to_string())))?;
+    let content_type = header.kind.content_type();
+    if !rule.types.contains(&content_type) {
+        let says = format!("This place takes no pictures of the type `{content_type}`.");
+        return Err(Unfit::Never(never(&says)));
+    }
+    fits_shape(header.width, header.height, rule)?;
+    let stem = medium.name.rsplit_once('.').map_or(medium.name.as_str(), |(stem, _)| stem);
+    Ok(carillon_networks::Media {
+        id: medium.id.clone(),
+        content_type: content_type.to_owned(),
+        width: header.width,
+        height: header.height,
+        alt: cut(&medium.alt, rule.alt_max),
+        file_name: format!("{stem}.{}", header.kind.extension()),
+        data,
+        url: if rule.pull {
+            links::public(app, &medium.workspace_id, &medium.id, kind)
+        } else {
+            String::new()
+        },
+    })
+}
+
+/// The original, where it is a GIF that moves and may stay one.
+async fn moving(app: &App, medium: &Media, rule: &MediaRule) -> Result<Option<Bytes>, Unfit> {
+    let may_stay = rule.derivative == Derivative::Original
+        && medium.content_type == "image/gif"
+        && rule.types.contains(&"image/gif")
+        && medium.bytes as u64 <= rule.max_bytes;
+    if !may_stay {
+        return Ok(None);
+    }
+    let data = blob(app, medium, "original").await?;
+    Ok(probe::probe(&data).is_ok_and(|p| p.animated).then_some(data))
+}
+
+/// The JPEG of the rule's kind, encoded anew where the rule allows fewer bytes than it has.
+async fn still(
+    app: &App,
+    medium: &Media,
+    rule: &MediaRule,
+) -> Result<(&'static str, Bytes), Unfit> {
+    let kind = kind(rule.derivative);
+    let data = blob(app, medium, kind).await?;
+    let max = rule.max_bytes;
+    if data.len() as u64 <= max {
+        return Ok((kind, data));
+    }
+    if rule.pull {
+        // The network fetches the stored file, so there is no other one to give it.
+        return Err(Unfit::Never(never("The picture has more bytes than this place takes.")));
+    }
+    let limits = limits(app);
+    let fitted =
+        tokio::task::spawn_blocking(move || image::fit(&data, max, FULL_SIDE, &limits)).await;
+    match fitted {
+        Ok(Ok(jpeg)) => Ok((kind, jpeg.data.into())),
+        Ok(Err(e)) => Err(Unfit::Never(never(&e.to_string()))),
+        Err(e) => Err(Unfit::Away(format!("The picture was not encoded: {e}."))),
+    }
+}
+
+async fn blob(app: &App, medium: &Media, kind: &str) -> Result<Bytes, Unfit> {
+    match app.blobs.get(&key(medium, kind)).await {
+        Ok(data) => Ok(data),
+        Err(BlobError::Missing) => {
+            // Made anew it is there, or it turns out that the original is lost too.
+            tracing::warn!(media = medium.id, kind, "a rendition is not in the store");
+            library::reprocess(app, None, &medium.id)
+                .await
+                .map_err(|refusal| Unfit::Away(refusal.sentence))?;
+            Err(Unfit::NotYet)
+        }
+        Err(e) => {
+            tracing::warn!(error = %e, media = medium.id, "the media store refused");
+            Err(Unfit::Away("The media store is not available at the moment.".to_owned()))
+        }
+    }
+}
+
+fn fits_shape(width: u32, height: u32, rule: &MediaRule) -> Result<(), Unfit> {
+    let Some((narrowest, widest)) = rule.ratio else { return Ok(()) };
+    // A pixel's rounding must not cost a post.
+    const SLACK: f32 = 0.01;
+    let ratio = width as f32 / height as f32;
+    let (is, limit) = match ratio {
+        r if r < narrowest * (1.0 - SLACK) => ("narrower", narrowest),
+        r if r > widest * (1.0 + SLACK) => ("wider", widest),
+        _ => return Ok(()),
+    };
+    let says = format!(
+        "The picture is {is} than this place takes: {width} × {height} pixels, where the width may \
+         be {limit} times the height."
+    );
+    Err(Unfit::Never(never(&says)))
+}
+
+fn never(sentence: &str) -> Problem {
+    let next = "Upload another version of the picture and put it in its place.";
+    Problem::new("media", sentence, "edit_post", next)
+}
+
+fn limits(app: &App) -> Limits {
+    Limits { max_pixels: app.config.media.image_max_pixels, ..Limits::default() }
+}
+
+fn key(medium: &Media, kind: &str) -> String {
+    blobs::key(&medium.workspace_id, &medium.id, kind)
+}
+
+/// The stored rendition that stands for a derivative.
+fn kind(derivative: Derivative) -> &'static str {
+    match derivative {
+        Derivative::Original => "full",
+        Derivative::Square => "square",
+        Derivative::Story => "story",
+        Derivative::Landscape => "landscape",
+    }
+}
+
+/// At most `max` characters, whole ones as people see them.
+fn cut(text: &str, max: usize) -> String {
+    let mut left = max;
+    text.graphemes(true)
+        .take_while(|g| {
+            let size = g.chars().count();
+            let fits = size <= left;
+            left = left.saturating_sub(size);
+            fits
+        })
+        .collect()
 }

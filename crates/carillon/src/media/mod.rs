@@ -2,6 +2,12 @@
 
 pub mod blobs;
 pub mod derive;
+pub mod image;
+pub mod intake;
+pub mod library;
+pub mod links;
+pub mod links;
+pub mod probe;
 
 use crate::domain::problem::Problem;
 

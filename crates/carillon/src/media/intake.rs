@@ -1,0 +1,176 @@
+//! The door of the library: one uploaded file becomes a medium, or is refused with the reason.
+//!
+//! A file is typed by its content, never by its name, and judged by its header before anything is
+//! unfolded. The blob is written before the row: a row without its file cannot happen, a file
+//! without its row only costs space. `library.rs` looks after what is in, `derive.rs` makes the
+//! renditions.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
+
+use super::blobs;
+use super::image::PictureError;
+use super::library::{clean_alt, clean_name, enqueue, no_store, tell};
+use super::probe::{self, Kind};
+use crate::App;
+use crate::db::Error;
+use crate::domain::refusal::{Kind as No, Refusal};
+use crate::ids;
+use crate::store::media::{self, Media, MediaState};
+
+/// Takes one picture in. Stops reading as soon as it is too large.
+pub async fn upload<S, E>(
+    app: &App,
+    workspace: &str,
+    name: &str,
+    alt: &str,
+    body: S,
+) -> Result<Media, Refusal>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let alt = clean_alt(alt)?;
+    let data = read(body, app.config.media.image_max_bytes).await?;
+    let medium = judge(app, workspace, name, alt, &data)?;
+    keep(app, &medium, data).await?;
+    app.ring();
+    Ok(medium)
+}
+
+async fn read<S, E>(mut body: S, max: u64) -> Result<Bytes, Refusal>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let mut data = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        data.extend_from_slice(&chunk.map_err(|e| broke_off(&e))?);
+        if data.len() as u64 > max {
+            // What it is matters more than how large it is: a film is refused as a film.
+            return Err(match probe::sniff(&data) {
+                Some(kind) if kind.is_image() => too_large(max),
+                other => unsupported(other),
+            });
+        }
+    }
+    Ok(data.freeze())
+}
+
+/// What the file is, by its header.
+fn judge(
+    app: &App,
+    workspace: &str,
+    name: &str,
+    alt: String,
+    data: &[u8],
+) -> Result<Media, Refusal> {
+    if data.is_empty() {
+        let fix = "Choose another file.";
+        return Err(Refusal::new(No::Invalid, "media_empty", "The file is empty.", fix));
+    }
+    match probe::sniff(data) {
+        Some(kind) if kind.is_image() => {}
+        other => return Err(unsupported(other)),
+    }
+    let picture = probe::probe(data).map_err(|e| unreadable(&e))?;
+    let pixels = u64::from(picture.width) * u64::from(picture.height);
+    let max = app.config.media.image_max_pixels;
+    if pixels > max {
+        return Err(too_many_pixels(pixels, max));
+    }
+    let now = app.clock.now();
+    Ok(Media {
+        id: ids::new(now),
+        workspace_id: workspace.to_owned(),
+        name: clean_name(name, picture.kind.extension()),
+        alt,
+        content_type: picture.kind.content_type().to_owned(),
+        bytes: data.len() as i64,
+        width: i64::from(picture.width),
+        height: i64::from(picture.height),
+        sha256: Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect(),
+        state: MediaState::Pending,
+        problem: None,
+        created_at: now,
+    })
+}
+
+/// The file, then the row with its job.
+async fn keep(app: &App, medium: &Media, data: Bytes) -> Result<(), Refusal> {
+    let key = blobs::key(&medium.workspace_id, &medium.id, "original");
+    app.blobs.put(&key, data).await.map_err(|e| no_store(&e))?;
+    let row = medium.clone();
+    let kept = app
+        .db
+        .write(move |tx| async move {
+            media::add(&tx, &row).await?;
+            enqueue(&tx, &row, row.created_at).await?;
+            tell(&tx, "media.created", &row, row.created_at).await
+        })
+        .await;
+    // A commit whose answer was lost may stand, and then the row needs its file.
+    if kept.as_ref().is_err_and(|e| !matches!(e, Error::CommitUnknown(_)))
+        && let Err(e) = app.blobs.delete(&key).await
+    {
+        tracing::warn!(error = %e, media = medium.id, "a file without a row stays in the store");
+    }
+    Ok(kept?)
+}
+
+fn broke_off(e: &impl std::fmt::Display) -> Refusal {
+    tracing::info!(error = %e, "an upload broke off");
+    let fix = "Send the file again; nothing was saved.";
+    Refusal::new(No::Invalid, "upload_broke_off", "The upload broke off before its end.", fix)
+}
+
+fn too_large(max: u64) -> Refusal {
+    let sentence = format!("The file is larger than the {} a picture may have.", size(max));
+    let fix = "Choose a smaller picture, or have whoever runs this installation raise the limit, \
+               the setting `CARILLON_IMAGE_MAX`.";
+    Refusal::new(No::TooLarge, "media_too_large", sentence, fix)
+}
+
+fn too_many_pixels(pixels: u64, max: u64) -> Refusal {
+    let sentence = format!(
+        "The picture unfolds to {} million pixels, more than the {} million a picture may have.",
+        pixels.div_ceil(1_000_000),
+        max / 1_000_000
+    );
+    let fix = "Choose a smaller picture, or have whoever runs this installation raise the limit, \
+               the setting `CARILLON_IMAGE_MAX_PIXELS`.";
+    Refusal::new(No::TooLarge, "media_too_many_pixels", sentence, fix)
+}
+
+fn unsupported(kind: Option<Kind>) -> Refusal {
+    let sentence = match kind {
+        Some(kind) if kind.is_video() => "The file is a video: videos are not taken yet.",
+        _ => "The file is not a picture that Carillon takes: JPEG, PNG, WebP or GIF.",
+    };
+    let fix = "Choose a JPEG, PNG, WebP or GIF picture; what counts is the content, not the name.";
+    Refusal::new(No::Unsupported, "media_type", sentence, fix)
+}
+
+fn unreadable(e: &PictureError) -> Refusal {
+    let sentence = "The picture is damaged and cannot be read.";
+    let fix = "Open it in a picture editor, save it anew and upload that file.";
+    tracing::info!(error = %e, "a picture was refused");
+    Refusal::new(No::Unsupported, "media_broken", sentence, fix)
+}
+
+/// `5 MB`, `1.5 MB`, `800 KB`
+fn size(bytes: u64) -> String {
+    let in_unit = |unit: u64, word: &str| {
+        let tenths = bytes * 10 / unit;
+        match tenths % 10 {
+            0 => format!("{} {word}", tenths / 10),
+            tenth => format!("{}.{tenth} {word}", tenths / 10),
+        }
+    };
+    match bytes {
+        1_000_000.. => in_unit(1_000_000, "MB"),
+        1_000.. => in_unit(1_000, "KB"),
+        _ => format!("{bytes} bytes"),
+    }
+}
