@@ -202,7 +202,7 @@ pub(crate) fn pairs(text: &[u8]) -> Vec<(String, String)> {
 /// An answer with its body in memory, so that a fault can still spoil it.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
 }
 
@@ -216,8 +216,7 @@ impl Answer {
     }
 
     pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self { status, headers, body: body.into() }
     }
@@ -225,7 +224,7 @@ impl Answer {
     /// Adds a header; a value that cannot be one is left out.
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.append(HeaderName::from_static(name), value);
+            self.headers.push((HeaderName::from_static(name), value));
         }
         self
     }
@@ -233,7 +232,8 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        (self.status, self.headers, self.body).into_response()
+        let headers: HeaderMap = self.headers.into_iter().collect();
+        (self.status, headers, self.body).into_response()
     }
 }
 

@@ -171,7 +171,8 @@ fn check_facet(facet: &Value, path: &str) -> Result<(), String> {
                 }
             }
             "app.bsky.richtext.facet#mention" => {
-                if !string(feature, "did", &path)?.starts_with("did:") {
+                let did = string(feature, "did", &path)?;
+                if !did.starts_with("did:") {
                     return Err(format!("Invalid DID at {path}.did"));
                 }
             }

@@ -783,9 +783,9 @@ fn list(world: &World, call: &Call, id: &str) -> Answer {
     let mine = state.accounts.get(&account).filter(|_| possible);
     let wanted = |id: &u64| {
         let (id, status) = visible(&state, call, &id.to_string()).ok()?;
-        let kept = !(flag("exclude_replies") && status.reply_to.is_some())
-            && !(flag("only_media") && status.media.is_empty());
-        kept.then_some((id, status))
+        let left_out = flag("exclude_replies") && status.reply_to.is_some()
+            || flag("only_media") && status.media.is_empty();
+        (!left_out).then_some((id, status))
     };
     let mut found: Vec<(u64, &Status)> = match mine {
         None => Vec::new(),

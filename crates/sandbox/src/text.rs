@@ -75,7 +75,7 @@ fn link(text: &str) -> Option<(Piece<'_>, usize)> {
         }
     }
     let host = link.get(scheme.len()..)?;
-    host.starts_with(|c: char| c.is_alphanumeric()).then(|| (Piece::Link(link), link.len()))
+    host.starts_with(|c: char| c.is_alphanumeric()).then_some((Piece::Link(link), link.len()))
 }
 
 fn mention(text: &str) -> Option<(Piece<'_>, usize)> {

@@ -842,11 +842,10 @@ fn slug_of(text: &str) -> String {
     for c in text.trim().to_lowercase().chars() {
         match c {
             'a'..='z' | '0'..='9' | '_' => slug.push(c),
-            ' ' | '-' | '/' | '.' | '–' | '—' | '\n' | '\t' => {
-                if !slug.is_empty() && !slug.ends_with('-') {
-                    slug.push('-');
-                }
-            }
+            // One hyphen for a run of these, and none in front.
+            ' ' | '-' | '/' | '.' | '–' | '—' | '\n' | '\t'
+                if slug.is_empty() || slug.ends_with('-') => {}
+            ' ' | '-' | '/' | '.' | '–' | '—' | '\n' | '\t' => slug.push('-'),
             c if c.is_alphanumeric() => {
                 let mut utf8 = [0; 4];
                 for byte in c.encode_utf8(&mut utf8).bytes() {

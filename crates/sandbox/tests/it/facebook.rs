@@ -180,7 +180,8 @@ async fn posts_are_listed_newest_first_since_a_time() {
 async fn what_is_wrong_is_refused() {
     let world = start().await;
     let long = "x".repeat(63_207);
-    let cases: [(&[(&str, &str)], (u64, u64)); 6] = [
+    type Form<'f> = &'f [(&'f str, &'f str)];
+    let cases: [(Form<'_>, (u64, u64)); 6] = [
         (&[], (100, 0)),
         (&[("message", " ")], (100, 0)),
         (&[("message", &long)], (100, 0)),
