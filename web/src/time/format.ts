@@ -24,11 +24,8 @@ export const monthWord = (month: Month) => format({ month: 'long', timeZone: 'UT
 /** `Tue` */
 export const shortWeekday = (day: Day) => format({ weekday: 'short', timeZone: 'UTC' }, utc(day));
 export const longWeekday = (day: Day) => format({ weekday: 'long', timeZone: 'UTC' }, utc(day));
-/** `24`, and `1 Dec` on the first of a month. */
-export function dayNumber(day: Day): string {
-  if (!day.endsWith('-01')) return String(Number(day.slice(8)));
-  return format({ day: 'numeric', month: 'short', timeZone: 'UTC' }, utc(day));
-}
+/** `Dec` */
+export const shortMonth = (day: Day) => format({ month: 'short', timeZone: 'UTC' }, utc(day));
 
 /** `3 minutes ago`, `in 2 hours` */
 export function ago(ms: number, now: number): string {

@@ -22,6 +22,7 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  '--lang=en-GB',
 ];
 
 mkdirSync(SHOTS, { recursive: true });
@@ -98,7 +99,7 @@ function end(child, signal) {
 
 /** A browser with its own profile; `open` gives pages that collect everything that went wrong. */
 export async function startBrowser() {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS, env: { ...process.env, LANGUAGE: 'en_GB', LANG: 'en_GB.UTF-8' } });
   return {
     open: async (options = {}) => {
       const { width = 1440, height = 900, scheme = 'light', ...more } = options;
@@ -108,6 +109,7 @@ export async function startBrowser() {
         locale: 'en-GB',
         timezoneId: 'Europe/London',
         reducedMotion: 'reduce',
+        ...(width < 500 && { isMobile: true, hasTouch: true }),
         ...more,
       });
       const page = await context.newPage();

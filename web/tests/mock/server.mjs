@@ -153,7 +153,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   // ---- the routes
   const routes = [
     ['GET', '/session', () => session],
-    ['DELETE', '/session', () => null],
+    ['DELETE', '/session', (_, __, ___, ____, response) => (response.setHeader('set-cookie', 'carillon_session=; Path=/; Max-Age=0'), null)],
     ['GET', '/networks', () => ({ items: networks, next: null })],
     ['GET', '/connections', () => ({ items: [...connections.values()], next: null })],
     ['POST', '/connections', (_, body) => {
@@ -265,7 +265,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     for (const { method, pattern, run } of routes) {
       const match = method === request.method && pattern.exec(path);
       if (!match) continue;
-      const answer = run(match.groups ?? {}, raw.length ? JSON.parse(raw.toString()) : {}, request, query);
+      const answer = run(match.groups ?? {}, raw.length ? JSON.parse(raw.toString()) : {}, request, query, response);
       if (answer === null) response.writeHead(204).end();
       else if (Array.isArray(answer)) json(response, ...answer);
       else json(response, 200, answer);

@@ -10,6 +10,7 @@ import { at, dayOf, wallText } from '../../time/zone';
 export function refusal(post: Post): Key | null {
   if (!post.scheduledAt) return 'move.no.time';
   if (post.deliveries.some((d) => IN_FLIGHT.has(d.state)) || post.state === 'publishing') return 'move.no.sending';
+  if (post.deliveries.some((d) => d.question)) return 'move.no.question';
   if (post.state === 'published') return 'move.no.published';
   if (post.state === 'partly_published' || post.deliveries.some((d) => d.state === 'published')) return 'move.no.partly';
   if (post.state === 'failed') return 'move.no.failed';

@@ -1,0 +1,159 @@
+// Every page and dialog, light and dark, wide and narrow: accessible, no sideways scrolling, nothing
+// that jumps. Leaves screenshots in shots/; with SHOTS_README=1 also the pictures of the README.
+
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { choose, connectionOf, openComposer } from './helpers.mjs';
+import { assertAccessible, assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
+
+let server, browser;
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const WIDTHS = { wide: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+const TEXT = 'Rye from the new mill: darker, a little sour, baked every Tuesday. Come early, last week it was gone by nine.';
+
+for (const scheme of ['light', 'dark']) {
+  for (const [size, viewport] of Object.entries(WIDTHS)) {
+    describe(`${scheme}, ${size}`, () => {
+      let page, context, wrong;
+      before(async () => {
+        ({ page, context, wrong } = await browser.open({ ...viewport, scheme }));
+        await signIn(page, server);
+      });
+      after(async () => {
+        await context?.close();
+      });
+      const look = async (name) => {
+        await assertAccessible(page, name);
+        await assertNoSidewaysScroll(page, name);
+        await shot(page, `${name}-${scheme}-${size}`);
+        assertQuiet(wrong);
+      };
+
+      test('planner', async () => {
+        await page.goto(`${server.url}/planner`);
+        await page.locator('[data-post]').first().waitFor();
+        await look('planner');
+      });
+      test('an empty month', async () => {
+        await page.goto(`${server.url}/planner?month=2031-01`);
+        await page.getByText('Nothing planned').waitFor();
+        await look('empty');
+      });
+      test('panel with its journal', async () => {
+        const { items } = await server.api('/posts');
+        const told = items.find((p) => p.deliveries.some((d) => d.problem && d.attempts > 0)) ?? items.find((p) => p.state === 'published');
+        await page.goto(`${server.url}/posts/${told.id}`);
+        const panel = page.getByRole('dialog');
+        await panel.getByText('Where it goes').waitFor();
+        const journal = panel.getByText('Journal').first();
+        if (!(await panel.locator('details[open]').count())) await journal.click();
+        await panel.locator('details[open] time').first().waitFor();
+        await look('panel');
+      });
+      test('composer', async () => {
+        await page.goto(`${server.url}/planner`);
+        await page.getByText('live', { exact: true }).waitFor();
+        const dialog = await openComposer(page);
+        await choose(dialog, await connectionOf(server, 'bluesky'), await connectionOf(server, 'mastodon'));
+        await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(TEXT);
+        await dialog.getByText('Nothing in the way.').nth(1).waitFor();
+        await look('composer');
+        await dialog.getByRole('button', { name: 'Publish now or save as a draft' }).click();
+        await look('composer-menu');
+        await page.keyboard.press('Escape');
+        assert.equal(await dialog.isVisible(), true, 'Escape closes the menu first');
+        await page.keyboard.press('Escape');
+        await dialog.waitFor({ state: 'detached' });
+      });
+      test('connections and the form to add one', async () => {
+        await page.goto(`${server.url}/connections`);
+        await page.getByRole('article').first().waitFor();
+        await look('connections');
+        await page.getByRole('button', { name: 'Add connection' }).click();
+        const dialog = page.getByRole('dialog', { name: 'Add connection' });
+        await dialog.getByRole('radio', { name: 'Mastodon' }).check();
+        await look('connection-add');
+      });
+      test('media, help, account menu, unknown address', async () => {
+        await page.goto(`${server.url}/media`);
+        await page.getByRole('heading', { level: 1, name: 'Media' }).waitFor();
+        await look('media');
+        await page.keyboard.press('?');
+        await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+        await look('help');
+        await page.keyboard.press('Escape');
+        await page.getByRole('button', { name: 'Account and settings' }).click();
+        await look('account');
+      });
+    });
+  }
+}
+
+test('at 320 px and at 200 % nothing scrolls sideways', async () => {
+  for (const viewport of [{ width: 320, height: 640 }, { width: 720, height: 450, deviceScaleFactor: 2 }]) {
+    const { page, context, wrong } = await browser.open(viewport);
+    await signIn(page, server);
+    for (const path of ['/planner', '/connections', '/media']) {
+      await page.goto(server.url + path);
+      await page.getByText('live', { exact: true }).waitFor();
+      await assertNoSidewaysScroll(page, `${path} at ${viewport.width}`);
+    }
+    assertQuiet(wrong);
+    await context.close();
+  }
+});
+
+test('loading moves nothing: layout shift at most 0.04', async () => {
+  for (const viewport of Object.values(WIDTHS)) {
+    const { page, context } = await browser.open(viewport);
+    await signIn(page, server);
+    for (const path of ['/planner', '/connections']) {
+      await page.goto(server.url + path);
+      await page.getByText('live', { exact: true }).waitFor();
+      await page.waitForLoadState('networkidle', { timeout: 3000 }).catch(() => null);
+      const shift = await page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            let sum = 0;
+            new PerformanceObserver((list) => {
+              for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
+            }).observe({ type: 'layout-shift', buffered: true });
+            requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum)));
+          }),
+      );
+      assert.ok(shift <= 0.04, `${path} at ${viewport.width} px shifts by ${shift.toFixed(3)}`);
+    }
+    await context.close();
+  }
+});
+
+if (process.env.SHOTS_README === '1') {
+  test('the pictures of the README', async () => {
+    const folder = new URL('../../../docs/images/', import.meta.url).pathname;
+    mkdirSync(folder, { recursive: true });
+    const { page, context } = await browser.open(WIDTHS.wide);
+    await signIn(page, server);
+    await page.locator('[data-post]').first().waitFor();
+    await page.screenshot({ path: `${folder}planner.png` });
+    const dialog = await openComposer(page);
+    await choose(dialog, await connectionOf(server, 'bluesky'), await connectionOf(server, 'mastodon'));
+    await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(TEXT);
+    await dialog.getByText('Nothing in the way.').nth(1).waitFor();
+    await page.screenshot({ path: `${folder}composer.png` });
+    await context.close();
+  });
+}
+
+async function assertNoSidewaysScroll(page, what) {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(over <= 0, `${what} is ${over} px too wide`);
+}

@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest';
+import { addDays, addMonths, isMonth, range, weekday, weeksOf } from '../../src/time/calendar';
+import { at, dayOf, toWall, wallText } from '../../src/time/zone';
+
+const HOUR = 3_600_000;
+
+describe('the grid of a month', () => {
+  test('whole weeks from Monday', () => {
+    const weeks = weeksOf('2026-11', 1);
+    expect(weeks.length).toBe(6);
+    expect(weeks[0]?.[0]).toBe('2026-10-26');
+    expect(weeks[5]?.[6]).toBe('2026-12-06');
+  });
+  test('whole weeks from Sunday', () => {
+    const weeks = weeksOf('2026-11', 7);
+    expect(weeks.length).toBe(5);
+    expect(weeks[0]?.[0]).toBe('2026-11-01');
+    expect(weeks[4]?.[6]).toBe('2026-12-05');
+  });
+  test('a February of four weeks has four', () => {
+    expect(weeksOf('2027-02', 1).length).toBe(4);
+  });
+  test('every day is there once, whatever the month and the first weekday', () => {
+    for (let month = '2025-01'; month < '2029-01'; month = addMonths(month, 1)) {
+      for (const start of [1, 6, 7]) {
+        const days = weeksOf(month, start).flat();
+        expect(new Set(days).size).toBe(days.length);
+        expect(days.every((day, i) => i === 0 || day === addDays(days[i - 1] ?? '', 1))).toBe(true);
+        expect(days).toContain(`${month}-01`);
+        expect(days).toContain(addDays(`${addMonths(month, 1)}-01`, -1));
+        expect(weekday(days[0] ?? '')).toBe(start);
+      }
+    }
+  });
+  test('months and days cross years', () => {
+    expect(addMonths('2026-12', 1)).toBe('2027-01');
+    expect(addMonths('2026-01', -1)).toBe('2025-12');
+    expect(addDays('2026-12-31', 1)).toBe('2027-01-01');
+    expect(addDays('2028-02-28', 1)).toBe('2028-02-29');
+  });
+  test('only months are months', () => {
+    expect(['2026-11', '2026-13', '2026-1', '', null].map(isMonth)).toEqual([true, false, false, false, false]);
+  });
+});
+
+describe('clock changes', () => {
+  test('the range of a month with a change is an hour shorter or longer', () => {
+    const march = range(weeksOf('2026-03', 1), 'Europe/London');
+    expect(march.to - march.from).toBe(6 * 7 * 24 * HOUR - HOUR);
+    const october = range(weeksOf('2026-10', 1), 'Europe/London');
+    expect(october.to - october.from).toBe(5 * 7 * 24 * HOUR + HOUR);
+  });
+  test('a skipped wall time means the same distance after the gap', () => {
+    expect(new Date(at('2026-03-29', '01:30', 'Europe/London')).toISOString()).toBe('2026-03-29T01:30:00.000Z');
+    expect(wallText(at('2026-03-29', '01:30', 'Europe/London'), 'Europe/London')).toBe('2026-03-29T02:30');
+  });
+  test('a wall time that occurs twice means the first', () => {
+    expect(new Date(at('2026-10-25', '01:30', 'Europe/London')).toISOString()).toBe('2026-10-25T00:30:00.000Z');
+    expect(new Date(at('2026-11-01', '01:30', 'America/New_York')).toISOString()).toBe('2026-11-01T05:30:00.000Z');
+  });
+  test('any other wall time comes back as it went', () => {
+    for (const zone of ['UTC', 'Europe/London', 'America/St_Johns', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Pacific/Apia']) {
+      for (let day = '2026-01-01'; day < '2027-01-01'; day = addDays(day, 5)) {
+        expect(wallText(at(day, '12:15', zone), zone)).toBe(`${day}T12:15`);
+      }
+    }
+  });
+  test('midnight is hour 0 of its own day', () => {
+    expect(toWall(at('2026-11-23', '00:00', 'Europe/Berlin'), 'Europe/Berlin')).toMatchObject({ day: 23, hour: 0 });
+    expect(dayOf(Date.parse('2026-11-22T23:30:00Z'), 'Europe/Berlin')).toBe('2026-11-23');
+  });
+});
