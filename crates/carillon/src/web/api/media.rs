@@ -1,0 +1,140 @@
+//! The library: pictures in, described, made anew, out.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::domain::refusal::{Refusal, Wrong};
+use crate::ids;
+use crate::media::intake;
+use crate::media::library::{self, Description, MediaView};
+use crate::publishing::view::Page;
+use crate::web::error::{Reads, Writes};
+use crate::web::{ApiError, Caller, Id, Json, Query};
+
+/// Which page of the library.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// 1 to 200; 50 when not given.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+}
+
+/// Lists pictures, newest first.
+#[utoipa::path(get, path = "/media", tag = "media", params(ListQuery),
+    responses((status = 200, description = "A page of pictures.", body = Page<MediaView>), Reads))]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<MediaView>>, ApiError> {
+    let limit = query.limit.unwrap_or(50);
+    let mut wrong = Vec::new();
+    if !(1..=200).contains(&limit) {
+        let message = format!("`limit` is {limit}; it can be 1 to 200.");
+        wrong.push(Wrong::new("limit", "invalid_query", message));
+    }
+    if query.cursor.as_deref().is_some_and(|c| !ids::valid(c)) {
+        let message = "`cursor` is none that a page ended with.";
+        wrong.push(Wrong::new("cursor", "invalid_query", message));
+    }
+    if !wrong.is_empty() {
+        return Err(Refusal::invalid(wrong).into());
+    }
+    let before = query.cursor.as_deref();
+    let (items, next) = library::list(&app, &caller.workspace_id, before, limit).await?;
+    Ok(Json(Page { items, next }))
+}
+
+/// What to call an upload.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UploadQuery {
+    /// Its file name. The extension that is kept is that of the content.
+    #[serde(default)]
+    #[param(example = "counter.jpg", required = false)]
+    name: String,
+    /// The description for people who cannot see it, at most 2,000 characters.
+    #[serde(default)]
+    #[param(example = "Loaves on the counter", required = false)]
+    alt: String,
+}
+
+/// Uploads a picture: the body is the file itself.
+///
+/// JPEG, PNG, WebP and GIF are taken; what counts is the content, whatever name and content type
+/// say. What the networks are sent is made from it in the background (`state`), and carries no
+/// place, camera or other metadata.
+#[utoipa::path(post, path = "/media", tag = "media", params(UploadQuery),
+    request_body(content = [u8], content_type = "application/octet-stream", description = "The file's bytes."),
+    responses((status = 201, description = "The picture.", body = MediaView), Writes))]
+pub async fn upload(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<UploadQuery>,
+    body: Body,
+) -> Result<(StatusCode, Json<MediaView>), ApiError> {
+    let (workspace, stream) = (&caller.workspace_id, body.into_data_stream());
+    let medium = intake::upload(&app, workspace, &query.name, &query.alt, stream).await?;
+    Ok((StatusCode::CREATED, Json(library::view(&medium, &[]))))
+}
+
+/// One picture.
+#[utoipa::path(get, path = "/media/{id}", tag = "media",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The picture.", body = MediaView), Reads))]
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<MediaView>, ApiError> {
+    Ok(Json(library::find(&app, &caller.workspace_id, &id).await?))
+}
+
+/// Changes name and description.
+#[utoipa::path(patch, path = "/media/{id}", tag = "media",
+    params(("id" = String, Path, format = "uuid")),
+    request_body(content = Description, example = json!({ "alt": "Loaves on the counter" })),
+    responses((status = 200, description = "The picture as it is now.", body = MediaView), Writes))]
+pub async fn edit(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Json(change): Json<Description>,
+) -> Result<Json<MediaView>, ApiError> {
+    Ok(Json(library::describe(&app, &caller.workspace_id, &id, change).await?))
+}
+
+/// Deletes a picture. 409 `media_in_use` while a post has it.
+#[utoipa::path(delete, path = "/media/{id}", tag = "media",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 204, description = "It is gone."), Writes))]
+pub async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<StatusCode, ApiError> {
+    library::delete(&app, &caller.workspace_id, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes what the networks are sent anew.
+#[utoipa::path(post, path = "/media/{id}/reprocess", tag = "media",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The picture, to be processed again.", body = MediaView), Writes))]
+pub async fn reprocess(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<MediaView>, ApiError> {
+    let workspace = Some(caller.workspace_id.as_str());
+    Ok(Json(library::reprocess(&app, workspace, &id).await?))
+}

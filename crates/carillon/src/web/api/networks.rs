@@ -1,0 +1,187 @@
+//! What each network takes, as data: the same that preflight and worker read.
+//!
+//! The types below describe the connectors' `Spec` for the documentation, because that crate knows
+//! no OpenAPI. A test holds the two against each other.
+
+use carillon_networks::Spec;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::web::error::Reads;
+use crate::web::{ApiError, Caller, Json};
+
+/// Every network that can be connected.
+#[derive(Serialize, ToSchema)]
+pub struct Networks {
+    #[schema(value_type = Vec<NetworkSpec>)]
+    items: Vec<&'static Spec>,
+    #[schema(value_type = Option<String>)]
+    next: (),
+}
+
+/// Lists the networks, with what each asks for and what it takes.
+#[utoipa::path(get, path = "/networks", tag = "networks",
+    responses((status = 200, description = "Every network, in display order.", body = Networks), Reads))]
+pub async fn list(_: Caller) -> Result<Json<Networks>, ApiError> {
+    let items = carillon_networks::ALL.iter().map(|n| n.spec()).collect();
+    Ok(Json(Networks { items, next: () }))
+}
+
+/// A network: what it asks for, and what it takes.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct NetworkSpec {
+    #[schema(example = "bluesky")]
+    id: String,
+    #[schema(example = "Bluesky")]
+    name: String,
+    /// Two letters for chips.
+    #[schema(example = "BS")]
+    code: String,
+    /// Where its API is; empty when every connection names a `server` of its own.
+    base_url: String,
+    /// What to enter when connecting, in order.
+    fields: Vec<FieldSpec>,
+    /// Where a post can go. The first is the default.
+    placements: Vec<PlacementSpec>,
+    abilities: AbilitiesSpec,
+    budgets: Vec<BudgetSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct FieldSpec {
+    key: String,
+    label: String,
+    /// Where to find it.
+    help: String,
+    /// Sealed, and never shown again.
+    secret: bool,
+    required: bool,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct PlacementSpec {
+    #[schema(example = "feed")]
+    id: String,
+    name: String,
+    send: SendSpec,
+    text: TextSpec,
+    media: MediaSpec,
+}
+
+/// What is known after a send whose answer was lost.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct SendSpec {
+    /// `keyed`, `handle`, `readable`, `blind`
+    class: String,
+    /// `keyed`: for how many seconds the same key is harmless; `null` for ever.
+    #[schema(required = false)]
+    horizon: Option<u64>,
+    /// `readable`: by how many seconds its listing may lag behind.
+    #[schema(required = false)]
+    lag: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct TextSpec {
+    max: u64,
+    /// `chars`, `utf16`, `graphemes`, `mastodon`
+    count: String,
+    max_bytes: Option<u64>,
+    /// The limit where media is attached.
+    max_with_media: Option<u64>,
+    max_hashtags: Option<u64>,
+    max_mentions: Option<u64>,
+    /// `null` where posts have no title.
+    title_max: Option<u64>,
+    required: bool,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct MediaSpec {
+    min: u64,
+    max: u64,
+    /// Content types; other pictures are converted.
+    types: Vec<String>,
+    max_bytes: u64,
+    /// Narrowest and widest width ÷ height.
+    ratio: Option<Vec<f32>>,
+    /// `original`, `square`, `story`, `landscape`
+    derivative: String,
+    /// Does the network fetch pictures from this installation?
+    pull: bool,
+    /// Most characters of a description; 0 where there is none.
+    alt_max: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct AbilitiesSpec {
+    delete: bool,
+    read_back: bool,
+    alt_text: bool,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct BudgetSpec {
+    posts: u64,
+    /// Seconds.
+    per: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    /// The keys of a documented type, and those it demands.
+    fn documented<T: PartialSchema>() -> (BTreeSet<String>, BTreeSet<String>) {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        let keys = schema["properties"].as_object().expect("an object").keys().cloned();
+        let required = schema["required"].as_array().into_iter().flatten();
+        (keys.collect(), required.map(|k| k.as_str().unwrap().to_owned()).collect())
+    }
+
+    fn agrees<T: PartialSchema>(value: &Value) {
+        let (documented, required) = documented::<T>();
+        let sent: BTreeSet<String> =
+            value.as_object().expect("an object").keys().cloned().collect();
+        assert!(sent.is_subset(&documented), "undocumented in {sent:?}, known {documented:?}");
+        assert!(required.is_subset(&sent), "demanded {required:?}, sent {sent:?}");
+    }
+
+    #[test]
+    fn the_documentation_says_what_is_sent() {
+        for network in carillon_networks::ALL {
+            let spec = serde_json::to_value(network.spec()).unwrap();
+            agrees::<NetworkSpec>(&spec);
+            agrees::<AbilitiesSpec>(&spec["abilities"]);
+            spec["fields"].as_array().unwrap().iter().for_each(agrees::<FieldSpec>);
+            spec["budgets"].as_array().unwrap().iter().for_each(agrees::<BudgetSpec>);
+            for placement in spec["placements"].as_array().unwrap() {
+                agrees::<PlacementSpec>(placement);
+                agrees::<SendSpec>(&placement["send"]);
+                agrees::<TextSpec>(&placement["text"]);
+                agrees::<MediaSpec>(&placement["media"]);
+            }
+        }
+    }
+}
