@@ -35,7 +35,8 @@ test: ## install what is missing, then every check and every test, on real serve
 	$(step) 'web: types and lints' scripts/web check
 	$(step) 'web: unit tests' scripts/web test
 	$(step) 'web: build' scripts/web build
-	$(step) 'rust: tests on SQLite, PostgreSQL, WordPress and a Bluesky PDS' cargo test --workspace --locked
+	$(step) 'rust: tests on SQLite and PostgreSQL' cargo test --workspace --locked
+	$(step) 'rust: tests on a real WordPress and a real Bluesky PDS' scripts/with-live cargo test --workspace --locked --test it -- --ignored
 	$(step) 'rust: release build' cargo build --release --locked -p carillon
 	$(step) 'web: browser tests against the release build' scripts/web test:e2e
 	@scripts/step end
