@@ -1,3 +1,4 @@
 //! Keeping it running: what is kept how long, and how it is.
 
+pub mod health;
 pub mod prune;

@@ -71,7 +71,8 @@ pub async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, ApiError
     }))
 }
 
-fn unknown() -> ApiError {
+/// Nobody that is known asks.
+pub fn unknown() -> ApiError {
     ApiError::new(
         Kind::Unauthorized,
         "unauthorized",

@@ -61,7 +61,7 @@ pub struct Details {
 /// A refusal on its way to a caller.
 #[derive(Debug, Clone)]
 pub struct ApiError {
-    refusal: Refusal,
+    refusal: Box<Refusal>,
     status: StatusCode,
     /// In seconds.
     retry_after: Option<u64>,
@@ -138,7 +138,7 @@ impl ApiError {
     }
 
     fn envelope(&self) -> Envelope {
-        let Refusal { kind, code, sentence, fix, problems } = self.refusal.clone();
+        let Refusal { kind, code, sentence, fix, problems } = (*self.refusal).clone();
         Envelope {
             error: sentence,
             code,
@@ -160,7 +160,7 @@ impl From<Refusal> for ApiError {
         let status = status(refusal.kind);
         // A caller that does not wait makes an outage worse.
         let retry_after = (refusal.kind == Kind::Unavailable).then_some(2);
-        Self { refusal, status, retry_after }
+        Self { refusal: Box::new(refusal), status, retry_after }
     }
 }
 
@@ -189,11 +189,16 @@ impl IntoResponse for ApiError {
 #[derive(Clone)]
 pub struct Told(pub ApiError);
 
+/// Marks an answer of 400 and above that is no refusal: its body is what was asked for.
+#[derive(Clone)]
+pub struct Spoken;
+
 /// Gives an answer of the framework the envelope; what has its words already stays.
 pub fn dress(response: Response) -> Response {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error())
         || response.extensions().get::<Told>().is_some()
+        || response.extensions().get::<Spoken>().is_some()
     {
         return response;
     }

@@ -5,26 +5,35 @@
 //! refusal looks like.
 
 pub mod api;
+pub mod assets;
 pub mod auth;
 pub mod error;
+pub mod files;
+pub mod idempotency;
 pub mod input;
 pub mod pages;
 pub mod request;
 pub mod router;
+pub mod serve;
+pub mod shell;
 mod throttle;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::watch::health::Latest;
+use idempotency::InFlight;
 use throttle::Throttle;
 
 pub use auth::Caller;
 pub use error::{ApiError, Envelope};
 pub use input::{Id, Json, Query};
 pub use router::{openapi, router};
+pub use serve::serve;
 
 /// What handlers share: the product, and what this process remembers of callers.
 #[derive(Clone)]
@@ -34,11 +43,24 @@ pub struct Inner {
     pub app: App,
     /// Failed sign-ins of late.
     pub(crate) sign_ins: Throttle,
+    pub(crate) in_flight: InFlight,
+    pub(crate) health: Latest,
+    /// Places for password hashing.
+    pub(crate) hashing: Semaphore,
 }
+
+/// Passwords hashed at once.
+const HASHING: usize = 4;
 
 impl Web {
     pub fn new(app: App) -> Self {
-        Self(Arc::new(Inner { app, sign_ins: Throttle::default() }))
+        Self(Arc::new(Inner {
+            app,
+            sign_ins: Throttle::default(),
+            in_flight: InFlight::default(),
+            health: Latest::default(),
+            hashing: Semaphore::new(HASHING),
+        }))
     }
 }
 

@@ -2,40 +2,98 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{delete, get, post};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::web::api::session;
-use crate::web::pages::layout;
-use crate::web::{Web, request};
+use crate::web::api::{
+    connections, deliveries, events, health, media, networks, posts, queue, session,
+};
+use crate::web::pages::{layout, login, setup};
+use crate::web::{Web, assets, files, idempotency, request, shell};
 
 /// Most bytes of a JSON body.
-const BODY_LIMIT: usize = 1 << 20;
+pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
 /// Programs and the signed-in app, documented.
 fn rest() -> OpenApiRouter<Web> {
-    let v1 = OpenApiRouter::new().routes(routes!(session::show, session::end));
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1)
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(session::show, session::end))
+        .routes(routes!(networks::list))
+        .routes(routes!(connections::list, connections::create))
+        .routes(routes!(connections::show, connections::edit, connections::delete))
+        .routes(routes!(connections::check))
+        .routes(routes!(connections::pause))
+        .routes(routes!(connections::resume))
+        .routes(routes!(media::list, media::upload))
+        .routes(routes!(media::show, media::edit, media::delete))
+        .routes(routes!(media::reprocess))
+        .routes(routes!(posts::list, posts::create))
+        .routes(routes!(posts::check))
+        .routes(routes!(posts::show, posts::edit, posts::delete))
+        .routes(routes!(posts::move_to))
+        .routes(routes!(posts::cancel))
+        .routes(routes!(posts::roll_back))
+        .routes(routes!(deliveries::show))
+        .routes(routes!(deliveries::attempts))
+        .routes(routes!(deliveries::cancel))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(deliveries::answer))
+        .routes(routes!(events::stream))
+        .routes(routes!(queue::stats))
+        .routes(routes!(health::platforms));
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", v1)
+        .routes(routes!(health::health))
+        .routes(routes!(queue::push))
+}
+
+/// Paths that runbooks and monitors know: other names of the same handlers.
+fn aliases() -> Router<Web> {
+    Router::new()
+        .route("/functions/v1/health", get(health::health).post(health::health))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/api/scheduling/stats", get(queue::stats))
+        .route("/api/platforms/health", get(health::platforms))
+        .route("/api/publishing/{id}", delete(posts::roll_back))
+        // Schedulers of hosting platforms can only GET.
+        .route("/api/cron/publish", get(queue::push))
 }
 
 /// People in a browser.
 fn pages() -> Router<Web> {
-    Router::new().route(layout::CSS_PATH, get(layout::css))
+    Router::new()
+        .route("/login", get(login::show).post(login::submit))
+        .route("/login/{token}", get(login::link))
+        .route("/logout", post(login::leave))
+        .route("/setup", get(setup::show).post(setup::submit))
+        .route(layout::CSS_PATH, get(layout::css))
+        .route("/assets/{*path}", get(assets::hashed))
+        .route("/media/{id}/{kind}", get(files::own))
+        // Networks that fetch media
+        .route("/m/{token}", get(files::shared))
 }
 
 /// The whole surface of one process.
 pub fn router(app: App) -> Router {
     let web = Web::new(app);
-    let (rest, _) = rest().split_for_parts();
-    rest.merge(pages())
-        .fallback(async || StatusCode::NOT_FOUND)
+    let (rest, document) = rest().split_for_parts();
+    rest.merge(aliases())
+        .route("/api/v1/openapi.json", get(async || axum::Json(document)))
+        .layer(from_fn_with_state(web.clone(), idempotency::once))
+        .merge(pages())
+        // The signed-in app at every other path
+        .fallback(shell::fallback)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn_with_state(web.clone(), request::pass))
         .with_state(web)
 }
@@ -85,6 +143,10 @@ impl utoipa::Modify for Doors {
             "carillon_session",
             "A browser's session. Writes must come from Carillon's own pages.",
         );
+        let cron = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The value of CRON_SECRET."));
+        components.add_security_scheme("cron", SecurityScheme::Http(cron.build()));
         components.add_security_scheme("key", SecurityScheme::Http(key.build()));
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }

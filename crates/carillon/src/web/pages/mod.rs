@@ -2,3 +2,5 @@
 
 pub mod errors;
 pub mod layout;
+pub mod login;
+pub mod setup;

@@ -1,0 +1,195 @@
+//! Posts: written, planned, moved, taken back.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::domain::post::PostState;
+use crate::domain::refusal::{Refusal, Wrong};
+use crate::domain::when;
+use crate::publishing::rollback::{self, RolledBack};
+use crate::publishing::schedule::{self, Change, Checked, Draft, Keyed};
+use crate::publishing::view::{self, Page, PostView};
+use crate::web::error::{Reads, Writes};
+use crate::web::{ApiError, Caller, Id, Json, Query};
+
+/// Which posts to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Due at this time or later. Without `from` and `to`: the posts that have no time.
+    #[param(example = "2026-11-01T00:00:00Z")]
+    from: Option<String>,
+    /// Due before this time.
+    #[param(example = "2026-12-01T00:00:00Z")]
+    to: Option<String>,
+    /// Only posts in this state. A page may then hold fewer posts than `limit`.
+    state: Option<PostState>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// 1 to 1000; 100 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Lists posts by the time they are due, earliest first; posts without a time newest first.
+#[utoipa::path(get, path = "/posts", tag = "posts", params(ListQuery),
+    responses((status = 200, description = "A page of posts.", body = Page<PostView>), Reads))]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<PostView>>, ApiError> {
+    let limit = query.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        let message = format!("`limit` is {limit}; it can be 1 to 1000.");
+        return Err(Refusal::invalid(vec![Wrong::new("limit", "invalid_query", message)]).into());
+    }
+    let query = view::Query {
+        from: query.from.as_deref().map(|t| instant("from", t)).transpose()?,
+        to: query.to.as_deref().map(|t| instant("to", t)).transpose()?,
+        state: query.state,
+        cursor: query.cursor,
+        limit,
+    };
+    Ok(Json(view::list(&app, &caller.workspace_id, query).await?))
+}
+
+fn instant(field: &str, text: &str) -> Result<i64, Refusal> {
+    when::parse(text, "UTC")
+        .map_err(|e| Refusal::invalid(vec![Wrong::new(field, "invalid_time", format!("{e}."))]))
+}
+
+/// Creates a post: a draft, one to go out at a time, or one to go out now.
+///
+/// Every delivery is checked against its network's rules first; with any problem nothing is saved.
+#[utoipa::path(post, path = "/posts", tag = "posts",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key never makes a second post.")),
+    request_body(content = Draft, example = json!({
+        "text": "Doors open at seven.",
+        "scheduledAt": "2026-11-23T09:00",
+        "timezone": "Europe/London",
+        "deliveries": [{ "connectionId": "01993d3c-8f00-7a53-9c1e-2b6f4d1e0a77" }]
+    })),
+    responses((status = 201, description = "The post as it was saved.", body = PostView), Writes))]
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    keyed: Option<Extension<Keyed>>,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<PostView>), ApiError> {
+    let keyed = keyed.map(|Extension(k)| k);
+    let post = schedule::create(&app, &caller.workspace_id, draft, keyed).await?;
+    Ok((StatusCode::CREATED, Json(post)))
+}
+
+/// Checks what `POST /posts` would be given, and saves nothing.
+#[utoipa::path(post, path = "/posts/check", tag = "posts", request_body = Draft,
+    responses((status = 200, description = "What each network says.", body = Checked), Writes))]
+pub async fn check(
+    State(app): State<App>,
+    caller: Caller,
+    Json(draft): Json<Draft>,
+) -> Result<Json<Checked>, ApiError> {
+    Ok(Json(schedule::check(&app, &caller.workspace_id, &draft).await?))
+}
+
+/// One post with its deliveries.
+#[utoipa::path(get, path = "/posts/{id}", tag = "posts",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, body = PostView, description = "The post."), Reads))]
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<PostView>, ApiError> {
+    Ok(Json(view::post(&app, &caller.workspace_id, &id).await?))
+}
+
+/// Changes a post: what is absent stays; `deliveries` is the whole new list.
+///
+/// 409 `version_conflict` when somebody else changed it since `version`, 409 `already_sending` when
+/// the change would touch what is under way or live.
+#[utoipa::path(patch, path = "/posts/{id}", tag = "posts",
+    params(("id" = String, Path, format = "uuid")),
+    request_body(content = Change, example = json!({ "version": 3, "text": "Doors open at eight." })),
+    responses((status = 200, body = PostView, description = "The post as it is now."), Writes))]
+pub async fn edit(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Json(change): Json<Change>,
+) -> Result<Json<PostView>, ApiError> {
+    Ok(Json(schedule::edit(&app, &caller.workspace_id, &id, change).await?))
+}
+
+/// A new time for a post.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Move {
+    /// Wall time in `timezone`, or with an offset or `Z`.
+    #[schema(example = "2026-11-24T09:00")]
+    scheduled_at: String,
+    /// IANA name; without it the post's.
+    #[schema(example = "Europe/London")]
+    timezone: Option<String>,
+    /// Refused when the post is no longer at this version.
+    version: Option<i64>,
+}
+
+/// Moves a post to another time, and all its open deliveries by the same difference.
+#[utoipa::path(post, path = "/posts/{id}/move", tag = "posts",
+    params(("id" = String, Path, format = "uuid")), request_body = Move,
+    responses((status = 200, body = PostView, description = "The post as it is now."), Writes))]
+pub async fn move_to(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Json(to): Json<Move>,
+) -> Result<Json<PostView>, ApiError> {
+    let (at, zone) = (&to.scheduled_at, to.timezone.as_deref());
+    let moved = schedule::move_to(&app, &caller.workspace_id, &id, at, zone, to.version).await?;
+    Ok(Json(moved))
+}
+
+/// Cancels what of a post has not gone out.
+#[utoipa::path(post, path = "/posts/{id}/cancel", tag = "posts",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, body = PostView, description = "The post as it is now."), Writes))]
+pub async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<PostView>, ApiError> {
+    Ok(Json(schedule::cancel(&app, &caller.workspace_id, &id).await?))
+}
+
+/// Cancels and deletes a post. 409 while it is live somewhere: roll it back first.
+#[utoipa::path(delete, path = "/posts/{id}", tag = "posts",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 204, description = "It is gone."), Writes))]
+pub async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<StatusCode, ApiError> {
+    schedule::delete(&app, &caller.workspace_id, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a published post down at every network that lets programs delete, and says of each what
+/// became of it.
+#[utoipa::path(post, path = "/posts/{id}/rollback", tag = "posts",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, body = RolledBack, description = "What became of each delivery."), Writes))]
+pub async fn roll_back(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<RolledBack>, ApiError> {
+    Ok(Json(rollback::post(&app, &caller.workspace_id, &id).await?))
+}
