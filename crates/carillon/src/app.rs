@@ -43,8 +43,9 @@ impl std::ops::Deref for App {
 impl App {
     /// Opens the database (bringing its schema up to date), the blob store and the key ring.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.data.dir)
-            .with_context(|| format!("cannot make the data folder {}", config.data.dir.display()))?;
+        std::fs::create_dir_all(&config.data.dir).with_context(|| {
+            format!("cannot make the data folder {}", config.data.dir.display())
+        })?;
         let keys = if config.secrets.keys.is_empty() {
             Keys::in_folder(&config.data.dir)?
         } else {

@@ -203,7 +203,8 @@ impl Reader<'_> {
 
     fn bytes(&self, name: &'static str) -> u64 {
         self.read(name, "a size such as `5MB`", |t| {
-            let (number, unit) = t.split_at(t.find(|c: char| !c.is_ascii_digit()).unwrap_or(t.len()));
+            let (number, unit) =
+                t.split_at(t.find(|c: char| !c.is_ascii_digit()).unwrap_or(t.len()));
             let unit = match unit.trim() {
                 "" | "B" => 1,
                 "KB" => 1_000,
@@ -216,7 +217,12 @@ impl Reader<'_> {
     }
 
     fn list(&self, name: &'static str) -> Vec<String> {
-        self.text(name).split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+        self.text(name)
+            .split(',')
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 }
 

@@ -21,16 +21,35 @@ const fn secret(name: &'static str, help: &'static str) -> Setting {
 
 pub static SETTINGS: &[Setting] = &[
     open("CARILLON_LISTEN", "127.0.0.1:8080", "Address to listen on; port 0 takes a free one"),
-    open("CARILLON_PUBLIC_URL", "", "Address under which browsers and networks reach this server; unset: the address it listens on"),
+    open(
+        "CARILLON_PUBLIC_URL",
+        "",
+        "Address under which browsers and networks reach this server; unset: the address it listens on",
+    ),
     secret("CRON_SECRET", "Bearer secret of `POST /api/cron/publish`; unset: that endpoint is off"),
     open("CARILLON_DATA", "data", "Folder for the SQLite file, media and generated keys"),
-    secret("CARILLON_DATABASE", "`postgres://…`, or the path of a SQLite file; unset: `carillon.db` in the data folder"),
+    secret(
+        "CARILLON_DATABASE",
+        "`postgres://…`, or the path of a SQLite file; unset: `carillon.db` in the data folder",
+    ),
     open("CARILLON_RETRIES", "5m,15m,30m", "Waits before the tries after the first"),
     open("CARILLON_STORY_RETRIES", "30s,1m,2m", "The same for stories"),
-    open("CARILLON_VERIFY_AFTER", "10s,1m,5m,30m", "When to look at the network after a send without an answer"),
-    open("CARILLON_LATE_AFTER", "60m", "Later than this a delivery is held for a person instead of sent"),
+    open(
+        "CARILLON_VERIFY_AFTER",
+        "10s,1m,5m,30m",
+        "When to look at the network after a send without an answer",
+    ),
+    open(
+        "CARILLON_LATE_AFTER",
+        "60m",
+        "Later than this a delivery is held for a person instead of sent",
+    ),
     open("CARILLON_STORY_LATE_AFTER", "5m", "Later than this a story is missed"),
-    open("CARILLON_MEDIA_REQUIRED", "false", "Whether every post needs a picture even where the network does not ask for one"),
+    open(
+        "CARILLON_MEDIA_REQUIRED",
+        "false",
+        "Whether every post needs a picture even where the network does not ask for one",
+    ),
     open("CARILLON_LEASE", "60s", "How long a worker holds a job without a sign of life"),
     open("CARILLON_HEARTBEAT", "15s", "How often a worker gives a sign of life"),
     open("CARILLON_SEND_SLOTS", "64", "Deliveries in flight at once, a worker"),
@@ -39,8 +58,19 @@ pub static SETTINGS: &[Setting] = &[
     open("CARILLON_SWEEP_EVERY", "10s", "How often expired leases are freed"),
     open("CARILLON_IMAGE_MAX", "5MB", "Largest picture that may be uploaded"),
     open("CARILLON_IMAGE_MAX_PIXELS", "100000000", "Most pixels a picture may unfold to"),
-    open("CARILLON_SANDBOX", "", "Address of a sandbox that stands in for every network; unset: the networks themselves"),
-    open("CARILLON_ALLOW_HOSTS", "", "Private hosts that may be spoken to, `host` or `host:port`, comma separated"),
+    open(
+        "CARILLON_SANDBOX",
+        "",
+        "Address of a sandbox that stands in for every network; unset: the networks themselves",
+    ),
+    open(
+        "CARILLON_ALLOW_HOSTS",
+        "",
+        "Private hosts that may be spoken to, `host` or `host:port`, comma separated",
+    ),
     open("CARILLON_NETWORK_TIMEOUT", "20s", "Longest time for one call to a network"),
-    secret("CARILLON_KEYS", "Key ring `id:base64 of 32 bytes,…`, newest first; unset: made into the data folder at first start"),
+    secret(
+        "CARILLON_KEYS",
+        "Key ring `id:base64 of 32 bytes,…`, newest first; unset: made into the data folder at first start",
+    ),
 ];

@@ -59,12 +59,19 @@ async fn prepare(tx: &Tx) -> Result<i64, Error> {
     } else {
         "SELECT name FROM sqlite_schema WHERE type = 'table'"
     };
-    let names: Vec<String> =
-        tx.rows(tables, params![]).await?.iter().map(|r| r.text("name")).collect::<Result<_, _>>()?;
+    let names: Vec<String> = tx
+        .rows(tables, params![])
+        .await?
+        .iter()
+        .map(|r| r.text("name"))
+        .collect::<Result<_, _>>()?;
     if !names.iter().any(|n| n == "schema_version") {
-        if names.iter().any(|n| n == "workspace" || n == "job") || (!tx.is_postgres() && !names.is_empty()) {
+        if names.iter().any(|n| n == "workspace" || n == "job")
+            || (!tx.is_postgres() && !names.is_empty())
+        {
             return Err(Error::Schema(
-                "this database holds tables that are not Carillon's: name another file or database".into(),
+                "this database holds tables that are not Carillon's: name another file or database"
+                    .into(),
             ));
         }
         tx.script(

@@ -190,18 +190,22 @@ fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
 fn read(row: &tokio_postgres::Row, columns: &Arc<[String]>) -> Result<Row, Error> {
     let mut values = Vec::with_capacity(columns.len());
     for (i, column) in row.columns().iter().enumerate() {
-        values.push(match *column.type_() {
-            Type::INT8 => row.try_get::<_, Option<i64>>(i).map(|v| v.map(Value::Int)),
-            Type::INT4 => row.try_get::<_, Option<i32>>(i).map(|v| v.map(|v| Value::Int(v.into()))),
-            Type::TEXT | Type::VARCHAR | Type::NAME => {
-                row.try_get::<_, Option<String>>(i).map(|v| v.map(Value::Text))
+        values.push(
+            match *column.type_() {
+                Type::INT8 => row.try_get::<_, Option<i64>>(i).map(|v| v.map(Value::Int)),
+                Type::INT4 => {
+                    row.try_get::<_, Option<i32>>(i).map(|v| v.map(|v| Value::Int(v.into())))
+                }
+                Type::TEXT | Type::VARCHAR | Type::NAME => {
+                    row.try_get::<_, Option<String>>(i).map(|v| v.map(Value::Text))
+                }
+                ref other => {
+                    return Err(Error::Corrupt(format!("column `{}` is {other}", column.name())));
+                }
             }
-            ref other => {
-                return Err(Error::Corrupt(format!("column `{}` is {other}", column.name())));
-            }
-        }
-        .map_err(from_postgres)?
-        .unwrap_or(Value::Null));
+            .map_err(from_postgres)?
+            .unwrap_or(Value::Null),
+        );
     }
     Ok(Row { columns: columns.clone(), values })
 }

@@ -87,8 +87,7 @@ impl Row {
     pub fn opt_json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {
         self.opt_text(column)?
             .map(|text| {
-                serde_json::from_str(&text)
-                    .map_err(|e| Error::Corrupt(format!("`{column}`: {e}")))
+                serde_json::from_str(&text).map_err(|e| Error::Corrupt(format!("`{column}`: {e}")))
             })
             .transpose()
     }

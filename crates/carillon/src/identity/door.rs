@@ -54,7 +54,12 @@ pub async fn verify_password(password: String, kept: Option<String>) -> bool {
 }
 
 /// Opens a session; its token goes into the cookie.
-pub async fn open_session(tx: &Tx, account: &str, workspace: &str, now: i64) -> Result<String, Error> {
+pub async fn open_session(
+    tx: &Tx,
+    account: &str,
+    workspace: &str,
+    now: i64,
+) -> Result<String, Error> {
     let token = token("ses");
     accounts::add_session(tx, &hash(&token), account, workspace, now, now + SESSION_MS).await?;
     Ok(token)

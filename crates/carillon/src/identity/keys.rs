@@ -20,9 +20,13 @@ pub struct Keys(Vec<(String, XChaCha20Poly1305)>);
 pub enum KeyError {
     #[error("CARILLON_KEYS: {0}")]
     Ring(String),
-    #[error("sealed with key `{0}`, which is not in CARILLON_KEYS: add that key back, at the end of the list")]
+    #[error(
+        "sealed with key `{0}`, which is not in CARILLON_KEYS: add that key back, at the end of the list"
+    )]
     Missing(String),
-    #[error("does not open with key `{0}`: the key is another one of that name, or the data was changed")]
+    #[error(
+        "does not open with key `{0}`: the key is another one of that name, or the data was changed"
+    )]
     Wrong(String),
     #[error("is not a sealed text")]
     Shape,
@@ -33,7 +37,8 @@ impl Keys {
     pub fn parse(ring: &str) -> Result<Self, KeyError> {
         let mut keys: Vec<(String, XChaCha20Poly1305)> = Vec::new();
         for entry in ring.split(',').map(str::trim).filter(|e| !e.is_empty()) {
-            let wrong = |why: String| KeyError::Ring(format!("{why}; make one with `carillon keys new`"));
+            let wrong =
+                |why: String| KeyError::Ring(format!("{why}; make one with `carillon keys new`"));
             let (id, text) = entry
                 .split_once(':')
                 .ok_or_else(|| wrong("an entry is not of the form `id:base64`".into()))?;
@@ -52,7 +57,9 @@ impl Keys {
             keys.push((id.to_owned(), key));
         }
         if keys.is_empty() {
-            return Err(KeyError::Ring("there is no key; make one with `carillon keys new`".into()));
+            return Err(KeyError::Ring(
+                "there is no key; make one with `carillon keys new`".into(),
+            ));
         }
         Ok(Self(keys))
     }
@@ -69,13 +76,15 @@ impl Keys {
         use anyhow::Context;
         let file = dir.join("keys");
         if !file.exists() {
-            std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            std::fs::create_dir_all(dir)
+                .with_context(|| format!("cannot make {}", dir.display()))?;
             write_private(&file, &Self::fresh())
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
         let ring = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?;
-        Self::parse(ring.trim()).with_context(|| format!("the key file {} is damaged", file.display()))
+        Self::parse(ring.trim())
+            .with_context(|| format!("the key file {} is damaged", file.display()))
     }
 
     pub fn seal(&self, text: &str, belongs_to: &str) -> String {

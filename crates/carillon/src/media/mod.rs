@@ -6,7 +6,6 @@ pub mod image;
 pub mod intake;
 pub mod library;
 pub mod links;
-pub mod links;
 pub mod probe;
 
 use crate::domain::problem::Problem;

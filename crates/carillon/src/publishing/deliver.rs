@@ -226,7 +226,7 @@ fn unsure(work: &Work, e: &Error) -> bool {
 /// What an error leads to when it is certain that nothing was applied.
 pub(super) fn refused(app: &App, work: &Work, e: &Error, line: Line) -> Outcome {
     let (d, now) = (&work.delivery, app.clock.now());
-    let problem = account::problem(e);
+    let mut problem = account::problem(e);
     let o = match e.class {
         // The lane is paused with it: the job is claimed when the connection works again.
         Class::Auth | Class::Config => {
@@ -247,6 +247,9 @@ pub(super) fn refused(app: &App, work: &Work, e: &Error, line: Line) -> Outcome 
                 Outcome { tries: d.tries + 1, ..Outcome::of(d, State::Queued, next, line) }
             }
             None => {
+                problem.action = "retry".into();
+                problem.action_sentence =
+                    "All tries are used up: retry it when the network works again.".into();
                 Outcome { tries: d.tries + 1, ..Outcome::of(d, State::Failed, Next::Dead, line) }
             }
         },
@@ -395,7 +398,6 @@ pub(super) struct Durable<'a> {
     claim: &'a Claim,
     delivery: &'a str,
     connection: &'a Connection,
-    checkpoints: Mutex<BTreeMap<String, Json>>,
     lost: Mutex<Option<Lost>>,
 }
 
@@ -406,7 +408,6 @@ impl<'a> Durable<'a> {
             claim,
             delivery: &work.delivery.id,
             connection: &work.connection,
-            checkpoints: Mutex::new(work.delivery.checkpoints.clone()),
             lost: Mutex::new(None),
         }
     }
@@ -430,22 +431,20 @@ impl<'a> Durable<'a> {
 #[async_trait]
 impl Keeper for Durable<'_> {
     async fn checkpoint(&self, name: &str, value: &Json) -> Result<(), Error> {
-        let kept = {
-            let mut kept = self.checkpoints.lock().unwrap_or_else(|e| e.into_inner());
-            if value.is_null() {
-                kept.remove(name);
-            } else {
-                kept.insert(name.to_owned(), value.clone());
-            }
-            kept.clone()
-        };
         let (claim, id) = (self.claim.clone(), self.delivery.to_owned());
+        let (name, value) = (name.to_owned(), value.clone());
         let lease_until = self.app.clock.now() + self.app.config.queue.lease.as_millis() as i64;
         self.app
             .db
             .write(move |tx| async move {
                 if !queue::extend(&tx, &claim, lease_until).await? {
                     return Err(Lost::Stale);
+                }
+                let mut kept = deliveries::load(&tx, &id).await?.ok_or(Lost::Stale)?.checkpoints;
+                if value.is_null() {
+                    kept.remove(&name);
+                } else {
+                    kept.insert(name, value);
                 }
                 deliveries::set_checkpoints(&tx, &id, &kept).await?;
                 Ok(())

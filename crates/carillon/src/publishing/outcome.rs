@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::deliver::FIRST_INTENT;
 use crate::App;
 use crate::db::{Error, Tx};
 use crate::domain::delivery::DeliveryState;
@@ -182,8 +183,15 @@ async fn apply(
     if !deliveries::go(tx, &d.id, from, o.to, &moved, now).await? {
         return Err(Lost::Stale);
     }
-    if o.forget {
-        deliveries::set_checkpoints(tx, &d.id, &Default::default()).await?;
+    let certain = from == DeliveryState::Sending && o.intent_at.is_none() && !published;
+    if o.forget || certain {
+        let mut kept = match deliveries::load(tx, &d.id).await? {
+            Some(current) if !o.forget => current.checkpoints,
+            _ => Default::default(),
+        };
+        // The network said no: the time from which its post could be there begins anew.
+        kept.remove(FIRST_INTENT);
+        deliveries::set_checkpoints(tx, &d.id, &kept).await?;
     }
     journal(tx, claim, d, o, next_attempt_at, now).await?;
     if published {

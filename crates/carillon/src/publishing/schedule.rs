@@ -578,7 +578,10 @@ fn time(
 ) -> Option<i64> {
     let checked = match text {
         None => {
-            return when::zone(zone).err().map(|e| wrong.push(wrong_time("timezone", &e))).and(None);
+            return when::zone(zone)
+                .err()
+                .map(|e| wrong.push(wrong_time("timezone", &e)))
+                .and(None);
         }
         Some(text) => when::parse(text, zone),
     };

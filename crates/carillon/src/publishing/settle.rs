@@ -205,7 +205,7 @@ fn again(app: &App, work: &Work, line: Line, forget: bool) -> Outcome {
         let problem = Problem::new(
             "transient",
             "The network gave no answer several times, and the post is not there.",
-            "wait",
+            "retry",
             "Retry it when the network works again: nothing is live.",
         );
         let o =

@@ -379,3 +379,14 @@ pub async fn backlog(tx: &Tx, now: i64) -> Result<i64, Error> {
         .await?;
     row.map_or(Ok(0), |r| r.int("n"))
 }
+
+/// Deliveries that are ready and due before this time.
+pub async fn due_before(tx: &Tx, at: i64) -> Result<i64, Error> {
+    let row = tx
+        .row(
+            "SELECT count(*) AS n FROM job WHERE state = 'ready' AND kind = 'deliver' AND run_at <= $1",
+            params![at],
+        )
+        .await?;
+    row.map_or(Ok(0), |r| r.int("n"))
+}

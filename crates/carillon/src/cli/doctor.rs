@@ -1,0 +1,164 @@
+//! `carillon doctor`: what is wrong with this installation, and what to do.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{Out, hint, open};
+use crate::App;
+use crate::domain::job::Pool;
+use crate::ids;
+use crate::store::{nodes, queue};
+
+#[derive(Serialize)]
+struct Found {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+    /// What to do, where something is wrong.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    hint: String,
+}
+
+fn good(name: &'static str, detail: impl Into<String>) -> Found {
+    Found { name, ok: true, detail: detail.into(), hint: String::new() }
+}
+
+fn bad(name: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Found {
+    Found { name, ok: false, detail: detail.into(), hint: hint.into() }
+}
+
+/// Looks at everything; exit code 1 when something is wrong.
+pub(super) async fn run(given: &BTreeMap<String, String>, out: &Out) -> anyhow::Result<ExitCode> {
+    let mut found = Vec::new();
+    match super::settings(given) {
+        Ok(_) => found.push(good("settings", "all can be read")),
+        Err(e) => found.push(bad("settings", format!("{e:#}"), hint(&e))),
+    }
+    if found.iter().all(|f| f.ok) {
+        match open(given).await {
+            Ok(app) => {
+                found.push(good("database", database(&app)));
+                found.push(good("keys", "every sealed secret opens"));
+                found.push(storage(&app).await);
+                found.push(clock(&app).await);
+                found.push(worker(&app).await);
+                found.push(address(&app));
+            }
+            Err(e) => found.push(bad("database and keys", format!("{e:#}"), hint(&e))),
+        }
+    }
+    let well = found.iter().all(|f| f.ok);
+    out.show(&found, |found| {
+        let mut text = String::new();
+        for f in found {
+            text.push_str(&format!(
+                "{} {}: {}\n",
+                if f.ok { "ok  " } else { "FAIL" },
+                f.name,
+                f.detail
+            ));
+            if !f.hint.is_empty() {
+                text.push_str(&format!("     hint: {}\n", f.hint));
+            }
+        }
+        text
+    });
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn database(app: &App) -> String {
+    match app.db.file() {
+        Some(file) => format!("SQLite, {}", file.display()),
+        None => "PostgreSQL".to_owned(),
+    }
+}
+
+async fn storage(app: &App) -> Found {
+    let key = format!("doctor/{}", ids::secret());
+    let round = async {
+        app.blobs.put(&key, bytes::Bytes::from_static(b"doctor")).await?;
+        let back = app.blobs.get(&key).await?;
+        app.blobs.delete(&key).await?;
+        Ok::<_, crate::media::blobs::BlobError>(back == "doctor")
+    };
+    match round.await {
+        Ok(true) => good("media store", "writes, reads and deletes"),
+        Ok(false) => {
+            bad("media store", "gave back something else than was written", "look at the disk")
+        }
+        Err(e) => bad(
+            "media store",
+            e.to_string(),
+            "see that the data folder can be written and has room",
+        ),
+    }
+}
+
+/// Leases and due times are counted by the database's clock; people and networks by ours.
+async fn clock(app: &App) -> Found {
+    // `App::open` follows the database's clock already: what is left is drift since.
+    match app.db.clock_offset(app.clock.now()).await {
+        Ok(ahead) if ahead.abs() < 2_000 => {
+            good("clock", format!("within {} ms of the database's", ahead.abs()))
+        }
+        Ok(ahead) => bad(
+            "clock",
+            format!("{ahead} ms away from the database's"),
+            "let both machines follow NTP",
+        ),
+        Err(e) => bad("clock", e.to_string(), "see that the database runs"),
+    }
+}
+
+async fn worker(app: &App) -> Found {
+    let now = app.clock.now();
+    let read = app
+        .db
+        .read(move |tx| async move {
+            Ok::<_, crate::db::Error>((
+                nodes::last_worker(&tx).await?,
+                queue::oldest_due(&tx, Pool::Send, now).await?,
+            ))
+        })
+        .await;
+    match read {
+        Err(e) => bad("worker", e.to_string(), "see that the database runs"),
+        Ok((seen, due)) => {
+            let alive = seen.is_some_and(|at| now - at < 60_000);
+            let late = due.map_or(0, |at| (now - at).max(0) / 1000);
+            match (alive, late) {
+                (true, late) if late < 120 => good("worker", "works"),
+                (false, 0) => good("worker", "none runs at the moment, and nothing is due"),
+                (true, late) => bad(
+                    "worker",
+                    format!("the oldest due job waits for {late} s"),
+                    "look at the log of the worker",
+                ),
+                (false, late) => bad(
+                    "worker",
+                    format!("none runs; the oldest due job waits for {late} s"),
+                    "start `carillon serve` or `carillon worker`",
+                ),
+            }
+        }
+    }
+}
+
+fn address(app: &App) -> Found {
+    match app.config.server.public_url.as_str() {
+        "" => good(
+            "public address",
+            "not set: networks that fetch pictures (Instagram) cannot reach this server from outside",
+        ),
+        url if url.starts_with("https://") || app.config.networks.sandbox.starts_with("http") => {
+            good("public address", url)
+        }
+        url => bad(
+            "public address",
+            format!("{url} is not https"),
+            "set CARILLON_PUBLIC_URL to an https address: Meta fetches pictures from nothing else",
+        ),
+    }
+}

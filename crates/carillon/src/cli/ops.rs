@@ -1,0 +1,104 @@
+//! `carillon ops`: what the runbooks call for.
+
+use clap::Subcommand;
+use serde::Deserialize;
+
+use super::Out;
+use crate::App;
+use crate::domain::refusal::{Kind, Refusal};
+use crate::media::{derive, library};
+use crate::publishing::sweep;
+use crate::queue::worker::Worker;
+use crate::store::queue;
+
+pub(super) const EXAMPLES: &str = "Examples:\n  carillon ops invoke publish-queue '{\"leadWindowMinutes\":5}'\n  carillon ops invoke media-derivatives '{\"assetId\":\"0193…\"}'\n  carillon ops sweep";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Ops {
+    /// Run a job now: publish-queue or media-derivatives, with an optional JSON payload
+    Invoke {
+        job: String,
+        #[arg(default_value = "{}")]
+        payload: String,
+    },
+    /// Free work whose worker died, look after what is in doubt, repair lanes
+    Sweep,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PublishQueue {
+    /// Also counts what is due within this many minutes; nothing is sent before its time.
+    #[serde(default)]
+    lead_window_minutes: i64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MediaDerivatives {
+    /// One asset; all unfinished ones without it.
+    asset_id: Option<String>,
+}
+
+impl Ops {
+    pub(super) async fn run(&self, app: &App, out: &Out) -> anyhow::Result<()> {
+        match self {
+            Ops::Invoke { job, payload } => match job.as_str() {
+                "publish-queue" => publish_queue(app, read(payload)?, out).await,
+                "media-derivatives" => media_derivatives(app, read(payload)?, out).await,
+                other => Err(Refusal::new(
+                    Kind::Invalid,
+                    "unknown_job",
+                    format!("There is no job `{other}`."),
+                    "Known jobs: publish-queue, media-derivatives.",
+                )
+                .into()),
+            },
+            Ops::Sweep => {
+                let swept = sweep::sweep(app, false).await?;
+                out.show(&swept, |s| {
+                    format!(
+                        "freed {} jobs, {} of them to be looked up; repaired {} lanes",
+                        s.freed, s.unknown, s.repaired
+                    )
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn read<T: for<'a> Deserialize<'a>>(payload: &str) -> anyhow::Result<T> {
+    serde_json::from_str(payload).map_err(|e| {
+        Refusal::new(
+            Kind::Invalid,
+            "payload",
+            format!("The payload is not what this job takes: {e}."),
+            "See `carillon ops --help` for examples.",
+        )
+        .into()
+    })
+}
+
+async fn publish_queue(app: &App, payload: PublishQueue, out: &Out) -> anyhow::Result<()> {
+    let ran = Worker::new(app.clone()).tick().await?;
+    let until = app.clock.now() + payload.lead_window_minutes.clamp(0, 10_080) * 60_000;
+    let soon = app.db.read(move |tx| async move { queue::due_before(&tx, until).await }).await?;
+    let answer = serde_json::json!({ "ran": ran, "dueWithinWindow": soon });
+    out.show(&answer, |_| format!("ran {ran} jobs; {soon} deliveries are due within the window"));
+    Ok(())
+}
+
+async fn media_derivatives(app: &App, payload: MediaDerivatives, out: &Out) -> anyhow::Result<()> {
+    let asked = match &payload.asset_id {
+        Some(id) => {
+            library::reprocess(app, None, id).await?;
+            1
+        }
+        None => derive::safety_net(app).await?,
+    };
+    let ran = Worker::new(app.clone()).tick().await?;
+    let answer = serde_json::json!({ "asked": asked, "ran": ran });
+    out.show(&answer, |_| format!("asked for {asked} assets, ran {ran} jobs"));
+    Ok(())
+}

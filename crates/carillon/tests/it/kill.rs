@@ -1,0 +1,216 @@
+//! kill -9 of the shipped binary at random moments, and two workers on one PostgreSQL: the sandbox
+//! is a process of its own, so its ledger outlives everything.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use carillon::domain::delivery::DeliveryState as State;
+use carillon::publishing::view::{self, DeliveryView};
+use carillon_networks::SendClass;
+use serde_json::Value;
+
+use crate::support::process::{self, Process};
+use crate::support::{On, TestApp, postgres_schema, to};
+
+const KILLS: usize = 200;
+const NETWORKS: [&str; 6] =
+    ["facebook", "instagram", "bluesky", "mastodon", "wordpress", "telegram"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_by_200_kills_on_sqlite() {
+    kills(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_by_200_kills_on_postgres() {
+    kills(On::Postgres).await;
+}
+
+/// Times small enough for a test; the order of things stays.
+fn hasty(sandbox: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("CARILLON_SANDBOX", sandbox.to_owned()),
+        ("CARILLON_VERIFY_AFTER", "300ms,1s,3s,10s,61s,90s".into()),
+        ("CARILLON_RETRIES", "100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms".into()),
+        ("CARILLON_STORY_RETRIES", "100ms,100ms,100ms,100ms".into()),
+        ("CARILLON_LEASE", "2s".into()),
+        ("CARILLON_HEARTBEAT", "500ms".into()),
+        ("CARILLON_NETWORK_TIMEOUT", "1s".into()),
+        ("CARILLON_SWEEP_EVERY", "500ms".into()),
+        ("CARILLON_POLL", "200ms".into()),
+    ]
+}
+
+async fn kills(on: On) {
+    let (_sandbox, sandbox) = process::sandbox(30);
+    let port = process::free_port();
+    let mut more = hasty(&sandbox);
+    more.push(("CARILLON_LISTEN", format!("127.0.0.1:{port}")));
+    more.push(("CARILLON_PUBLIC_URL", format!("http://127.0.0.1:{port}")));
+    let more: Vec<(&str, &str)> = more.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let t = TestApp::with_sandbox_of(on, &sandbox, &more).await;
+    let picture = t.upload().await;
+
+    let mut connections = Vec::new();
+    for network in NETWORKS {
+        for account in ["ann", "ben"] {
+            connections.push(t.connect_as(network, &format!("{account}-{network}")).await);
+        }
+    }
+    let targets: Vec<&str> = connections.iter().map(String::as_str).collect();
+    let posts = 120;
+    for i in 0..posts {
+        let mut draft = t.draft(&format!("message number {i:04}"), &targets);
+        (draft.media, draft.scheduled_at) = (vec![picture.clone()], None);
+        t.schedule(draft).await;
+    }
+
+    let seed = 0x5eed_u64 + u64::from(on == On::Postgres);
+    let mut random = seed;
+    let begun = Instant::now();
+    for _ in 0..KILLS {
+        let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // A moment is awaited on purpose: when the process dies is the input of this test.
+        tokio::time::sleep(Duration::from_millis(10 + (random >> 33) % 240)).await;
+        server.kill();
+    }
+    let killing = begun.elapsed();
+    let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
+    let all = until_quiet(&t, Duration::from_secs(150)).await;
+    server.kill();
+
+    let seen = visible(&sandbox).await;
+    let (mut published, mut held, mut lost, mut doubled, mut wrong) = (0, 0, 0, 0, Vec::new());
+    for (text, d) in &all {
+        let account = d.connection_name.split(' ').next().unwrap_or_default().to_owned();
+        let n = seen.get(&(d.network.clone(), account, text.clone())).copied().unwrap_or(0);
+        let placement =
+            carillon_networks::find(&d.network).unwrap().spec().placement(&d.placement).unwrap();
+        let blind = placement.send == SendClass::Blind;
+        match (d.state, n) {
+            (_, 2..) => doubled += 1,
+            (State::Published, 1) => published += 1,
+            (State::Held, 0 | 1) if blind => held += 1,
+            (_, 0) => lost += 1,
+            (state, 1) => wrong.push(format!("{} is {state} and visible", d.network)),
+        }
+        if n != 1 && !(blind && d.state == State::Held) || d.state != State::Published && !blind {
+            wrong.push(format!("{} {} {text}: {} visible, {:?}", d.network, d.id, n, d));
+        }
+    }
+    println!(
+        "{on:?}: {KILLS} kills in {killing:.1?} (seed {seed:#x}), {} deliveries: {published} published once, {held} held (telegram), {lost} lost, {doubled} doubled",
+        all.len()
+    );
+    assert!(
+        wrong.is_empty() && lost == 0 && doubled == 0,
+        "{} wrong, e.g. {:#?}",
+        wrong.len(),
+        wrong.first()
+    );
+    assert_eq!(all.len(), posts * connections.len());
+}
+
+/// Waits until every delivery has come to rest; each with its post's text.
+async fn until_quiet(t: &TestApp, most: Duration) -> Vec<(String, DeliveryView)> {
+    let end = Instant::now() + most;
+    loop {
+        let query = view::Query { from: Some(0), limit: 1000, ..view::Query::default() };
+        let page = view::list(&t.app, &t.workspace, query).await.expect("the posts");
+        let all: Vec<(String, DeliveryView)> = page
+            .items
+            .into_iter()
+            .flat_map(|p| p.deliveries.into_iter().map(move |d| (p.text.clone(), d)))
+            .collect();
+        if all.iter().all(|(_, d)| !d.state.active()) || Instant::now() > end {
+            return all;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// How many visible posts there are of each text, by network and account.
+async fn visible(sandbox: &str) -> BTreeMap<(String, String, String), usize> {
+    let mut counted = BTreeMap::new();
+    for network in NETWORKS {
+        let body = reqwest::get(format!("{sandbox}/_ledger/{network}"))
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        let ledger: Value = serde_json::from_slice(&body).unwrap();
+        for post in ledger["posts"].as_array().unwrap() {
+            if !post["deleted_at"].is_null() {
+                continue;
+            }
+            let text = post["text"].as_str().unwrap();
+            let at = text.find("message number ").expect("a text of ours");
+            let key = (
+                network.to_owned(),
+                post["account"].as_str().unwrap().to_owned(),
+                text[at..at + 19].to_owned(),
+            );
+            *counted.entry(key).or_insert(0) += 1;
+        }
+    }
+    counted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_share_one_postgres_and_no_lane() {
+    let (_sandbox, sandbox) = process::sandbox(5);
+    let url = postgres_schema().await;
+    let mut more = hasty(&sandbox);
+    more.push(("CARILLON_DATABASE", url.clone()));
+    more.push(("CARILLON_LEASE", "20s".into()));
+    let more: Vec<(&str, &str)> = more.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let t = TestApp::with_sandbox_of(On::Postgres, &sandbox, &more).await;
+    let mut connections = Vec::new();
+    for i in 0..40 {
+        connections.push(t.connect_as("mastodon", &format!("node{i}")).await);
+    }
+    for i in 0..50 {
+        let mut draft = t.draft(&format!("message number {i:04}"), &[]);
+        draft.deliveries = connections.iter().map(|c| to(c)).collect();
+        draft.scheduled_at = None;
+        t.schedule(draft).await;
+    }
+    let (one, _) = Process::start(&["worker"], &t.settings, "working");
+    let (two, _) = Process::start(&["worker"], &t.settings, "working");
+    let all = until_quiet(&t, Duration::from_secs(120)).await;
+    one.kill();
+    two.kill();
+    assert_eq!(all.len(), 2000);
+    assert!(all.iter().all(|(_, d)| d.state == State::Published));
+    let seen = visible(&sandbox).await;
+    assert_eq!((seen.len(), seen.values().sum::<usize>()), (2000, 2000), "each is visible once");
+
+    // No two sends of one lane overlap, and both nodes worked.
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let overlaps: i64 = client
+        .query_one(
+            "SELECT count(*) FROM attempt a JOIN delivery da ON da.id = a.delivery_id \
+             JOIN delivery db ON db.connection_id = da.connection_id AND db.id <> da.id \
+             JOIN attempt b ON b.delivery_id = db.id AND b.step = 'publish' \
+             WHERE a.step = 'publish' AND b.started_at < a.finished_at AND b.started_at > a.started_at",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(overlaps, 0);
+    let owners = client
+        .query(
+            "SELECT lease_owner, count(*) FROM job WHERE kind = 'deliver' GROUP BY 1 ORDER BY 2",
+            &[],
+        )
+        .await
+        .unwrap();
+    let shares: Vec<i64> = owners.iter().map(|r| r.get(1)).collect();
+    println!("2,000 deliveries by two workers: {shares:?}");
+    assert_eq!(shares.len(), 2, "{shares:?}");
+}

@@ -1,0 +1,298 @@
+//! What every test stands on: the real app on a temporary database, the sandbox as the networks,
+//! and a clock that only the test moves.
+
+#![expect(unreachable_pub, reason = "a test binary has no public face")]
+
+pub mod live;
+pub mod process;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use carillon::clock::Clock;
+use carillon::config::Config;
+use carillon::db::Error;
+use carillon::domain::job::Pool;
+use carillon::domain::refusal::Refusal;
+use carillon::domain::when;
+use carillon::media::intake;
+use carillon::publishing::schedule::{self, Draft, DraftDelivery};
+use carillon::publishing::view::{self, AttemptView, DeliveryView, PostView};
+use carillon::queue::worker::Worker;
+use carillon::store::connections::Connection;
+use carillon::store::{accounts, connections, queue};
+use carillon::{App, ids};
+use carillon_sandbox::{Calls, Fault, LedgerPost, Options, Sandbox, Trouble};
+
+/// Monday 23 November 2026, 08:00 UTC.
+pub const START: i64 = 1_795_420_800_000;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum On {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs an async test body once on each database.
+#[macro_export]
+macro_rules! both {
+    ($($(#[$meta:meta])* async fn $name:ident($t:ident: TestApp) $body:block)+) => { $(
+        mod $name {
+            use super::*;
+            async fn body($t: $crate::support::TestApp) $body
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() { body($crate::support::TestApp::new($crate::support::On::Sqlite).await).await }
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() { body($crate::support::TestApp::new($crate::support::On::Postgres).await).await }
+        }
+    )+ };
+}
+
+pub struct TestApp {
+    pub app: App,
+    pub sandbox: Sandbox,
+    pub worker: Worker,
+    pub clock: Clock,
+    pub workspace: String,
+    pub settings: BTreeMap<String, String>,
+    pub sandbox_url: String,
+    _dir: tempfile::TempDir,
+}
+
+impl TestApp {
+    pub async fn new(on: On) -> Self {
+        Self::with(on, &[]).await
+    }
+
+    /// With settings, by their names in the environment.
+    pub async fn with(on: On, more: &[(&str, &str)]) -> Self {
+        Self::start(on, Clock::manual(START), more).await
+    }
+
+    /// Beside processes of their own: on the system's clock, with their sandbox.
+    pub async fn with_sandbox_of(on: On, sandbox: &str, more: &[(&str, &str)]) -> Self {
+        let mut t = Self::start(on, Clock::system(), more).await;
+        t.sandbox_url = sandbox.to_owned();
+        t
+    }
+
+    async fn start(on: On, clock: Clock, more: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let now = {
+            let clock = clock.clone();
+            Arc::new(move || clock.now())
+        };
+        let options = Options { now, ..Options::default() };
+        let sandbox = Sandbox::start("127.0.0.1:0".parse().unwrap(), options)
+            .await
+            .expect("the sandbox starts");
+        let mut settings: BTreeMap<String, String> = BTreeMap::from([
+            ("CARILLON_DATA".into(), dir.path().display().to_string()),
+            ("CARILLON_SANDBOX".into(), sandbox.url()),
+        ]);
+        if on == On::Postgres && !more.iter().any(|(k, _)| *k == "CARILLON_DATABASE") {
+            settings.insert("CARILLON_DATABASE".into(), postgres_schema().await);
+        }
+        settings.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        let config =
+            Config::read(|name| settings.get(name).cloned()).expect("the settings are right");
+        let app = App::open(config, clock.clone()).await.expect("the app opens");
+        let workspace = ids::new(clock.now());
+        let w = accounts::Workspace {
+            id: workspace.clone(),
+            name: "The Anchor".into(),
+            timezone: "Europe/London".into(),
+            demo_at: None,
+        };
+        app.db
+            .write(move |tx| async move { accounts::add_workspace(&tx, &w, START).await })
+            .await
+            .expect("a workspace");
+        let worker = Worker::new(app.clone());
+        let sandbox_url = sandbox.url();
+        Self { app, sandbox, worker, clock, workspace, settings, sandbox_url, _dir: dir }
+    }
+
+    /// Connects `alice` (or whom the name says) at a network of the sandbox.
+    pub async fn connect(&self, network: &str) -> String {
+        self.connect_as(network, "alice").await
+    }
+
+    pub async fn connect_as(&self, network: &str, account: &str) -> String {
+        let token = format!("sandbox-{account}");
+        let server = format!("{}/{network}", self.sandbox_url);
+        let (settings, secrets): (Vec<(&str, String)>, Vec<(&str, String)>) = match network {
+            "facebook" => (vec![("pageId", account.into())], vec![("accessToken", token)]),
+            "instagram" => (vec![("igBusinessId", account.into())], vec![("accessToken", token)]),
+            "bluesky" => {
+                (vec![("identifier", format!("{account}.test"))], vec![("password", token)])
+            }
+            "mastodon" => (vec![("server", server)], vec![("accessToken", token)]),
+            "wordpress" => (
+                vec![("server", server), ("username", account.into())],
+                vec![("applicationPassword", token)],
+            ),
+            "telegram" => (
+                vec![("chatId", format!("@{account}"))],
+                vec![("botToken", format!("123456:{token}"))],
+            ),
+            other => panic!("no such network {other}"),
+        };
+        let id = ids::new(self.clock.now());
+        let secrets: BTreeMap<&str, String> = secrets.into_iter().collect();
+        let c = Connection {
+            id: id.clone(),
+            workspace_id: self.workspace.clone(),
+            network: network.into(),
+            name: format!("{account} at {network}"),
+            remote_id: account.into(),
+            settings: settings.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            secrets: self.app.keys.seal(&serde_json::to_string(&secrets).unwrap(), &id),
+            broken_at: None,
+            problem: None,
+            checked_at: None,
+            published_at: None,
+            created_at: self.clock.now(),
+        };
+        self.app
+            .db
+            .write(move |tx| async move { connections::add(&tx, &c).await })
+            .await
+            .expect("a connection");
+        id
+    }
+
+    /// A text for these connections, due in ten minutes.
+    pub fn draft(&self, text: &str, connections: &[&str]) -> Draft {
+        Draft {
+            text: text.into(),
+            scheduled_at: Some(when::iso(self.clock.now() + 600_000)),
+            timezone: Some("Europe/London".into()),
+            deliveries: connections.iter().map(|c| to(c)).collect(),
+            ..Draft::default()
+        }
+    }
+
+    pub async fn schedule(&self, draft: Draft) -> PostView {
+        schedule::create(&self.app, &self.workspace, draft, None).await.expect("the post is taken")
+    }
+
+    pub async fn refused(&self, draft: Draft) -> Refusal {
+        schedule::create(&self.app, &self.workspace, draft, None)
+            .await
+            .expect_err("the post is refused")
+    }
+
+    pub async fn post(&self, id: &str) -> PostView {
+        view::post(&self.app, &self.workspace, id).await.expect("the post is there")
+    }
+
+    pub async fn delivery(&self, id: &str) -> DeliveryView {
+        view::delivery(&self.app, &self.workspace, id).await.expect("the delivery is there")
+    }
+
+    pub async fn journal(&self, delivery: &str) -> Vec<AttemptView> {
+        view::attempts(&self.app, &self.workspace, delivery).await.expect("the journal is there")
+    }
+
+    /// Runs what is due, then moves the clock from one due time to the next, to its end.
+    pub async fn pass(&self, time: Duration) {
+        let end = self.clock.now() + time.as_millis() as i64;
+        loop {
+            self.worker.tick().await.expect("a tick");
+            let next = self
+                .app
+                .db
+                .read(|tx| async move {
+                    let mut next = None::<i64>;
+                    for pool in Pool::ALL {
+                        if let Some(at) = queue::next_at(&tx, *pool).await? {
+                            next = Some(next.map_or(at, |n| n.min(at)));
+                        }
+                    }
+                    Ok::<_, Error>(next)
+                })
+                .await
+                .expect("the next due time");
+            let now = self.clock.now();
+            let to = next.unwrap_or(end).clamp(now, end);
+            if to <= now && next.is_some_and(|n| n <= now) {
+                continue;
+            }
+            self.clock.advance(Duration::from_millis((to - now) as u64));
+            if to == end {
+                self.worker.tick().await.expect("a tick");
+                return;
+            }
+        }
+    }
+
+    /// Uploads a picture and has its derivatives made; its id.
+    pub async fn upload(&self) -> String {
+        let body = futures_util::stream::iter([Ok::<_, std::io::Error>(picture(1200, 900).into())]);
+        let media = intake::upload(&self.app, &self.workspace, "harbour.jpg", "The harbour", body)
+            .await
+            .expect("the picture is taken");
+        self.worker.tick().await.expect("a tick");
+        media.id
+    }
+
+    /// What followers see at a network now.
+    pub fn visible(&self, network: &str) -> Vec<LedgerPost> {
+        self.sandbox.ledger(network).into_iter().filter(|p| p.deleted_at.is_none()).collect()
+    }
+
+    pub fn fault(&self, network: &str, call: Calls, fault: Trouble) {
+        self.sandbox.add_fault(Fault::new(network, call, fault));
+    }
+}
+
+pub fn to(connection: &str) -> DraftDelivery {
+    DraftDelivery {
+        connection_id: connection.into(),
+        placement: None,
+        text: None,
+        scheduled_at: None,
+    }
+}
+
+/// A JPEG of this size with something in it.
+pub fn picture(width: u16, height: u16) -> Vec<u8> {
+    let mut pixels = Vec::new();
+    for y in 0..u32::from(height) {
+        for x in 0..u32::from(width) {
+            pixels.extend([
+                (x * 255 / u32::from(width)) as u8,
+                (y * 255 / u32::from(height)) as u8,
+                (x ^ y) as u8,
+            ]);
+        }
+    }
+    let mut jpeg = Vec::new();
+    jpeg_encoder::Encoder::new(&mut jpeg, 85)
+        .encode(&pixels, width, height, jpeg_encoder::ColorType::Rgb)
+        .expect("a JPEG");
+    jpeg
+}
+
+/// The address of a new schema on the PostgreSQL that all tests share.
+pub async fn postgres_schema() -> String {
+    static SERVER: OnceLock<live::Live> = OnceLock::new();
+    let server =
+        tokio::task::spawn_blocking(|| SERVER.get_or_init(|| live::Live::start("postgres.sh")))
+            .await
+            .expect("PostgreSQL starts");
+    let url = server.info["url"].as_str().expect("an address").to_owned();
+    let schema = format!("t{}", ids::secret());
+    let (client, connection) =
+        tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("PostgreSQL answers");
+    let served = tokio::spawn(connection);
+    client.batch_execute(&format!("CREATE SCHEMA {schema}")).await.expect("a schema");
+    drop(client);
+    served.await.expect("the connection ends").expect("without an error");
+    let and = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{and}options=-c%20search_path%3D{schema}")
+}

@@ -1,0 +1,87 @@
+//! The shipped binary as a process of its own, killed when the test is done with it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// The release binary where `make test` built one, otherwise this build's.
+pub fn binary() -> PathBuf {
+    std::env::var_os("CARILLON_BIN")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_carillon")), PathBuf::from)
+}
+
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts it; returns when it has printed a line that begins with `ready`, and that line.
+    pub fn start(
+        args: &[&str],
+        settings: &BTreeMap<String, String>,
+        ready: &str,
+    ) -> (Self, String) {
+        let mut child = Command::new(binary())
+            .args(args)
+            .envs(settings)
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let (say, heard) = mpsc::channel();
+        let wanted = ready.to_owned();
+        std::thread::spawn(move || {
+            // Reads on to the end, so that the process never waits for its pipe.
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if line.starts_with(&wanted) {
+                    let _ = say.send(line);
+                }
+            }
+        });
+        let process = Self { child };
+        let line = heard
+            .recv_timeout(Duration::from_secs(60))
+            .unwrap_or_else(|_| panic!("`carillon {}` was not ready in time", args.join(" ")));
+        (process, line)
+    }
+
+    /// SIGKILL: nothing of it runs on.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end();
+        }
+    }
+}
+
+/// A sandbox of its own process; its address.
+pub fn sandbox(latency_ms: u64) -> (Process, String) {
+    let latency = latency_ms.to_string();
+    let args = ["sandbox", "--listen", "127.0.0.1:0", "--latency", &latency];
+    let (process, line) = Process::start(&args, &BTreeMap::new(), "listening on ");
+    (process, line.trim_start_matches("listening on ").to_owned())
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a free port")
+        .port()
+}
