@@ -20,6 +20,9 @@ addEventListener('vite:preloadError', (event) => {
   location.reload();
 });
 
+// One address for the planner.
+if (location.pathname === '/') history.replaceState(history.state, '', `/planner${location.search}`);
+
 const name = router.current.page;
 const { default: Page } = await pages[name]();
 

@@ -83,6 +83,7 @@ export interface CheckResult {
 
 export interface MediaShort {
   id: Id;
+  name?: string;
   thumbUrl: string | null;
   alt: string;
   state: MediaState;
@@ -109,6 +110,7 @@ export type PostState =
   | 'cancelled'
   | 'held';
 export type DeliveryState =
+  | 'draft'
   | 'queued'
   | 'leased'
   | 'sending'

@@ -10,6 +10,8 @@ export interface Boot {
   posts?: Post[];
   month?: string;
   now?: string;
+  /** Where the live feed goes on from. */
+  lastEventId?: string;
 }
 
 export function readBoot(doc: Document = document): Boot {

@@ -21,12 +21,18 @@ export interface Handlers {
 
 export class Live {
   state = $state<'connecting' | 'live' | 'reconnecting'>('connecting');
-  private lastId: string | null = null;
+  private lastId: string | null;
   private stopped = false;
   private abort: AbortController | null = null;
   private wake: (() => void) | null = null;
 
-  constructor(private readonly handlers: Handlers) {}
+  /** `lastId`: where the page's own data ends, so that nothing between it and the feed is missed. */
+  constructor(
+    private readonly handlers: Handlers,
+    lastId: string | null = null,
+  ) {
+    this.lastId = lastId;
+  }
 
   /** Reads until `stop`. */
   async run(): Promise<void> {

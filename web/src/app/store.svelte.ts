@@ -14,6 +14,8 @@ class Store {
   posts = $state.raw<Posts>(new Map());
   /** Media ids whose state an event has changed, with the time of the news. */
   mediaNews = $state.raw<{ id: string; at: number } | null>(null);
+  /** Where the live feed goes on from. */
+  lastEventId: string | null = null;
   /** Set once the list that a page shows has been answered for. */
   connectionsKnown = $state(false);
 
@@ -22,6 +24,7 @@ class Store {
 
   start(boot: Boot): void {
     this.session = boot.session ?? null;
+    this.lastEventId = boot.lastEventId ?? null;
     this.networks = boot.networks ?? [];
     if (boot.connections) this.setConnections(boot.connections);
     if (boot.posts) this.posts = withPosts(this.posts, boot.posts);
@@ -61,7 +64,7 @@ class Store {
   }
 
   async loadRange(from: number, to: number): Promise<void> {
-    const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: 200 };
+    const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: 500 };
     const found = await all<Post>('/posts', query);
     this.posts = withRange(this.posts, found, from, to);
   }
@@ -96,15 +99,16 @@ class Store {
   }
 
   onEvent(name: string, event: LiveEvent): void {
-    if (name === 'delivery' || name === 'post') {
+    if (event.kind === 'post.deleted') {
+      this.dropPost(event.postId ?? event.id ?? '');
+    } else if (name === 'delivery' || name === 'post') {
       this.posts = withEvent(this.posts, event);
-      const id = event.postId ?? event.id;
-      if (id) this.soon(`post ${id}`, () => this.loadPost(id));
+      this.renew(event.postId ?? event.id);
     }
     if (name === 'media') {
       const id = event.mediaId ?? event.id;
       if (id) this.mediaNews = { id, at: Date.now() };
-      if (event.postId) this.soon(`post ${event.postId}`, () => this.loadPost(event.postId ?? ''));
+      for (const post of this.posts.values()) if (post.media.some((m) => m.id === id)) this.renew(post.id);
     }
     // A delivery's end changes "waiting" and "last success" of its connection too.
     if (name === 'connection' || name === 'delivery') {
@@ -112,6 +116,9 @@ class Store {
     }
   }
 
+  private renew(post: string | undefined): void {
+    if (post) this.soon(`post ${post}`, () => this.loadPost(post));
+  }
   private setConnections(connections: Connection[]): void {
     this.connections = connections;
     this.connectionsKnown = true;

@@ -7,12 +7,19 @@ let n = 0;
 /** Words that no other post has. */
 export const words = (what) => `${what} ${Date.now().toString(36)}${(n++).toString(36)}`;
 
-/** The demo's first working connection of a network. */
+/** The demo's first working connection of a network; `label` is how chips and tabs name it. */
 export async function connectionOf(server, network) {
   const { items } = await server.api('/connections');
   const found = items.find((c) => c.network === network && c.state === 'active');
   assert.ok(found, `the demo has a working ${network} connection`);
-  return found;
+  const { code } = (await server.api('/networks')).items.find((n) => n.id === network);
+  const escaped = found.name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return { ...found, label: new RegExp(`^${code}\\s*${escaped}`) };
+}
+
+/** Every post that has a time. */
+export async function allPosts(server) {
+  return (await server.api('/posts?from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&limit=1000')).items;
 }
 
 /** The 10th of next month at noon UTC plus `days`, and that month: far from what the demo does now. */
@@ -48,6 +55,8 @@ export function cellOf(page, day) {
 }
 
 export async function openComposer(page) {
+  // The keys work once the app stands.
+  await page.getByText('live', { exact: true }).waitFor();
   await page.keyboard.press('n');
   const dialog = page.getByRole('dialog', { name: 'New post' });
   await dialog.waitFor();
@@ -57,7 +66,7 @@ export async function openComposer(page) {
 /** Leaves exactly these connections chosen. */
 export async function choose(dialog, ...connections) {
   for (const box of await dialog.getByRole('checkbox').all()) await box.uncheck();
-  for (const c of connections) await dialog.getByRole('checkbox', { name: c.name }).first().check();
+  for (const c of connections) await dialog.getByRole('checkbox', { name: c.label }).check();
 }
 
 /** Runs `probe` until it returns something true, at most 60 s. */

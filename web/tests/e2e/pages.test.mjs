@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { choose, connectionOf, openComposer } from './helpers.mjs';
+import { allPosts, choose, connectionOf, openComposer, until } from './helpers.mjs';
 import { assertAccessible, assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser;
@@ -49,8 +49,10 @@ for (const scheme of ['light', 'dark']) {
         await look('empty');
       });
       test('panel with its journal', async () => {
-        const { items } = await server.api('/posts');
-        const told = items.find((p) => p.deliveries.some((d) => d.problem && d.attempts > 0)) ?? items.find((p) => p.state === 'published');
+        const told = await until('a post with a story', async () => {
+          const posts = await allPosts(server);
+          return posts.find((p) => p.deliveries.some((d) => d.problem && d.attempts > 0)) ?? posts.find((p) => p.state === 'published');
+        });
         await page.goto(`${server.url}/posts/${told.id}`);
         const panel = page.getByRole('dialog');
         await panel.getByText('Where it goes').waitFor();

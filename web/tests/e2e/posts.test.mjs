@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { png } from '../mock/png.mjs';
-import { cellOf, chipOf, choose, connectionOf, nextMonth, openComposer, schedule, until, words } from './helpers.mjs';
+import { allPosts, cellOf, chipOf, choose, connectionOf, nextMonth, openComposer, schedule, until, words } from './helpers.mjs';
 import { assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser, page, context, wrong;
@@ -170,7 +170,7 @@ describe('writing', () => {
     await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(text);
     await dialog.getByLabel('Day').fill(day);
     await dialog.getByLabel('Time', { exact: true }).fill('15:30');
-    await dialog.getByRole('tab', { name: mastodon.name }).click();
+    await dialog.getByRole('tab', { name: mastodon.label }).click();
     await dialog.getByText('inherits the shared text').waitFor();
     await dialog.getByRole('textbox', { name: `Text for ${mastodon.name}` }).fill(own);
     await dialog.getByText('customised –').waitFor();
@@ -201,7 +201,7 @@ describe('writing', () => {
     await dialog.getByText(/300/).first().waitFor();
     await shot(page, 'composer-too-long');
     assert.equal(await dialog.isVisible(), true);
-    const { items } = await server.api('/posts');
+    const items = await allPosts(server);
     assert.equal(items.filter((p) => p.text === text).length, 0, 'nothing was saved');
     // A refusal is an answer, not a fault of the page; Chromium logs every 4xx all the same.
     assertQuiet(wrong, [/status of 422/]);
@@ -284,9 +284,7 @@ describe('panel', () => {
   });
 
   test('what is published refuses to move and says why', async () => {
-    const { items } = await server.api('/posts?state=published');
-    const published = items.find((p) => p.state === 'published');
-    assert.ok(published, 'the demo has a published post');
+    const published = await until('a published post of the demo', async () => (await allPosts(server)).find((p) => p.state === 'published'));
     await page.goto(`${server.url}/posts/${published.id}`);
     const panel = page.getByRole('dialog');
     await panel.getByText('This post is published, so it cannot move.').waitFor();

@@ -31,16 +31,19 @@ mkdirSync(SHOTS, { recursive: true });
 export async function startServer({ empty = false } = {}) {
   const data = mkdtempSync(join(tmpdir(), 'carillon-e2e-'));
   let child = await run(data, '127.0.0.1:0', empty);
-  const demo = JSON.parse(readFileSync(join(data, 'demo.json'), 'utf8'));
+  const read = () => JSON.parse(readFileSync(join(data, 'demo.json'), 'utf8'));
+  const demo = read();
   const listen = new URL(demo.url).host;
   return {
     ...demo,
+    /** The cookies of the one sign-in that the link allows. */
+    cookies: null,
     kill: () => end(child, 'SIGKILL'),
     start: async () => {
       child = await run(data, listen, empty);
     },
     ledger: async (network) => {
-      const response = await fetch(`${demo.sandboxUrl}/_ledger/${network}`);
+      const response = await fetch(`${read().sandboxUrl}/_ledger/${network}`);
       assert.equal(response.status, 200, `the sandbox's ledger of ${network}`);
       return (await response.json()).posts;
     },
@@ -133,10 +136,13 @@ export function assertQuiet(wrong, allowed = []) {
   assert.deepEqual(left, [], 'console errors, page errors or CSP violations');
 }
 
+/** Signs in by the link, once per server; later pages get the same session. */
 export async function signIn(page, server) {
-  await page.goto(server.loginUrl);
-  await page.waitForURL('**/planner**');
+  if (server.cookies) await page.context().addCookies(server.cookies);
+  await page.goto(server.cookies ? `${server.url}/planner` : server.loginUrl);
+  await page.waitForURL('**/planner');
   await page.getByText('live', { exact: true }).waitFor();
+  server.cookies = await page.context().cookies();
 }
 
 /** Zero violations of WCAG A and AA and of axe's best practices. */

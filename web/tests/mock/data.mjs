@@ -245,5 +245,5 @@ function posts(now, connections) {
 
 function picture(n) {
   const id = uuid(`media ${n}`);
-  return { id, thumbUrl: `/api/v1/media/${id}/thumb`, alt: n % 2 ? 'Loaves cooling on a rack' : '', state: 'ready', width: 1200, height: 900 };
+  return { id, thumbUrl: `/media/${id}/thumb`, alt: n % 2 ? 'Loaves cooling on a rack' : '', state: 'ready', width: 1200, height: 900 };
 }

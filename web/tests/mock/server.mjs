@@ -79,7 +79,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     for (const m of media.values()) {
       if (m.state === 'processing' && now() - Date.parse(m.createdAt) > 700) {
         m.state = 'ready';
-        m.thumbUrl = `/api/v1/media/${m.id}/thumb`;
+        m.thumbUrl = `/media/${m.id}/thumb`;
         emit('media', { kind: 'media.ready', mediaId: m.id, state: 'ready' });
       }
     }
@@ -199,8 +199,11 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     ['GET', '/posts', (_, __, request, query) => {
       const from = Date.parse(query.get('from') ?? '') || -Infinity;
       const to = Date.parse(query.get('to') ?? '') || Infinity;
+      // Without a span: the posts that have no time.
+      if (!query.has('from') && !query.has('to')) return { items: [...posts.values()].filter((p) => !p.scheduledAt), next: null };
       const items = [...posts.values()].filter((p) => p.scheduledAt && Date.parse(p.scheduledAt) >= from && Date.parse(p.scheduledAt) < to);
-      return { items: items.sort((a, b) => a.scheduledAt.localeCompare(b.scheduledAt)), next: null };
+      const state = query.get('state');
+      return { items: items.filter((p) => !state || p.state === state).sort((a, b) => a.scheduledAt.localeCompare(b.scheduledAt)), next: null };
     }],
     ['GET', '/posts/:id', ({ id }) => need(posts, id, 'post')],
     ['PATCH', '/posts/:id', ({ id }, body) => {
@@ -257,11 +260,6 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   async function apiCall(request, response, path, query) {
     const raw = await bodyOf(request);
     if (request.method === 'POST' && path === '/media') return json(response, 201, upload(raw, query, request));
-    if (/^\/media\/[^/]+\/(thumb|file)$/.test(path)) {
-      const found = media.get(path.split('/')[2]);
-      response.writeHead(200, { 'content-type': 'image/png' }).end(found?.raw ?? png(240, 180, path.charCodeAt(8) + path.charCodeAt(9)));
-      return;
-    }
     for (const { method, pattern, run } of routes) {
       const match = method === request.method && pattern.exec(path);
       if (!match) continue;
@@ -275,7 +273,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   }
   const upload = (raw, query, request) => {
     const id = uuid(`upload ${media.size} ${now()}`);
-    const m = { id, name: query.get('name'), contentType: request.headers['content-type'], bytes: raw.length, width: raw.readUInt32BE?.(16) ?? 0, height: raw.readUInt32BE?.(20) ?? 0, alt: query.get('alt') ?? '', state: 'processing', problem: null, url: `/api/v1/media/${id}/file`, thumbUrl: null, derivatives: [], createdAt: iso(now()) };
+    const m = { id, name: query.get('name'), contentType: request.headers['content-type'], bytes: raw.length, width: raw.readUInt32BE?.(16) ?? 0, height: raw.readUInt32BE?.(20) ?? 0, alt: query.get('alt') ?? '', state: 'processing', problem: null, url: `/media/${id}/original`, thumbUrl: null, derivatives: [], createdAt: iso(now()) };
     Object.defineProperty(m, 'raw', { value: raw, enumerable: false });
     media.set(id, m);
     return m;
@@ -301,6 +299,9 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Sandbox</title><h1>Sandbox</h1>');
     } else if (pathname.startsWith('/sandbox/_ledger/')) {
       json(response, 200, { posts: ledger.get(pathname.split('/').at(-1)) ?? [] });
+    } else if (/^\/media\/[^/]+\/\w+$/.test(pathname)) {
+      const found = media.get(pathname.split('/')[2]);
+      response.writeHead(200, { 'content-type': 'image/png' }).end(found?.raw ?? png(240, 180, pathname.charCodeAt(8) + pathname.charCodeAt(9)));
     } else if (pathname === '/api/v1/events') {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
       response.write('event: hello\ndata: {}\n\n');

@@ -21,7 +21,7 @@ describe('what may move', () => {
     ['publishing', ['queued'], 'move.no.sending'],
     ['scheduled', ['sending', 'queued'], 'move.no.sending'],
     ['held', ['unknown'], 'move.no.sending'],
-    ['failed', ['failed'], 'move.no.failed'],
+    ['failed', ['failed'], null],
     ['cancelled', ['cancelled'], 'move.no.cancelled'],
   ] as const)('%s with %j: %s', (state, deliveries, expected) => {
     expect(refusal(post(state, [...deliveries]))).toBe(expected);

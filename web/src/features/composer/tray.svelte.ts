@@ -25,7 +25,7 @@ export class Tray {
   private uploads = new Map<string, Upload>();
 
   constructor(media: Draft['media'] = []) {
-    this.items = media.map((m) => ({ ...blank(m.name ?? ''), state: m.state, id: m.id, thumbUrl: m.thumbUrl, alt: m.alt }));
+    this.items = media.map((m) => ({ ...blank(m.name ?? ''), state: m.state, id: m.id, thumbUrl: m.state === 'ready' ? m.thumbUrl : null, alt: m.alt }));
   }
 
   get uploading(): boolean {

@@ -13,7 +13,6 @@ export function refusal(post: Post): Key | null {
   if (post.deliveries.some((d) => d.question)) return 'move.no.question';
   if (post.state === 'published') return 'move.no.published';
   if (post.state === 'partly_published' || post.deliveries.some((d) => d.state === 'published')) return 'move.no.partly';
-  if (post.state === 'failed') return 'move.no.failed';
   if (post.state === 'cancelled') return 'move.no.cancelled';
   return null;
 }

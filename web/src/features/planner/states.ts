@@ -16,6 +16,7 @@ const POST: Record<PostState, Ink> = {
   held: 'held',
 };
 const DELIVERY: Record<DeliveryState, Ink> = {
+  draft: 'draft',
   queued: 'scheduled',
   leased: 'sending',
   sending: 'sending',
