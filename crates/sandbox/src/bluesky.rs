@@ -3,7 +3,7 @@
 //! networks.md §10 and §23.2. Handle `{account}.test`, password `sandbox-{account}`. Token errors
 //! are HTTP 400. A repeated `putRecord` changes nothing, one with other content edits the post.
 //! Sessions are counted (30 in five minutes); points for writes are not, see the crate's header.
-//! Not spoken: OAuth, `applyWrites`, the video service; they answer 501 as a bare PDS does.
+//! Not spoken: OAuth, `applyWrites`, the video service; refused as what a bare PDS does not know.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +17,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::dag::{base32, cid_of_bytes, cid_of_record};
 use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
-use crate::lexicon::{POST, check_post};
+use crate::lexicon::{POST, check_post, is_tid};
 use crate::media::Blob;
 use crate::world::{Network, World, account_of_secret, is_account, iso, lock, sha256};
 
@@ -90,6 +90,11 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
 }
 
 pub(crate) fn answer(world: &World, call: &Call) -> Answer {
+    let encoding = call.content_type();
+    let takes_json = call.method == Method::POST && nsid(call) != "com.atproto.repo.uploadBlob";
+    if takes_json && !call.body.is_empty() && encoding != "application/json" {
+        return invalid(&format!("Wrong request encoding (Content-Type): {encoding}"));
+    }
     let handled = match (call.method.as_str(), nsid(call)) {
         ("GET", "_health") => Ok(json!({ "version": "0.4.217" })),
         ("GET", "com.atproto.server.describeServer") => Ok(json!({
@@ -101,14 +106,17 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
         })),
         ("POST", "com.atproto.server.createSession") => create_session(world, call),
         ("POST", "com.atproto.server.refreshSession") => refresh_session(world, call),
-        ("POST", "com.atproto.server.deleteSession") => delete_session(world, call),
+        ("POST", "com.atproto.server.deleteSession") => match delete_session(world, call) {
+            Ok(()) => return Answer::new(200, "text/plain", ""),
+            Err(error) => Err(error),
+        },
         ("GET", "com.atproto.server.getSession") => authorized(world, call).map(|session| {
             json!({
                 "handle": handle(&session.account),
                 "did": session.did,
                 "didDoc": did_doc(call, &session.account),
                 "email": format!("{}@example.test", session.account),
-                "emailConfirmed": true,
+                "emailConfirmed": false,
                 "active": true,
             })
         }),
@@ -126,13 +134,16 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
         },
         ("GET", "app.bsky.feed.getPosts") => get_posts(world, call),
         ("GET", "app.bsky.actor.getProfile") => get_profile(world, call),
-        _ => Err(error(501, "MethodNotImplemented", "Method Not Implemented")),
+        (_, nsid) if nsid.split('.').count() < 3 => Err(invalid("invalid xrpc path")),
+        // Anything else would be passed on to an AppView, and there is none.
+        (_, nsid) => Err(invalid(&format!("No service configured for {nsid}"))),
     };
     handled.map_or_else(|refused| refused, |body| Answer::json(200, &body))
 }
 
 pub(crate) fn refuse(call: &Call, refusal: Refusal) -> Answer {
     match refusal {
+        Refusal::Unreadable => error(400, "SyntaxError", "The body is not valid JSON"),
         Refusal::RateLimit(ms) => {
             error(429, "RateLimitExceeded", "Rate Limit Exceeded")
                 .header("ratelimit-limit", "5000")
@@ -153,6 +164,17 @@ fn error(status: u16, name: &str, message: &str) -> Answer {
 
 fn invalid(message: &str) -> Answer {
     error(400, "InvalidRequest", message)
+}
+
+/// A parameter of the body that a call cannot do without.
+fn required(call: &Call, name: &str) -> Result<String, Answer> {
+    match call.value(name) {
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => {
+            Err(invalid(&format!("Expected string value type (got {other}) at $.{name}")))
+        }
+        None => Err(invalid(&format!("Missing required key \"{name}\" at $"))),
+    }
 }
 
 fn nsid(call: &Call) -> &str {
@@ -217,8 +239,8 @@ fn did_doc(call: &Call, account: &str) -> Value {
 }
 
 fn create_session(world: &World, call: &Call) -> Result<Value, Answer> {
-    let identifier = call.text("identifier").ok_or_else(|| invalid("identifier is required"))?;
-    let password = call.text("password").ok_or_else(|| invalid("password is required"))?;
+    let identifier = required(call, "identifier")?;
+    let password = required(call, "password")?;
     let mut state = lock(&world.bluesky);
     let account = account_of(&state, &identifier);
     let account = account.filter(|name| account_of_secret(&password) == Some(name));
@@ -246,10 +268,10 @@ fn refresh_session(world: &World, call: &Call) -> Result<Value, Answer> {
     Ok(session_body(call, &session.account))
 }
 
-fn delete_session(world: &World, call: &Call) -> Result<Value, Answer> {
+fn delete_session(world: &World, call: &Call) -> Result<(), Answer> {
     let session = session(world, call, "com.atproto.refresh")?;
     lock(&world.bluesky).ending.insert(session.id, call.now);
-    Ok(json!({}))
+    Ok(())
 }
 
 fn session_body(call: &Call, account: &str) -> Value {
@@ -262,8 +284,7 @@ fn session_body(call: &Call, account: &str) -> Value {
         "did": did_of(account),
         "didDoc": did_doc(call, account),
         "email": format!("{account}@example.test"),
-        "emailConfirmed": true,
-        "emailAuthFactor": false,
+        "emailConfirmed": false,
         "active": true,
     })
 }
@@ -324,7 +345,7 @@ fn session(world: &World, call: &Call, scope: &str) -> Result<Session, Answer> {
         return Err(refuse(call, Refusal::Auth));
     }
     if claims["scope"] != scope {
-        return Err(error(400, "InvalidToken", "Bad token scope"));
+        return Err(error(400, "InvalidToken", "Invalid token type"));
     }
     let text = |name: &str| claims[name].as_str().unwrap_or_default().to_owned();
     let session = Session { account: text("account"), did: text("sub"), id: text("jti") };
@@ -377,7 +398,7 @@ fn get_blob(world: &World, call: &Call) -> Result<Answer, Answer> {
     let hash = held.map(|held| held.blob.hash.clone());
     drop(state);
     let bytes: Option<Bytes> = hash.and_then(|hash| world.blobs.get(&hash));
-    let bytes = bytes.ok_or_else(|| error(400, "BlobNotFound", "Blob not found"))?;
+    let bytes = bytes.ok_or_else(|| invalid("Blob not found"))?;
     let mime = crate::media::recognise(&bytes).map_or("application/octet-stream", |k| k.mime);
     Ok(Answer::new(200, mime, bytes))
 }
@@ -392,10 +413,11 @@ enum Write {
 
 fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answer> {
     let session = authorized(world, call)?;
-    let collection = call.text("collection").ok_or_else(|| invalid("collection is required"))?;
-    let mut record = call.value("record").ok_or_else(|| invalid("record is required"))?;
+    let collection = required(call, "collection")?;
+    let missing = || invalid("Missing required key \"record\" at $");
+    let mut record = call.value("record").ok_or_else(missing)?;
     let Some(fields) = record.as_object_mut() else {
-        return Err(invalid("Input/record must be an object"));
+        return Err(invalid(&format!("Expected object value type (got {record}) at $.record")));
     };
     match fields.get("$type").and_then(Value::as_str) {
         None => {
@@ -416,14 +438,18 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
     let rkey = match (call.text("rkey"), write) {
         (Some(rkey), _) => rkey,
         (None, Write::Create) => rev.clone(),
-        (None, Write::Put) => return Err(invalid("rkey is required")),
+        (None, Write::Put) => required(call, "rkey")?,
     };
     if !is_record_key(&rkey) {
-        return Err(invalid("Invalid record key"));
+        return Err(invalid(&format!("Invalid record key (got \"{rkey}\") at $.rkey")));
+    }
+    if checked && !is_tid(&rkey) {
+        return Err(invalid(&format!(
+            "Invalid record key for {POST}: Invalid TID string (got \"{rkey}\") at $"
+        )));
     }
     let repo = state.repo(&session.account);
     let uri = format!("at://{}/{collection}/{rkey}", session.did);
-    let status = if checked { "valid" } else { "unknown" };
     let records = repo.records.entry(collection.clone()).or_default();
     let known = records.get(&rkey).map(|record| record.cid.clone());
     if write == Write::Create && known.is_some() {
@@ -431,7 +457,7 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
         return Err(refuse(call, Refusal::ServerError));
     }
     if known.as_ref() == Some(&cid) {
-        return Ok(json!({ "uri": uri, "cid": cid, "validationStatus": status }));
+        return Ok(written(call, &uri, &cid, checked, None));
     }
     check_swap(call, known.as_deref())?;
 
@@ -439,6 +465,10 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
         let held = repo.blobs.get(&blob.cid).ok_or_else(|| {
             error(400, "BlobNotFound", &format!("Could not find blob: {}", blob.cid))
         })?;
+        // A blob that a record refers to already is not looked at again.
+        if held.uses > 0 {
+            continue;
+        }
         if held.mime != blob.mime {
             let message = format!(
                 "Referenced Mimetype does not match stored blob. Expected: {}, Got: {}",
@@ -448,7 +478,7 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
         }
         if held.blob.size as u64 != blob.size {
             let message = format!(
-                "Size of referenced blob does not match. Expected: {}, Got: {}",
+                "Referenced Size does not match stored blob. Expected: {}, Got: {}",
                 held.blob.size, blob.size
             );
             return Err(error(400, "InvalidSize", &message));
@@ -476,14 +506,29 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
             .ledger
             .appear(Network::Bluesky, Appeared { id, account, placement: "feed", text, media, at });
     }
-    let commit = json!({ "cid": cid_of_bytes(rev.as_bytes()), "rev": rev });
-    Ok(json!({ "uri": uri, "cid": cid, "commit": commit, "validationStatus": status }))
+    Ok(written(call, &uri, &cid, checked, Some(&rev)))
+}
+
+fn written(call: &Call, uri: &str, cid: &str, checked: bool, rev: Option<&str>) -> Value {
+    let mut body = json!({ "uri": uri, "cid": cid });
+    if let Some(rev) = rev {
+        body["commit"] = commit(rev);
+    }
+    if call.flag("validate") != Some(false) {
+        body["validationStatus"] = json!(if checked { "valid" } else { "unknown" });
+    }
+    body
+}
+
+fn commit(rev: &str) -> Value {
+    // Of the form of a commit's CID; the sandbox keeps no tree to commit to.
+    json!({ "cid": cid_of_record(&json!({ "rev": rev })).unwrap_or_default(), "rev": rev })
 }
 
 fn delete_record(world: &World, call: &Call) -> Result<Value, Answer> {
     let session = authorized(world, call)?;
-    let collection = call.text("collection").ok_or_else(|| invalid("collection is required"))?;
-    let rkey = call.text("rkey").ok_or_else(|| invalid("rkey is required"))?;
+    let collection = required(call, "collection")?;
+    let rkey = required(call, "rkey")?;
     let mut state = lock(&world.bluesky);
     own_repo(&state, call, &session)?;
     let rev = state.tid(call.now);
@@ -500,7 +545,7 @@ fn delete_record(world: &World, call: &Call) -> Result<Value, Answer> {
     repo.rev.clone_from(&rev);
     let uri = format!("at://{}/{collection}/{rkey}", session.did);
     world.ledger.vanish(Network::Bluesky, &uri, call.now);
-    Ok(json!({ "commit": { "cid": cid_of_bytes(rev.as_bytes()), "rev": rev } }))
+    Ok(json!({ "commit": commit(&rev) }))
 }
 
 /// A blob that no record refers to any more is gone: posting it again needs a new upload.
@@ -516,11 +561,11 @@ fn release(repo: &mut Repo, blobs: &[String]) {
 }
 
 fn own_repo(state: &State, call: &Call, session: &Session) -> Result<(), Answer> {
-    let named = call.text("repo").ok_or_else(|| invalid("repo is required"))?;
+    let named = required(call, "repo")?;
     match account_of(state, &named) {
         Some(account) if account == session.account => Ok(()),
         Some(_) => Err(error(401, "AuthenticationRequired", "Authentication Required")),
-        None => Err(invalid(&format!("Could not find repo: {named}"))),
+        None => Err(error(403, "AccountNotFound", "Account not found")),
     }
 }
 
@@ -566,10 +611,13 @@ fn shown_media(repo: &Repo, record: &Value) -> Vec<LedgerMedia> {
 
 /// The DID that a caller means; any handle under `.test` exists.
 fn named_repo(state: &mut State, call: &Call) -> Result<String, Answer> {
-    let named =
-        call.text("repo").ok_or_else(|| invalid("Params must have the property \"repo\""))?;
-    let account = account_of(state, &named)
-        .ok_or_else(|| invalid(&format!("Could not find repo: {named}")))?;
+    let named = call.text("repo");
+    let named = named.ok_or_else(|| invalid("Params must have the property \"repo\""))?;
+    let account = account_of(state, &named);
+    let account = account.ok_or_else(|| match nsid(call) {
+        "com.atproto.repo.getRecord" => invalid("Could not locate record"),
+        _ => invalid(&format!("Could not find repo: {named}")),
+    })?;
     state.repo(&account);
     Ok(did_of(&account))
 }

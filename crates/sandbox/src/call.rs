@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     ServerError,
     Auth,
     TooLarge,
+    /// The body is not what its content type says.
+    Unreadable,
 }
 
 pub(crate) struct Call {
@@ -49,6 +51,8 @@ pub(crate) struct Call {
     pub(crate) origin: String,
     /// Milliseconds UTC.
     pub(crate) now: i64,
+    /// Why the body could not be read; its fields are empty then.
+    pub(crate) unreadable: Option<String>,
 }
 
 /// A part of a multipart form with a file name or a type of its own.
@@ -59,12 +63,7 @@ pub(crate) struct File {
 }
 
 impl Call {
-    pub(crate) async fn read(
-        parts: request::Parts,
-        path: &str,
-        body: Bytes,
-        now: i64,
-    ) -> Result<Self, String> {
+    pub(crate) async fn read(parts: request::Parts, path: &str, body: Bytes, now: i64) -> Self {
         let host = parts.headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
         let mut call = Self {
             method: parts.method.clone(),
@@ -78,17 +77,21 @@ impl Call {
             headers: parts.headers.clone(),
             body,
             now,
+            unreadable: None,
         };
-        match call.content_type().as_str() {
-            "application/json" if !call.body.is_empty() => {
-                let json = serde_json::from_slice(&call.body);
-                call.json = Some(json.map_err(|e| format!("the body is not JSON: {e}"))?);
+        let read = match call.content_type().as_str() {
+            "application/json" if !call.body.is_empty() => serde_json::from_slice(&call.body)
+                .map(|json| call.json = Some(json))
+                .map_err(|error| error.to_string()),
+            "application/x-www-form-urlencoded" => {
+                call.form = pairs(&call.body);
+                Ok(())
             }
-            "application/x-www-form-urlencoded" => call.form = pairs(&call.body),
-            "multipart/form-data" => call.read_parts(parts).await?,
-            _ => {}
-        }
-        Ok(call)
+            "multipart/form-data" => call.read_parts(parts).await,
+            _ => Ok(()),
+        };
+        call.unreadable = read.err();
+        call
     }
 
     async fn read_parts(&mut self, parts: request::Parts) -> Result<(), String> {
@@ -251,7 +254,7 @@ impl Call {
         let (parts, ()) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Self::read(parts, &path, body, 1_795_000_000_000).await.unwrap()
+        Self::read(parts, &path, body, 1_795_000_000_000).await
     }
 }
 

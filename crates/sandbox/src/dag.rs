@@ -25,6 +25,11 @@ pub(crate) fn cid_of_bytes(bytes: &[u8]) -> String {
     cid(RAW, bytes)
 }
 
+pub(crate) fn is_cid(text: &str) -> bool {
+    let bytes = text.strip_prefix('b').and_then(from_base32);
+    bytes.is_some_and(|bytes| bytes.len() == 36 && bytes[0] == 1)
+}
+
 fn cid(codec: u8, data: &[u8]) -> String {
     let mut bytes = vec![1, codec, 0x12, 0x20];
     bytes.extend(sha256(data));
@@ -69,9 +74,12 @@ fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
         Value::Null => out.push(0xF6),
         Value::Bool(flag) => out.push(if *flag { 0xF5 } else { 0xF4 }),
         Value::Number(number) => {
-            let number = number
-                .as_i64()
-                .ok_or_else(|| format!("{number} is not an integer of the data model"))?;
+            let number = number.as_i64().ok_or_else(|| {
+                format!(
+                    "Expected one of null, boolean, integer, string, cid, bytes, array or object \
+                     value type (got {number}) at $.record"
+                )
+            })?;
             if number < 0 {
                 head(1, number.unsigned_abs() - 1, out);
             } else {

@@ -127,6 +127,7 @@ fn usage(answer: Answer, account: Option<&str>, kind: &str, percent: u8, minutes
 pub(crate) fn refuse(call: &Call, refusal: Refusal, limit: u32, kind: &str) -> Answer {
     let account = token_account(call);
     match refusal {
+        Refusal::Unreadable => Fail::parameter("The body could not be read").answer(),
         Refusal::RateLimit(ms) => {
             let message = match limit {
                 4 => "(#4) Application request limit reached",

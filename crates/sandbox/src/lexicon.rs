@@ -7,6 +7,11 @@
 use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::dag::is_cid;
+
+/// How the server's messages name the record.
+const ROOT: &str = "$.record";
+
 pub(crate) const POST: &str = "app.bsky.feed.post";
 
 /// A blob that a record refers to.
@@ -29,39 +34,46 @@ struct Checker {
 
 impl Checker {
     fn post(mut self, record: &Value) -> Result<Vec<BlobRef>, String> {
-        let text = string(record, "text", "$")?;
-        bounded(text, 300, 3_000, "$.text")?;
-        let created = string(record, "createdAt", "$")?;
-        if created.parse::<jiff::Timestamp>().is_err() {
-            return Err("$.createdAt must be an valid atproto datetime".to_owned());
+        let text = string(record, "text", ROOT)?;
+        bounded(text, 300, 3_000, "$.record.text")?;
+        let created = string(record, "createdAt", ROOT)?;
+        if !is_datetime(created) {
+            return Err(format!("Invalid datetime (got \"{created}\") at $.record.createdAt"));
         }
         for (at, lang) in array(record, "langs", 3)?.iter().enumerate() {
-            lang.as_str().ok_or_else(|| format!("Expected string value type at $.langs[{at}]"))?;
+            let path = format!("$.record.langs[{at}]");
+            let lang = as_string(lang, &path)?;
+            if !is_language(lang) {
+                return Err(format!("Invalid language (got \"{lang}\") at {path}"));
+            }
         }
         for (at, tag) in array(record, "tags", 8)?.iter().enumerate() {
-            let path = format!("$.tags[{at}]");
-            let tag =
-                tag.as_str().ok_or_else(|| format!("Expected string value type at {path}"))?;
+            let path = format!("$.record.tags[{at}]");
+            let tag = as_string(tag, &path)?;
             bounded(tag, 64, 640, &path)?;
         }
         for (at, facet) in array(record, "facets", usize::MAX)?.iter().enumerate() {
-            check_facet(facet, &format!("$.facets[{at}]"))?;
+            check_facet(facet, &format!("$.record.facets[{at}]"))?;
         }
         if let Some(reply) = record.get("reply") {
             for side in ["root", "parent"] {
                 let reference = reply
                     .get(side)
-                    .ok_or_else(|| format!("Missing required key \"{side}\" at $.reply"))?;
-                strong_ref(reference, &format!("$.reply.{side}"))?;
+                    .ok_or_else(|| format!("Missing required key \"{side}\" at $.record.reply"))?;
+                strong_ref(reference, &format!("$.record.reply.{side}"))?;
             }
         }
         if let Some(embed) = record.get("embed") {
-            self.embed(embed, "$.embed")?;
+            self.embed(embed, "$.record.embed")?;
         }
         Ok(self.blobs)
     }
 
     fn embed(&mut self, embed: &Value, path: &str) -> Result<(), String> {
+        if embed.get("$type").is_none() {
+            let wanted = "Expected an object which includes the \"$type\" property value type";
+            return Err(format!("{wanted} (got {}) at {path}", got(embed)));
+        }
         match string(embed, "$type", path)? {
             "app.bsky.embed.images" => {
                 let images = embed.get("images").and_then(Value::as_array);
@@ -92,7 +104,7 @@ impl Checker {
                 let path = format!("{path}.external");
                 let uri = string(external, "uri", &path)?;
                 if url::Url::parse(uri).is_err() {
-                    return Err(format!("Invalid URI at {path}.uri"));
+                    return Err(format!("Invalid uri (got \"{uri}\") at {path}.uri"));
                 }
                 string(external, "title", &path)?;
                 string(external, "description", &path)?;
@@ -128,13 +140,13 @@ impl Checker {
         let blob =
             parent.get(key).ok_or_else(|| format!("Missing required key \"{key}\" at {path}"))?;
         let path = format!("{path}.{key}");
-        let cid = blob.pointer("/ref/$link").and_then(Value::as_str);
+        let cid = blob.pointer("/ref/$link").and_then(Value::as_str).filter(|cid| is_cid(cid));
         let found = (blob["$type"].as_str(), cid, blob["mimeType"].as_str(), blob["size"].as_u64());
         let (Some("blob"), Some(cid), Some(found_mime), Some(size)) = found else {
-            return Err(format!("Expected blob value type at {path}"));
+            return Err(format!("Expected blob value type (got {}) at {path}", got(blob)));
         };
         if !found_mime.starts_with(mime) {
-            return Err(format!("Expected \"{mime}*\" (got \"{found_mime}\") mime type at {path}"));
+            return Err(format!("Expected \"{mime}*\" (got \"{found_mime}\") at {path}.mimeType"));
         }
         if size > limit {
             return Err(format!("blob too big (maximum {limit}, got {size}) at {path}"));
@@ -148,15 +160,7 @@ fn check_facet(facet: &Value, path: &str) -> Result<(), String> {
     let index = facet.get("index");
     let index = index.ok_or_else(|| format!("Missing required key \"index\" at {path}"))?;
     for key in ["byteStart", "byteEnd"] {
-        match index.get(key) {
-            None => return Err(format!("Missing required key \"{key}\" at {path}.index")),
-            Some(offset) if offset.as_u64().is_none() => {
-                return Err(format!(
-                    "Expected integer value type (at least 0) at {path}.index.{key}"
-                ));
-            }
-            Some(_) => {}
-        }
+        integer(index, key, 0, &format!("{path}.index"))?;
     }
     let features = facet.get("features").and_then(Value::as_array);
     let features =
@@ -167,13 +171,13 @@ fn check_facet(facet: &Value, path: &str) -> Result<(), String> {
             "app.bsky.richtext.facet#link" => {
                 let uri = string(feature, "uri", &path)?;
                 if url::Url::parse(uri).is_err() {
-                    return Err(format!("Invalid URI at {path}.uri"));
+                    return Err(format!("Invalid uri (got \"{uri}\") at {path}.uri"));
                 }
             }
             "app.bsky.richtext.facet#mention" => {
                 let did = string(feature, "did", &path)?;
                 if !did.starts_with("did:") {
-                    return Err(format!("Invalid DID at {path}.did"));
+                    return Err(format!("Invalid DID (got \"{did}\") at {path}.did"));
                 }
             }
             "app.bsky.richtext.facet#tag" => {
@@ -188,11 +192,7 @@ fn check_facet(facet: &Value, path: &str) -> Result<(), String> {
 fn check_ratio(parent: &Value, path: &str) -> Result<(), String> {
     let Some(ratio) = parent.get("aspectRatio") else { return Ok(()) };
     for side in ["width", "height"] {
-        if ratio.get(side).and_then(Value::as_u64).is_none_or(|n| n == 0) {
-            return Err(format!(
-                "Expected integer value type (at least 1) at {path}.aspectRatio.{side}"
-            ));
-        }
+        integer(ratio, side, 1, &format!("{path}.aspectRatio"))?;
     }
     Ok(())
 }
@@ -207,19 +207,65 @@ fn strong_ref(value: &Value, path: &str) -> Result<(), String> {
 fn string<'v>(parent: &'v Value, key: &str, path: &str) -> Result<&'v str, String> {
     match parent.get(key) {
         None => Err(format!("Missing required key \"{key}\" at {path}")),
-        Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(format!("Expected string value type at {path}.{key}")),
+        Some(value) => as_string(value, &format!("{path}.{key}")),
     }
+}
+
+fn as_string<'v>(value: &'v Value, path: &str) -> Result<&'v str, String> {
+    let text = value.as_str();
+    text.ok_or_else(|| format!("Expected string value type (got {}) at {path}", got(value)))
+}
+
+/// A whole number that is not below `least`.
+fn integer(parent: &Value, key: &str, least: i64, path: &str) -> Result<(), String> {
+    let Some(value) = parent.get(key) else {
+        return Err(format!("Missing required key \"{key}\" at {path}"));
+    };
+    match value.as_i64() {
+        None => Err(format!("Expected integer value type (got {}) at {path}.{key}", got(value))),
+        Some(number) if number < least => {
+            Err(format!("integer too small (minimum {least}, got {number}) at {path}.{key}"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// A value as the server's messages show it: of an object the first two keys.
+fn got(value: &Value) -> String {
+    let Value::Object(fields) = value else { return value.to_string() };
+    let mut shown: Vec<String> =
+        fields.keys().take(2).map(|key| format!("{}: ...", Value::from(key.as_str()))).collect();
+    if fields.len() > 2 {
+        shown.push("...".to_owned());
+    }
+    format!("{{{}}}", shown.join(", "))
+}
+
+/// Of RFC 3339, with `T` and `Z` in capitals, and never the offset `-00:00`.
+fn is_datetime(text: &str) -> bool {
+    let capital = text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z');
+    capital && !text.ends_with("-00:00") && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+/// The form of a BCP 47 tag: a language of two letters or more, then parts of letters and digits.
+fn is_language(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let first = parts.next().unwrap_or_default();
+    let letters = |part: &str| part.bytes().all(|b| b.is_ascii_alphabetic());
+    let rest = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    (2..=8).contains(&first.len()) && letters(first) && parts.all(rest)
 }
 
 fn array<'v>(record: &'v Value, key: &str, most: usize) -> Result<&'v [Value], String> {
     match record.get(key) {
         None => Ok(&[]),
         Some(Value::Array(items)) if items.len() > most => {
-            Err(format!("array too big (maximum {most}, got {}) at $.{key}", items.len()))
+            Err(format!("array too big (maximum {most}, got {}) at $.record.{key}", items.len()))
         }
         Some(Value::Array(items)) => Ok(items),
-        Some(_) => Err(format!("Expected array value type at $.{key}")),
+        Some(_) => Err(format!("Expected array value type at $.record.{key}")),
     }
 }
 
@@ -237,10 +283,20 @@ fn bounded(text: &str, graphemes: usize, bytes: usize, path: &str) -> Result<(),
     Ok(())
 }
 
+/// Is this a record key of a post: a timestamp identifier?
+pub(crate) fn is_tid(key: &str) -> bool {
+    let all = |b: u8| matches!(b, b'2'..=b'7' | b'a'..=b'z');
+    key.len() == 13
+        && matches!(key.as_bytes()[0], b'2'..=b'7' | b'a'..=b'j')
+        && key.bytes().all(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    const CID: &str = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
 
     fn post(extra: Value) -> Value {
         let mut post = json!({"text": "Hello", "createdAt": "2026-11-22T10:00:00Z"});
@@ -251,7 +307,7 @@ mod tests {
     }
 
     fn image(size: u64) -> Value {
-        json!({"$type": "blob", "ref": {"$link": "bafk"}, "mimeType": "image/png", "size": size})
+        json!({"$type": "blob", "ref": {"$link": CID}, "mimeType": "image/png", "size": size})
     }
 
     #[test]
@@ -261,7 +317,10 @@ mod tests {
         assert_eq!(family.len(), 25);
         assert!(check_post(&post(json!({"text": family.repeat(120)}))).is_ok());
         let error = check_post(&post(json!({"text": family.repeat(121)}))).unwrap_err();
-        assert!(error.contains("string too big (maximum 3000, got 3025) at $.text"), "{error}");
+        assert!(
+            error.contains("string too big (maximum 3000, got 3025) at $.record.text"),
+            "{error}"
+        );
         assert!(check_post(&post(json!({"text": "é".repeat(300)}))).is_ok());
         let error = check_post(&post(json!({"text": "a".repeat(406)}))).unwrap_err();
         assert!(error.contains("grapheme too big (maximum 300, got 406)"), "{error}");
@@ -275,7 +334,7 @@ mod tests {
         };
         let blobs = check_post(&images(2, 1_000_000)).unwrap();
         assert_eq!(blobs.len(), 2);
-        assert_eq!(blobs[0].cid, "bafk");
+        assert_eq!(blobs[0].cid, CID);
         for (record, says) in [
             (images(5, 1), "array too big (maximum 4, got 5)"),
             (images(1, 1_000_001), "blob too big (maximum 1000000, got 1000001)"),
@@ -288,9 +347,10 @@ mod tests {
                 "images": [{"image": image(1)}]}})),
                 "Missing required key \"alt\"",
             ),
-            (post(json!({"createdAt": "yesterday"})), "$.createdAt"),
-            (post(json!({"createdAt": "2026-11-22T10:00:00"})), "$.createdAt"),
-            (post(json!({"langs": ["a", "b", "c", "d"]})), "array too big (maximum 3, got 4)"),
+            (post(json!({"createdAt": "yesterday"})), "createdAt"),
+            (post(json!({"createdAt": "2026-11-22T10:00:00"})), "createdAt"),
+            (post(json!({"langs": ["en_US"]})), "Invalid language (got \"en_US\")"),
+            (post(json!({"langs": ["en", "de", "fr", "it"]})), "array too big (maximum 3, got 4)"),
             (post(json!({"tags": ["x".repeat(65)]})), "grapheme too big (maximum 64"),
             (post(json!({"facets": [{"features": []}]})), "\"index\""),
             (

@@ -108,6 +108,7 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
 
 pub(crate) fn refuse(call: &Call, refusal: Refusal) -> Answer {
     match refusal {
+        Refusal::Unreadable => Answer::json(400, &json!({ "status": 400, "error": "Bad Request" })),
         Refusal::RateLimit(ms) => error(429, "Too many requests")
             .header("x-ratelimit-limit", "300")
             .header("x-ratelimit-remaining", "0")

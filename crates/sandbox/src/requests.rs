@@ -130,7 +130,9 @@ fn masked(pairs: &[(String, String)]) -> BTreeMap<String, String> {
 }
 
 fn body(call: &Call) -> String {
-    let text = if let Some(json) = &call.json {
+    let text = if let Some(why) = &call.unreadable {
+        format!("({}, {} bytes, unreadable: {why})", call.content_type(), call.body.len())
+    } else if let Some(json) = &call.json {
         masked_json(json.clone()).to_string()
     } else if !call.form.is_empty() || !call.files.is_empty() {
         let fields = call

@@ -57,13 +57,6 @@ async fn answer(network: Network, world: &World, request: Request<Body>) -> Resp
     let read = to_bytes(body, BODY_LIMIT).await;
     let too_large = read.is_err();
     let call = Call::read(parts, &path, read.unwrap_or_default(), world.now()).await;
-    let call = match call {
-        Ok(call) => call,
-        Err(why) => {
-            return Answer::new(400, "text/plain; charset=utf-8", format!("Bad Request: {why}"))
-                .into_response();
-        }
-    };
     let Aim { call: kind, account } = aim(network, world, &call);
     let met = world.faults.meet(network, kind, account.as_deref());
     let mut recorded = Recorded::of(network, &call, kind, account);
@@ -75,6 +68,7 @@ async fn answer(network: Network, world: &World, request: Request<Body>) -> Resp
     let refused = |refusal| Some(refuse(network, &call, refusal));
     let answer = match met {
         _ if too_large => refused(Refusal::TooLarge),
+        _ if call.unreadable.is_some() => refused(Refusal::Unreadable),
         Some((Trouble::RateLimit, ms)) => {
             refused(Refusal::RateLimit(i64::try_from(ms).unwrap_or(i64::MAX)))
         }

@@ -85,7 +85,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
     let Some(bot) = bot(call) else { return refuse(Refusal::Auth) };
     let handled = match method(call) {
         "getme" => Ok(bot_json(&bot, true)),
-        "getchat" => chat(call).map(|chat| chat_json(&chat)),
+        "getchat" => chat(call).map(|chat| full_chat_json(&chat)),
         "getchatmember" => get_chat_member(call, &bot),
         "getchatadministrators" => chat(call).map(|chat| match chat.can_post {
             true => json!([member_json(&bot)]),
@@ -112,6 +112,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
 
 pub(crate) fn refuse(refusal: Refusal) -> Answer {
     match refusal {
+        Refusal::Unreadable => bad("can't parse the body of the request"),
         Refusal::RateLimit(ms) => {
             let seconds = (ms + 999).div_euclid(1_000);
             let body = json!({
@@ -214,6 +215,21 @@ fn chat_json(chat: &Chat) -> Value {
     if let Some(name) = &chat.username {
         json["username"] = json!(name);
     }
+    json
+}
+
+/// What only `getChat` says; clients with typed answers insist on these.
+fn full_chat_json(chat: &Chat) -> Value {
+    let mut json = chat_json(chat);
+    json["accent_color_id"] = json!(0);
+    json["max_reaction_count"] = json!(11);
+    json["accepted_gift_types"] = json!({
+        "unlimited_gifts": false,
+        "limited_gifts": false,
+        "unique_gifts": false,
+        "premium_subscription": false,
+        "gifts_from_channels": false,
+    });
     json
 }
 

@@ -168,6 +168,9 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
 
 pub(crate) fn refuse(refusal: Refusal) -> Answer {
     match refusal {
+        Refusal::Unreadable => {
+            Fail::new(400, "rest_invalid_json", "Invalid JSON body passed.").answer()
+        }
         Refusal::RateLimit(ms) => {
             let page = "<html><head><title>429 Too Many Requests</title></head><body><h1>Too Many \
                         Requests</h1><p>Your access to this site has been limited by the site \

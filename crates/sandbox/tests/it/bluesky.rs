@@ -101,7 +101,10 @@ async fn create_with_a_used_key_is_a_500_and_without_one_makes_a_key() {
     let (status, _) = said(ann.write(&world, "putRecord", json!({"record": record("x")}))).await;
     assert_eq!(status, 400);
     let bad_key = said(ann.put(&world, "a b", record("x"))).await;
-    assert_eq!(bad_key.1["message"], "Invalid record key");
+    assert_eq!(bad_key.1["message"], "Invalid record key (got \"a b\") at $.rkey");
+    let (status, error) = said(ann.put(&world, "self", record("x"))).await;
+    assert_eq!(status, 400);
+    assert!(error["message"].as_str().unwrap().contains("Invalid TID string"), "{error}");
 }
 
 #[tokio::test]
@@ -164,6 +167,10 @@ async fn a_blob_must_be_uploaded_and_dies_with_its_record() {
     ok(ann.put(&world, "3aaaaaaaaaaa2", with(&blob))).await;
     assert_eq!(world.visible("bluesky").len(), 1);
 
+    // A blob that is described wrongly is refused while no record holds it.
+    let mut lie = ann.upload(&world, png(320, 240)).await;
+    lie["size"] = json!(5);
+    assert_eq!(said(ann.put(&world, "3aaaaaaaaaaa4", with(&lie))).await.1["error"], "InvalidSize");
     // Another account's blob is not ours, and an image of a post has a bound.
     let bob = log_in(&world, "bob").await;
     let (_, error) = said(bob.put(&world, "3aaaaaaaaaaa2", with(&blob))).await;
@@ -215,7 +222,7 @@ async fn tokens_expire_refresh_and_are_refused_with_400() {
     };
     assert_eq!(ok(session(&ann.access)).await["handle"], "ann.test");
     assert_eq!(said(session("nonsense")).await.1["error"], "InvalidToken");
-    assert_eq!(said(session(&ann.refresh)).await.1["message"], "Bad token scope");
+    assert_eq!(said(session(&ann.refresh)).await.1["message"], "Invalid token type");
     assert_eq!(said(refresh(&ann.access)).await.1["error"], "InvalidToken");
     let (status, error) = said(world.get(&xrpc("com.atproto.server.getSession"))).await;
     assert_eq!((status, &error["error"]), (401, &json!("AuthMissing")));
@@ -282,5 +289,7 @@ async fn counts_of_posts_can_be_read() {
     let posts = ok(request).await["posts"].clone();
     assert_eq!(posts.as_array().unwrap().len(), 1);
     assert_eq!((&posts[0]["uri"], &posts[0]["likeCount"]), (&json!(uri), &json!(0)));
-    assert_eq!(said(world.post(&xrpc("com.atproto.repo.applyWrites"))).await.0, 501);
+    let (status, error) = said(world.post(&xrpc("com.atproto.repo.applyWrites"))).await;
+    assert_eq!(status, 400);
+    assert_eq!(error["message"], "No service configured for com.atproto.repo.applyWrites");
 }

@@ -178,3 +178,22 @@ async fn a_stopped_sandbox_answers_no_more() {
     };
     tokio::time::timeout(Duration::from_secs(5), refused).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_body_that_is_not_what_it_says_is_refused_in_the_networks_words() {
+    let world = start().await;
+    for (path, status) in [
+        ("/facebook/v25.0/ann/feed", 400),
+        ("/bluesky/xrpc/com.atproto.server.createSession", 400),
+        ("/mastodon/api/v1/statuses", 400),
+        ("/wordpress/wp-json/wp/v2/posts", 400),
+        ("/telegram/bot1:sandbox-ann/sendMessage", 400),
+    ] {
+        let request = world.post(path).header("content-type", "application/json").body("{");
+        let (got, body) = said(request).await;
+        assert_eq!(got, status, "{path}: {body}");
+        let network = path.split('/').nth(1).unwrap();
+        assert!(world.sandbox.ledger(network).is_empty());
+        assert!(world.sandbox.requests(network)[0].body.contains("unreadable"));
+    }
+}
