@@ -182,7 +182,7 @@ pub async fn check(app: &App) -> Health {
     let parts = [database.status, storage.status, queue.status, scheduler.status];
     let mut status = parts.into_iter().max().unwrap_or(Status::Healthy);
     // A network's outage is not ours: it alone takes no node out of service.
-    if status == Status::Healthy && external_apis.iter().any(|p| p.state != PlatformState::Ok) {
+    if status == Status::Healthy && external_apis.iter().any(|p| p.state == PlatformState::Down) {
         status = Status::Degraded;
     }
     Health {

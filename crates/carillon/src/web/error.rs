@@ -248,6 +248,10 @@ impl IntoResponses for Reads {
             ("400", "The request cannot be read."),
             ("401", "No valid API key or session came with the request."),
             ("404", "There is no such thing in this workspace."),
+            (
+                "422",
+                "Something that was sent is wrong: every wrong field is in `details.problems`.",
+            ),
             ("500", "A fault of ours."),
             ("503", "The database or the media store is not available; try again."),
         ])
@@ -267,7 +271,6 @@ impl IntoResponses for Writes {
             ),
             ("413", "The body is too large."),
             ("415", "The content type is not taken."),
-            ("422", "Something in the body is wrong: every wrong field is in `details.problems`."),
         ]);
         all.extend(Reads::responses());
         all

@@ -132,8 +132,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(e) => {
                 let (field, message) = located(&e.body_text());
-                let refusal = Refusal::invalid(vec![Wrong::new(field, "invalid_query", message)]);
-                Err(ApiError::from(refusal).with_status(StatusCode::BAD_REQUEST))
+                Err(Refusal::invalid(vec![Wrong::new(field, "invalid_query", message)]).into())
             }
         }
     }
@@ -148,7 +147,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(id)) if ids::valid(&id) => Ok(Self(id.to_ascii_lowercase())),
-            _ => Err(Refusal::not_found("thing").into()),
+            _ => Err(ApiError::new(
+                Kind::NotFound,
+                "not_found",
+                "There is nothing with this id in this workspace.",
+                "Check the id: it is a UUID.",
+            )),
         }
     }
 }

@@ -26,6 +26,10 @@ use crate::web::Caller;
 use crate::web::error::Reads;
 use crate::web::serve::Closing;
 
+/// Who was away for longer reads everything anew.
+const RESUME_MS: i64 = 15 * 60_000;
+/// Lines that are held for one reader before it has taken some.
+const HELD: usize = 5_000;
 /// How far commits may appear out of order.
 const LOOK_BACK_MS: i64 = 5_000;
 const POLL: Duration = Duration::from_secs(1);
@@ -41,7 +45,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// What happens, as it happens (`text/event-stream`).
 ///
 /// `hello` first, then `post`, `delivery`, `media` and `connection` events, whose data is JSON with
-/// `kind`, `id` and `at`. `Last-Event-ID` resumes where another stream ended.
+/// `kind`, `id` and `at`. `Last-Event-ID` resumes where another stream ended, up to 15 minutes later;
+/// `resumed` in `hello` says whether it did.
 #[utoipa::path(get, path = "/events", tag = "events",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")),
     responses((status = 200, content_type = "text/event-stream", body = String, description = "An endless stream.",
@@ -80,10 +85,17 @@ struct Feed {
 impl Feed {
     fn new(app: App, caller: Caller, closing: Option<Closing>, last: Option<&str>) -> Self {
         let now = app.clock.now();
-        let resumed = last.and_then(|id| Some((ids::time(id)?, id.to_owned())));
+        let resumed = last
+            .and_then(|id| Some((ids::time(id)?, id.to_owned())))
+            .filter(|(at, _)| (now - RESUME_MS..now + LOOK_BACK_MS).contains(at));
         // A new feed begins a little back too: what happened while the page was loading.
         let from = resumed.as_ref().map_or(now, |(at, _)| *at) - LOOK_BACK_MS;
-        let hello = json!({ "version": env!("CARGO_PKG_VERSION"), "at": when::iso(now) });
+        let hello = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            // `false`: nothing is known of what came before.
+            "resumed": resumed.is_some(),
+            "at": when::iso(now),
+        });
         // Its id, too, is a place to resume from.
         let hello = Line::default().id(ids::new(now)).event("hello").data(hello.to_string());
         Self {
@@ -154,7 +166,7 @@ impl Feed {
                 self.tell(event);
             }
             match end {
-                Some(end) if full => after = end,
+                Some(end) if full && self.pending.len() < HELD => after = end,
                 _ => break,
             }
         }

@@ -38,12 +38,12 @@ pub fn dress(response: Response) -> Response {
 pub fn answer(status: StatusCode, sentence: &str, fix: &str) -> Response {
     let main = html! {
         p class="code" { (status.as_u16()) }
-        h1 { (sentence) }
-        p { (fix) }
+        h1 { (layout::prose(sentence)) }
+        p { (layout::prose(fix)) }
         p class="actions" { a class="button" href="/" { "Go to Carillon" } }
         @if let Some(id) = request::id() {
             p class="fine" { "Request " code { (id) } }
         }
     };
-    layout::respond(status, sentence.trim_end_matches('.'), &main)
+    layout::respond(status, &sentence.trim_end_matches('.').replace('`', ""), &main)
 }

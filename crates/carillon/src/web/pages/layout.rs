@@ -50,6 +50,15 @@ fn page(title: &str, main: &Markup) -> Markup {
     }
 }
 
+/// A sentence whose `literals` stand in backticks.
+pub fn prose(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// A labelled field of a form, with what was wrong about it.
 pub struct Field<'a> {
     pub name: &'a str,

@@ -129,8 +129,8 @@ pub async fn link(
         None => errors::answer(
             StatusCode::GONE,
             "This link has been used, is too old or is not whole.",
-            "A link signs in once, within a day. Sign in with your password, or ask for a new link: \
-             `carillon keys link` prints one.",
+            "A link signs in once, within a day. Sign in with your password; a demo prints a new link \
+             when `carillon serve --demo` starts again.",
         ),
     })
 }
