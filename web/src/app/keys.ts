@@ -1,5 +1,8 @@
 // Keys that work everywhere outside of fields and dialogs. Listed for people in HelpDialog.
 
+/** What the command key is called here. */
+export const commandKey = /Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘' : 'Ctrl';
+
 export interface Shortcuts {
   newPost: () => void;
   today: () => void;

@@ -7,10 +7,12 @@ const made = new Map<string, Intl.DateTimeFormat>();
 
 /** `09:00` */
 export const time = (ms: number, zone: string) => format({ timeStyle: 'short', timeZone: zone }, ms);
+/** `09:00:12` */
+export const clockTime = (ms: number, zone: string) => format({ timeStyle: 'medium', timeZone: zone }, ms);
 /** `Tue 24 Nov, 09:00` */
 export const dateTime = (ms: number, zone: string) =>
   format({ weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', timeZone: zone }, ms);
-/** `Tue 24 Nov 2026, 09:00:12` */
+/** `24 Nov, 09:00:12` */
 export const exact = (ms: number, zone: string) =>
   format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZone: zone }, ms);
 /** `Tuesday 24 November 2026` */

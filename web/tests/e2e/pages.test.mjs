@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { png } from '../mock/png.mjs';
 import { allPosts, choose, connectionOf, openComposer, until } from './helpers.mjs';
 import { assertAccessible, assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
 
@@ -51,7 +52,7 @@ for (const scheme of ['light', 'dark']) {
       test('panel with its journal', async () => {
         const told = await until('a post with a story', async () => {
           const posts = await allPosts(server);
-          return posts.find((p) => p.deliveries.some((d) => d.problem && d.attempts > 0)) ?? posts.find((p) => p.state === 'published');
+          return posts.find((p) => p.deliveries.some((d) => d.problem));
         });
         await page.goto(`${server.url}/posts/${told.id}`);
         const panel = page.getByRole('dialog');
@@ -144,11 +145,19 @@ if (process.env.SHOTS_README === '1') {
     mkdirSync(folder, { recursive: true });
     const { page, context } = await browser.open(WIDTHS.wide);
     await signIn(page, server);
-    await page.locator('[data-post]').first().waitFor();
+    // Today's posts of the demo are on their way for a few seconds.
+    await until('quiet', async () => (await allPosts(server)).every((p) => p.state !== 'publishing' && Date.parse(p.scheduledAt) > Date.now() === ['scheduled', 'draft'].includes(p.state)), 120_000);
+    await page.reload();
+    await page.getByText('live', { exact: true }).waitFor();
     await page.screenshot({ path: `${folder}planner.png` });
     const dialog = await openComposer(page);
     await choose(dialog, await connectionOf(server, 'bluesky'), await connectionOf(server, 'mastodon'));
-    await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(TEXT);
+    await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(
+      'The sun goes down at four and the stove is lit at three. Come in, it is warm, and the soup is on.\n\nhttps://the-anchor.example/winter',
+    );
+    await dialog.getByLabel('Add picture').last().setInputFiles({ name: 'harbour-at-four.png', mimeType: 'image/png', buffer: png(1200, 900, 5) });
+    await dialog.getByText('ready', { exact: true }).waitFor();
+    await dialog.getByLabel('Description of harbour-at-four.png').fill('A low orange sun over a blue harbour');
     await dialog.getByText('Nothing in the way.').nth(1).waitFor();
     await page.screenshot({ path: `${folder}composer.png` });
     await context.close();

@@ -69,6 +69,31 @@ describe('planner', () => {
     assertQuiet(wrong);
   });
 
+  test('a rest over the next month’s arrow turns the page while dragging', async () => {
+    const from = nextMonth(1);
+    const later = new Date(Date.parse(`${from.month}-01`));
+    later.setUTCMonth(later.getUTCMonth() + 1);
+    const month = later.toISOString().slice(0, 7);
+    const text = words('Far away');
+    const { id } = await schedule(server, text, from.at);
+    await page.goto(`${server.url}/planner?month=${from.month}`);
+    const chip = await (await chipOf(page, text)).boundingBox();
+    const name = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric', timeZone: 'UTC' }).format(later);
+    const arrow = await page.getByRole('link', { name, exact: true }).boundingBox();
+    await page.mouse.move(chip.x + 20, chip.y + 8);
+    await page.mouse.down();
+    await page.mouse.move(arrow.x + 10, arrow.y + 10, { steps: 6 });
+    await page.getByRole('heading', { level: 1, name }).waitFor();
+    const target = cellOf(page, `${month}-10`);
+    await target.waitFor();
+    const box = await target.boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2, { steps: 4 });
+    await page.mouse.up();
+    await target.getByRole('link', { name: text }).waitFor();
+    await until('the server to have it', async () => (await server.api(`/posts/${id}`)).scheduledAt.startsWith(`${month}-10`));
+    assertQuiet(wrong);
+  });
+
   test('by keyboard: M picks up, arrows choose, Enter drops, Escape puts back; each step is said', async () => {
     const from = nextMonth(7);
     const to = nextMonth(8);
@@ -220,6 +245,31 @@ describe('writing', () => {
     assertQuiet(wrong);
   });
 
+  test('pictures are dropped and pasted into the composer, and taken out again', async () => {
+    const dialog = await openComposer(page);
+    const bytes = [...png(64, 48, 5)];
+    for (const [type, name] of [['drop', 'dropped.png'], ['paste', 'pasted.png']]) {
+      await dialog.getByRole('textbox', { name: 'Text', exact: true }).evaluate(
+        (element, { bytes, type, name }) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/png' }));
+          const init = { bubbles: true, cancelable: true };
+          element.dispatchEvent(type === 'drop' ? new DragEvent('drop', { ...init, dataTransfer: data }) : new ClipboardEvent('paste', { ...init, clipboardData: data }));
+        },
+        { bytes, type, name },
+      );
+      await dialog.getByRole('textbox', { name: `Description of ${name}` }).waitFor();
+    }
+    await dialog.getByText('ready', { exact: true }).nth(1).waitFor();
+    await dialog.getByRole('button', { name: 'Remove dropped.png' }).click();
+    await dialog.getByRole('textbox', { name: 'Description of dropped.png' }).waitFor({ state: 'detached' });
+    await page.reload();
+    const again = await openComposer(page);
+    await again.getByRole('textbox', { name: 'Description of pasted.png' }).waitFor();
+    await again.getByRole('button', { name: 'Start afresh' }).click();
+    assertQuiet(wrong);
+  });
+
   test('an edit that meets another edit asks which one counts', async () => {
     const { at, day } = nextMonth(4);
     const text = words('First');
@@ -280,6 +330,40 @@ describe('panel', () => {
     await panel.getByRole('button', { name: 'Close' }).click();
     await chipOf(page, text, 'Cancelled');
     assert.equal((await server.api(`/posts/${post.id}`)).state, 'cancelled');
+    assertQuiet(wrong);
+  });
+
+  test('“Is it live?” is answered by a person, and rolled back posts are gone at the network', async () => {
+    const asked = await until('a delivery whose outcome nobody can look up', async () =>
+      (await allPosts(server)).find((p) => p.deliveries.some((d) => d.question === 'is_it_live')),
+    );
+    await page.goto(`${server.url}/posts/${asked.id}`);
+    const panel = page.getByRole('dialog');
+    await panel.getByRole('heading', { name: /^Is it live at/ }).waitFor();
+    await shot(page, 'panel-question');
+    await panel.getByLabel('Address of the post, if you have it').fill('https://t.me/anchor_news/1');
+    await panel.getByRole('button', { name: 'It is live', exact: true }).click();
+    await panel.getByRole('heading', { name: /^Is it live at/ }).waitFor({ state: 'detached' });
+    await panel.getByText('Published', { exact: true }).first().waitFor();
+    const answered = (await server.api(`/posts/${asked.id}`)).deliveries.find((d) => d.network === 'telegram');
+    assert.equal(answered.state, 'published');
+    assert.equal(answered.question, null);
+
+    const text = words('Gone again');
+    const mastodon = await connectionOf(server, 'mastodon');
+    const made = await server.api('/posts', {
+      method: 'POST',
+      body: JSON.stringify({ text, media: [], timezone: 'Europe/London', deliveries: [{ connectionId: mastodon.id }] }),
+    });
+    await page.goto(`${server.url}/posts/${made.id}`);
+    await panel.getByRole('button', { name: 'Roll back…' }).click({ timeout: 60_000 });
+    await panel.getByText('This deletes the post at Mastodon.').waitFor();
+    await panel.getByRole('button', { name: 'Delete it there' }).click();
+    await panel.getByRole('region', { name: 'Roll back…' }).getByText('Mastodon').waitFor();
+    await panel.getByRole('region', { name: 'Roll back…' }).getByRole('button', { name: 'Close' }).waitFor();
+    const there = (await server.ledger('mastodon')).filter((p) => p.text.includes(text));
+    assert.equal(there.length, 1);
+    assert.ok(there[0].deleted_at, 'the sandbox shows it no more');
     assertQuiet(wrong);
   });
 

@@ -69,6 +69,10 @@ export class Tray {
       item.problem = asApiError(error).message;
     }
   }
+  /** Asks about everything that was not ready when last seen. */
+  catchUp(): void {
+    for (const { id, state } of this.items) if (id && state !== 'ready') void this.refresh(id);
+  }
   close(): void {
     for (const one of this.uploads.values()) one.abort();
     for (const item of this.items) if (item.preview) URL.revokeObjectURL(item.preview);
