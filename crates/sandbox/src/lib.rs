@@ -23,6 +23,7 @@ mod markup;
 mod mastodon;
 mod media;
 mod page;
+mod rendering;
 mod requests;
 mod server;
 mod telegram;
