@@ -10,7 +10,7 @@ export default defineConfig(({ mode }) => ({
   resolve: mode === 'test' ? { conditions: ['browser'] } : {},
   server: {
     port: 5173,
-    proxy: { '/api': { target: api }, '/login': { target: api }, '/media': { target: api } },
+    proxy: { '/api': api, '/login': api, '^/media/.+': api },
   },
   build: {
     target: 'es2022',

@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { png } from '../mock/png.mjs';
 import { allPosts, choose, connectionOf, openComposer, until } from './helpers.mjs';
-import { assertAccessible, assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
+import { assertAccessible, assertQuiet, drawn, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser;
 before(async () => {
@@ -149,6 +149,7 @@ if (process.env.SHOTS_README === '1') {
     await until('quiet', async () => (await allPosts(server)).every((p) => p.state !== 'publishing' && Date.parse(p.scheduledAt) > Date.now() === ['scheduled', 'draft'].includes(p.state)), 120_000);
     await page.reload();
     await page.getByText('live', { exact: true }).waitFor();
+    await drawn(page);
     await page.screenshot({ path: `${folder}planner.png` });
     const dialog = await openComposer(page);
     await choose(dialog, await connectionOf(server, 'bluesky'), await connectionOf(server, 'mastodon'));
@@ -157,8 +158,10 @@ if (process.env.SHOTS_README === '1') {
     );
     await dialog.getByLabel('Add picture').last().setInputFiles({ name: 'harbour-at-four.png', mimeType: 'image/png', buffer: png(1200, 900, 5) });
     await dialog.getByText('ready', { exact: true }).waitFor();
-    await dialog.getByLabel('Description of harbour-at-four.png').fill('A low orange sun over a blue harbour');
+    await dialog.getByLabel('Description of harbour-at-four.png').fill('A pale sun over the violet harbour');
     await dialog.getByText('Nothing in the way.').nth(1).waitFor();
+    await dialog.getByLabel('Description of harbour-at-four.png').blur();
+    await drawn(page);
     await page.screenshot({ path: `${folder}composer.png` });
     await context.close();
   });

@@ -149,13 +149,18 @@ export async function signIn(page, server) {
 export async function assertAccessible(page, what) {
   await page.evaluate(AXE);
   const found = await page.evaluate(() =>
-    // eslint-disable-next-line no-undef
     axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
   );
   const lines = found.violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? ''}`).slice(0, 3).join(' | ')}`);
   assert.deepEqual(lines, [], `accessibility of ${what}`);
 }
 
+/** What was changed last is on the screen. */
+export async function drawn(page) {
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
 export async function shot(page, name) {
+  await drawn(page);
   await page.screenshot({ path: join(SHOTS, `${name}.png`) });
 }
