@@ -1,8 +1,9 @@
 //! Bluesky: one PDS and the few AppView reads a publisher needs, under `/bluesky/xrpc/{nsid}`.
 //!
-//! networks.md §10 and §23.2, and held against a real PDS, message by message. Handle `{account}.test`, password `sandbox-{account}`. Token errors
-//! are HTTP 400. A repeated `putRecord` changes nothing, one with other content edits the post.
-//! Sessions are counted (30 in five minutes); points for writes are not, see the crate's header.
+//! networks.md §10 and §23.2, and held against a real PDS 0.4.217, message by message. Handle
+//! `{account}.test`, password `sandbox-{account}`. Token errors are HTTP 400. A repeated `putRecord`
+//! changes nothing, one with other content edits the post. Sessions are counted (30 in five
+//! minutes); points for writes are not, see the crate's header.
 //! Not spoken: OAuth, `applyWrites`, the video service; refused as what a bare PDS does not know.
 
 use std::collections::{BTreeMap, HashMap};
