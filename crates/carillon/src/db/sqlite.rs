@@ -148,7 +148,7 @@ fn write_loop(conn: &Shared, units: &mpsc::Receiver<Unit>) {
             let _ = batch(conn, "ROLLBACK");
         }
         for finish in finishes {
-            finish(commit.as_ref().map(|()| ()).map_err(again));
+            finish(commit.as_ref().copied().map_err(again));
         }
     }
 }
@@ -247,7 +247,7 @@ impl SqliteTx {
         let mut statement = conn.prepare_cached(sql).map_err(from_sqlite)?;
         bind(&mut statement, params)?;
         let columns: Arc<[String]> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+            statement.column_names().map(str::to_owned).collect();
         let mut found = statement.raw_query();
         let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(from_sqlite)? {
