@@ -15,6 +15,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::db;
 use crate::domain::refusal::Kind;
@@ -73,6 +76,25 @@ async fn answer(web: &Web, request: Request, next: Next) -> Result<Response, Api
         return Ok(response);
     }
     keep(web, &workspace, key, hash, response).await
+}
+
+/// The header, for the documentation of every write.
+pub fn parameter() -> Parameter {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some("^[!-~]+$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "The same key with the same request is answered with the first answer, and nothing \
+             happens twice. Kept for a day.",
+        ))
+        .schema(Some(text))
+        .build()
 }
 
 /// The key of a write that takes one.

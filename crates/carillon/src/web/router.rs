@@ -54,15 +54,20 @@ fn rest() -> OpenApiRouter<Web> {
         .nest("/api/v1", v1)
         .routes(routes!(health::health))
         .routes(routes!(queue::push));
-    name_operations(all.get_openapi_mut());
+    finish(all.get_openapi_mut());
     all
 }
 
-/// Handlers are called `list` in every file; operations need names of their own: `posts_list`.
-fn name_operations(document: &mut utoipa::openapi::OpenApi) {
-    for item in document.paths.paths.values_mut() {
-        let methods = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in methods.into_iter().flatten() {
+/// Says what holds for every operation: handlers are called `list` in every file, operations need
+/// names of their own (`posts_list`); and every write takes a key.
+fn finish(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let writes = [&mut item.post, &mut item.patch, &mut item.delete];
+        for operation in writes.into_iter().flatten().filter(|_| path.starts_with("/api/v1/")) {
+            operation.parameters.get_or_insert_default().push(idempotency::parameter().into());
+        }
+        let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in all.into_iter().flatten() {
             let tag = operation.tags.as_ref().and_then(|t| t.first()).cloned();
             if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
                 operation.operation_id = Some(format!("{tag}_{id}"));

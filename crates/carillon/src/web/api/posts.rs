@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Refusal, Wrong};
 use crate::domain::when;
+use crate::ids;
 use crate::publishing::rollback::{self, RolledBack};
 use crate::publishing::schedule::{self, Change, Checked, Draft, Keyed};
 use crate::publishing::view::{self, Page, PostView};
@@ -49,14 +50,25 @@ pub async fn list(
         let message = format!("`limit` is {limit}; it can be 1 to 1000.");
         return Err(Refusal::invalid(vec![Wrong::new("limit", "invalid_query", message)]).into());
     }
+    let cursor = query.cursor.filter(|c| !c.is_empty());
+    if cursor.as_deref().is_some_and(|c| !is_cursor(c)) {
+        let message = "`cursor` is none that a page ended with.";
+        return Err(Refusal::invalid(vec![Wrong::new("cursor", "invalid_query", message)]).into());
+    }
     let query = view::Query {
         from: query.from.as_deref().map(|t| instant("from", t)).transpose()?,
         to: query.to.as_deref().map(|t| instant("to", t)).transpose()?,
         state: query.state,
-        cursor: query.cursor,
+        cursor,
         limit,
     };
     Ok(Json(view::list(&app, &caller.workspace_id, query).await?))
+}
+
+/// Is it of the form that `next` has: an id, after its time where there is one?
+fn is_cursor(text: &str) -> bool {
+    let (at, id) = text.split_once('~').map_or((None, text), |(at, id)| (Some(at), id));
+    ids::valid(id) && at.is_none_or(|at| at.parse::<i64>().is_ok())
 }
 
 fn instant(field: &str, text: &str) -> Result<i64, Refusal> {
@@ -68,7 +80,6 @@ fn instant(field: &str, text: &str) -> Result<i64, Refusal> {
 ///
 /// Every delivery is checked against its network's rules first; with any problem nothing is saved.
 #[utoipa::path(post, path = "/posts", tag = "posts",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key never makes a second post.")),
     request_body(content = Draft, example = json!({
         "text": "Doors open at seven.",
         "scheduledAt": "2026-11-23T09:00",

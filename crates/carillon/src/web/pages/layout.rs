@@ -91,7 +91,7 @@ impl Field<'_> {
                 input id=(self.name) name=(self.name) type=(self.kind) value=(self.value) required
                     autocomplete=(self.autocomplete) list=[list] minlength=[minlength]
                     aria-invalid=[self.wrong.map(|_| "true")] aria-describedby=[described];
-                @if let Some(wrong) = self.wrong { p class="wrong" id=(wrong_id) { (wrong) } }
+                @if let Some(wrong) = self.wrong { p class="wrong" id=(wrong_id) { (prose(wrong)) } }
             }
         }
     }
