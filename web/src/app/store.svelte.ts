@@ -12,13 +12,12 @@ class Store {
   networks = $state.raw<Network[]>([]);
   connections = $state.raw<Connection[]>([]);
   posts = $state.raw<Posts>(new Map());
-  /** Media ids whose state an event has changed, with the time of the news. */
-  mediaNews = $state.raw<{ id: string; at: number } | null>(null);
   /** Where the live feed goes on from. */
   lastEventId: string | null = null;
   /** Set once the list that a page shows has been answered for. */
   connectionsKnown = $state(false);
 
+  private mediaWatchers = new Set<(id: string) => void>();
   private asked = new Map<string, number>();
   private due = new Map<string, ReturnType<typeof setTimeout>>();
 
@@ -107,13 +106,19 @@ class Store {
     }
     if (name === 'media') {
       const id = event.mediaId ?? event.id;
-      if (id) this.mediaNews = { id, at: Date.now() };
+      if (id) for (const tell of this.mediaWatchers) tell(id);
       for (const post of this.posts.values()) if (post.media.some((m) => m.id === id)) this.renew(post.id);
     }
     // A delivery's end changes "waiting" and "last success" of its connection too.
     if (name === 'connection' || name === 'delivery') {
       this.soon('connections', () => this.loadConnections(), 1000);
     }
+  }
+
+  /** Calls with every file that the server has news of, until the returned function is called. */
+  watchMedia(tell: (id: string) => void): () => void {
+    this.mediaWatchers.add(tell);
+    return () => this.mediaWatchers.delete(tell);
   }
 
   private renew(post: string | undefined): void {

@@ -88,6 +88,8 @@ export class Tray {
     this.uploads.set(item.key, running);
     try {
       this.take(item, await running.done);
+      // The news that it is ready may have been faster than the answer.
+      if (item.state !== 'ready' && item.id) void this.refresh(item.id);
       // Alt text typed while the bytes were on their way.
       if (item.alt.trim()) await this.saveAlt(item.key);
     } catch (error) {
