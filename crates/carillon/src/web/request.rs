@@ -143,3 +143,61 @@ fn is_html(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     kind.is_some_and(|k| k.starts_with("text/html"))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use axum::{Router, http};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::app::App;
+    use crate::clock::Clock;
+    use crate::config::Config;
+
+    async fn boom() -> &'static str {
+        panic!("on purpose")
+    }
+
+    async fn ask(method: &str, path: &str, accept: &str) -> (http::response::Parts, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().to_string_lossy().into_owned();
+        let config = Config::read(|name| (name == "CARILLON_DATA").then(|| data.clone())).unwrap();
+        let web = Web::new(App::open(config, Clock::system()).await.unwrap());
+        let router = Router::new()
+            .route("/api/boom", get(boom).post(boom))
+            .route("/boom", get(boom))
+            .layer(from_fn_with_state(web.clone(), pass))
+            .with_state(web);
+        let request = Request::builder().method(method).uri(path).header("accept", accept);
+        let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        (parts, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_with_the_request_id_and_nothing_of_the_panic() {
+        for method in ["GET", "POST"] {
+            let (parts, body) = ask(method, "/api/boom", "*/*").await;
+            let id = parts.headers["x-request-id"].to_str().unwrap();
+            let envelope: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(parts.status, 500);
+            assert_eq!(envelope["code"], "internal");
+            assert_eq!(envelope["requestId"], id);
+            assert!(!body.contains("purpose"), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_person_gets_a_page_that_can_load_nothing_foreign() {
+        let (parts, body) = ask("GET", "/boom", "text/html").await;
+        assert_eq!(parts.status, 500);
+        assert!(body.contains("Something went wrong on our side."), "{body}");
+        let csp = parts.headers["content-security-policy"].to_str().unwrap();
+        assert!(csp.contains("require-trusted-types-for 'script'") && !csp.contains("unsafe"));
+        assert_eq!(parts.headers["cache-control"], "no-store");
+    }
+}
