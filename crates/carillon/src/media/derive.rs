@@ -166,7 +166,9 @@ pub async fn rendition(
         let says = format!("This place takes no pictures of the type `{content_type}`.");
         return Err(Unfit::Never(never(&says)));
     }
-    fits_shape(header.width, header.height, rule)?;
+    if let Some(problem) = misfit(header.width, header.height, rule) {
+        return Err(Unfit::Never(problem));
+    }
     let stem = medium.name.rsplit_once('.').map_or(medium.name.as_str(), |(stem, _)| stem);
     Ok(carillon_networks::Media {
         id: medium.id.clone(),
@@ -241,21 +243,21 @@ async fn blob(app: &App, medium: &Media, kind: &str) -> Result<Bytes, Unfit> {
     }
 }
 
-fn fits_shape(width: u32, height: u32, rule: &MediaRule) -> Result<(), Unfit> {
-    let Some((narrowest, widest)) = rule.ratio else { return Ok(()) };
+/// What is wrong with this shape, if the rule has one in mind.
+fn misfit(width: u32, height: u32, rule: &MediaRule) -> Option<Problem> {
     // A pixel's rounding must not cost a post.
     const SLACK: f32 = 0.01;
+    let (narrowest, widest) = rule.ratio?;
     let ratio = width as f32 / height as f32;
     let (is, limit) = match ratio {
         r if r < narrowest * (1.0 - SLACK) => ("narrower", narrowest),
         r if r > widest * (1.0 + SLACK) => ("wider", widest),
-        _ => return Ok(()),
+        _ => return None,
     };
-    let says = format!(
+    Some(never(&format!(
         "The picture is {is} than this place takes: {width} × {height} pixels, where the width may \
          be {limit} times the height."
-    );
-    Err(Unfit::Never(never(&says)))
+    )))
 }
 
 fn never(sentence: &str) -> Problem {
@@ -263,7 +265,8 @@ fn never(sentence: &str) -> Problem {
     Problem::new("media", sentence, "edit_post", next)
 }
 
-fn limits(app: &App) -> Limits {
+/// The largest picture that is decoded here.
+pub(super) fn limits(app: &App) -> Limits {
     Limits { max_pixels: app.config.media.image_max_pixels, ..Limits::default() }
 }
 
@@ -292,4 +295,51 @@ fn cut(text: &str, max: usize) -> String {
             fits
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_cut_between_what_people_see_as_characters() {
+        assert_eq!(cut("Ahoy", 4), "Ahoy");
+        assert_eq!(cut("Ahoy", 3), "Aho");
+        assert_eq!(cut("👩‍👩‍👧 out", 4), "", "a family of five code points is not cut apart");
+        assert_eq!(cut("👩‍👩‍👧 out", 6), "👩‍👩‍👧 ");
+        assert_eq!(cut("anything", 0), "");
+    }
+
+    #[test]
+    fn a_shape_is_judged_by_the_rule_with_slack_for_rounding() {
+        let rule = |ratio| MediaRule {
+            min: 0,
+            max: 1,
+            types: &[],
+            max_bytes: 0,
+            ratio,
+            derivative: Derivative::Original,
+            pull: false,
+            alt_max: 0,
+        };
+        let instagram = rule(Some((0.8, 1.91)));
+        assert_eq!(misfit(1080, 1350, &instagram), None);
+        assert_eq!(misfit(1079, 1350, &instagram), None);
+        assert_eq!(misfit(1910, 1000, &instagram), None);
+        let says = |w, h| misfit(w, h, &instagram).expect("refused").sentence;
+        assert!(says(700, 1000).contains("narrower than this place takes: 700 × 1000 pixels"));
+        assert!(says(2000, 1000).contains("wider"));
+        assert_eq!(misfit(1, 1000, &rule(None)), None);
+    }
+
+    #[test]
+    fn every_network_that_takes_pictures_takes_what_is_made() {
+        for network in carillon_networks::ALL {
+            for placement in network.spec().placements.iter().filter(|p| p.media.max > 0) {
+                assert!(placement.media.types.contains(&"image/jpeg"), "{}", network.spec().id);
+                let stored = placement.media.pull && placement.media.max_bytes < FULL_BYTES;
+                assert!(!stored, "{}: what is fetched cannot be made smaller", network.spec().id);
+            }
+        }
+    }
 }

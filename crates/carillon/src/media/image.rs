@@ -21,7 +21,7 @@ use jpeg_encoder::{
     ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor,
 };
 
-use super::probe::{Kind, damaged};
+use super::probe::{Header, Kind, damaged};
 
 /// The renditions made of every picture, with their width and height.
 pub const DERIVATIVES: [(Derivative, u32, u32); 3] = [
@@ -49,6 +49,18 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits { max_pixels: 100_000_000, max_side: 30_000 }
+    }
+}
+
+impl Limits {
+    /// Refuses by its header alone what would unfold to too much.
+    pub(super) fn admit(&self, header: &Header) -> Result<(), PictureError> {
+        let &Header { width, height, heavy, .. } = header;
+        let (max, max_side) = (self.max_pixels / if heavy { 2 } else { 1 }, self.max_side);
+        if u64::from(width) * u64::from(height) > max || width.max(height) > max_side {
+            return Err(PictureError::TooManyPixels { width, height, max, max_side });
+        }
+        Ok(())
     }
 }
 

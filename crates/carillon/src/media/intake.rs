@@ -9,10 +9,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 
-use super::blobs;
-use super::image::PictureError;
+use super::image::{Limits, PictureError};
 use super::library::{clean_alt, clean_name, enqueue, no_store, tell};
-use super::probe::{self, Kind};
+use super::probe::{self, Kind, Probe};
+use super::{blobs, derive};
 use crate::App;
 use crate::db::Error;
 use crate::domain::refusal::{Kind as No, Refusal};
@@ -74,12 +74,7 @@ fn judge(
         Some(kind) if kind.is_image() => {}
         other => return Err(unsupported(other)),
     }
-    let picture = probe::probe(data).map_err(|e| unreadable(&e))?;
-    let pixels = u64::from(picture.width) * u64::from(picture.height);
-    let max = app.config.media.image_max_pixels;
-    if pixels > max {
-        return Err(too_many_pixels(pixels, max));
-    }
+    let picture = admit(data, &derive::limits(app)).map_err(|e| refused(&e))?;
     let now = app.clock.now();
     Ok(Media {
         id: ids::new(now),
@@ -95,6 +90,12 @@ fn judge(
         problem: None,
         created_at: now,
     })
+}
+
+/// The picture's facts, if it is one that can be decoded.
+fn admit(data: &[u8], limits: &Limits) -> Result<Probe, PictureError> {
+    limits.admit(&probe::header(data)?)?;
+    probe::probe(data)
 }
 
 /// The file, then the row with its job.
@@ -132,17 +133,6 @@ fn too_large(max: u64) -> Refusal {
     Refusal::new(No::TooLarge, "media_too_large", sentence, fix)
 }
 
-fn too_many_pixels(pixels: u64, max: u64) -> Refusal {
-    let sentence = format!(
-        "The picture unfolds to {} million pixels, more than the {} million a picture may have.",
-        pixels.div_ceil(1_000_000),
-        max / 1_000_000
-    );
-    let fix = "Choose a smaller picture, or have whoever runs this installation raise the limit, \
-               the setting `CARILLON_IMAGE_MAX_PIXELS`.";
-    Refusal::new(No::TooLarge, "media_too_many_pixels", sentence, fix)
-}
-
 fn unsupported(kind: Option<Kind>) -> Refusal {
     let sentence = match kind {
         Some(kind) if kind.is_video() => "The file is a video: videos are not taken yet.",
@@ -152,11 +142,31 @@ fn unsupported(kind: Option<Kind>) -> Refusal {
     Refusal::new(No::Unsupported, "media_type", sentence, fix)
 }
 
-fn unreadable(e: &PictureError) -> Refusal {
-    let sentence = "The picture is damaged and cannot be read.";
-    let fix = "Open it in a picture editor, save it anew and upload that file.";
+fn refused(e: &PictureError) -> Refusal {
     tracing::info!(error = %e, "a picture was refused");
-    Refusal::new(No::Unsupported, "media_broken", sentence, fix)
+    match *e {
+        PictureError::TooManyPixels { width, height, max, max_side } => {
+            let sentence = format!(
+                "The picture has {width} × {height} pixels; one of its type may have {} million, \
+                 {max_side} on a side.",
+                max / 1_000_000
+            );
+            let fix = "Make it smaller, or have whoever runs this installation raise the limit, the \
+                       setting `CARILLON_IMAGE_MAX_PIXELS`.";
+            Refusal::new(No::TooLarge, "media_too_many_pixels", sentence, fix)
+        }
+        PictureError::Unsupported(kind) => {
+            let sentence =
+                format!("Pictures of the type `{}` are not taken yet.", kind.content_type());
+            let fix = "Save it as JPEG or PNG and upload that.";
+            Refusal::new(No::Unsupported, "media_type", sentence, fix)
+        }
+        _ => {
+            let sentence = "The picture is damaged and cannot be read.";
+            let fix = "Open it in a picture editor, save it anew and upload that file.";
+            Refusal::new(No::Unsupported, "media_broken", sentence, fix)
+        }
+    }
 }
 
 /// `5 MB`, `1.5 MB`, `800 KB`
@@ -172,5 +182,71 @@ fn size(bytes: u64) -> String {
         1_000_000.. => in_unit(1_000_000, "MB"),
         1_000.. => in_unit(1_000, "KB"),
         _ => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    fn of(name: &str, data: &[u8]) -> Vec<u8> {
+        let mut file = name.as_bytes().to_vec();
+        file.extend_from_slice(data);
+        file
+    }
+
+    /// Reads `chunks` with room for ten bytes; and how many chunks were asked for.
+    fn read_ten(chunks: Vec<Vec<u8>>) -> (Result<Bytes, Refusal>, usize) {
+        let asked = Cell::new(0);
+        let body = stream::iter(chunks).map(|chunk| {
+            asked.set(asked.get() + 1);
+            Ok::<_, std::convert::Infallible>(Bytes::from(chunk))
+        });
+        let read = read(body, 10).now_or_never().expect("nothing to wait for");
+        (read, asked.get())
+    }
+
+    #[test]
+    fn reading_stops_where_the_limit_is_passed() {
+        let jpeg = b"\xff\xd8\xff\xe0".to_vec();
+        let (read, asked) = read_ten(vec![jpeg.clone(), vec![0; 6]]);
+        assert_eq!(read.expect("ten bytes").len(), 10);
+        assert_eq!(asked, 2);
+        let (read, asked) = read_ten(vec![jpeg, vec![0; 7], vec![0; 1000], vec![0; 1000]]);
+        let refusal = read.expect_err("eleven bytes");
+        assert_eq!((refusal.kind, refusal.code.as_str()), (No::TooLarge, "media_too_large"));
+        assert_eq!(asked, 2, "nothing is read behind the limit");
+    }
+
+    #[test]
+    fn what_is_too_large_is_still_refused_for_what_it_is() {
+        let film = of("\0\0\0\x20ftypisom", &[0; 20]);
+        let (read, _) = read_ten(vec![film]);
+        let refusal = read.expect_err("a film");
+        assert_eq!((refusal.kind, refusal.code.as_str()), (No::Unsupported, "media_type"));
+        assert_eq!(refusal.sentence, "The file is a video: videos are not taken yet.");
+        let (read, _) = read_ten(vec![b"<html><body>hello</body>".to_vec()]);
+        assert!(read.expect_err("a page").sentence.contains("JPEG, PNG, WebP or GIF"));
+    }
+
+    #[test]
+    fn limits_are_named_as_people_write_them() {
+        for (bytes, says) in [
+            (5_000_000, "5 MB"),
+            (1_500_000, "1.5 MB"),
+            (800_000, "800 KB"),
+            (12_345_678, "12.3 MB"),
+            (999, "999 bytes"),
+        ] {
+            assert_eq!(size(bytes), says);
+        }
+        assert_eq!(
+            too_large(5_000_000).sentence,
+            "The file is larger than the 5 MB a picture may have."
+        );
     }
 }

@@ -302,3 +302,42 @@ pub(super) fn no_store(e: &BlobError) -> Refusal {
     let sentence = "The media store is not available at the moment.";
     Refusal::new(No::Unavailable, "media_store_unavailable", sentence, fix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_no_path_and_gets_the_contents_extension() {
+        for (name, extension, clean) in [
+            ("photo.png", "jpg", "photo.jpg"),
+            ("Photo.JPEG", "jpg", "Photo.jpg"),
+            ("../../etc/passwd", "png", "passwd.png"),
+            (r"C:\Users\ada\quay at dawn.gif", "gif", "quay at dawn.gif"),
+            ("evil.html", "png", "evil.html.png"),
+            ("v1.2 final", "webp", "v1.2 final.webp"),
+            ("a\u{0}b\r\nc.jpg", "jpg", "abc.jpg"),
+            ("harmless\u{202e}gpj.exe", "jpg", "harmlessgpj.exe.jpg"),
+            (".jpg", "jpg", "jpg.jpg"),
+            ("...", "jpg", "picture.jpg"),
+            ("", "webp", "picture.webp"),
+        ] {
+            assert_eq!(clean_name(name, extension), clean, "{name:?}");
+        }
+        let long = clean_name(&"é".repeat(500), "webp");
+        assert_eq!(long.chars().count(), NAME_MAX);
+        assert!(long.ends_with("é.webp"));
+    }
+
+    #[test]
+    fn a_description_has_an_end() {
+        assert_eq!(
+            clean_alt("  Loaves\u{7}\non the counter ").as_deref(),
+            Ok("Loaves\non the counter")
+        );
+        assert!(clean_alt(&"é".repeat(ALT_MAX)).is_ok());
+        let refusal = clean_alt(&"é".repeat(ALT_MAX + 1)).expect_err("too long");
+        assert_eq!(refusal.problems[0].field, "alt");
+        assert!(refusal.sentence.contains("2001 characters; 2000"), "{}", refusal.sentence);
+    }
+}

@@ -26,11 +26,7 @@ impl Picture {
     pub(super) fn decode(data: &[u8], limits: &Limits) -> Result<Picture, PictureError> {
         let header = probe::header(data)?;
         let Header { width, height, orientation, .. } = header;
-        let max = limits.max_pixels / if header.heavy { 2 } else { 1 };
-        if u64::from(width) * u64::from(height) > max || width.max(height) > limits.max_side {
-            let max_side = limits.max_side;
-            return Err(PictureError::TooManyPixels { width, height, max, max_side });
-        }
+        limits.admit(&header)?;
         let (pixels, colour) = match header.kind {
             Kind::Jpeg => jpeg(data, &header)?,
             Kind::Png => png(data, &header)?,

@@ -149,9 +149,8 @@ fn hushed(mut error: Error, account: &Account) -> Error {
     let held = account.secrets.lock().unwrap_or_else(|e| e.into_inner());
     // Shorter ones are no secrets, and would blot out words.
     for secret in held.values().map(Secret::reveal).filter(|s| s.len() >= 6) {
-        let hush = |text: &String| text.replace(secret, "•••");
-        error.sentence = hush(&error.sentence);
-        error.code = error.code.as_ref().map(hush);
+        error.sentence = error.sentence.replace(secret, "•••");
+        error.code = error.code.map(|code| code.replace(secret, "•••"));
     }
     error
 }

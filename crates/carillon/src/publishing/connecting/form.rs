@@ -181,8 +181,8 @@ fn server(text: &str) -> Result<String, &'static str> {
 
 /// A name as it is kept, or what is wrong with it.
 pub(super) fn clean_name(name: &str) -> Result<String, Wrong> {
-    let visible: String = name.chars().filter(|c| !c.is_control()).collect();
-    let name = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = name.split(|c: char| c.is_whitespace() || c.is_control());
+    let name = words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
     if name.is_empty() {
         return Err(Wrong::new("name", "missing_field", "A connection needs a name."));
     }
