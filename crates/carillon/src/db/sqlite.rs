@@ -246,8 +246,7 @@ impl SqliteTx {
         let conn = self.lock()?;
         let mut statement = conn.prepare_cached(sql).map_err(from_sqlite)?;
         bind(&mut statement, params)?;
-        let columns: Arc<[String]> =
-            statement.column_names().map(str::to_owned).collect();
+        let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
         let mut found = statement.raw_query();
         let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(from_sqlite)? {

@@ -703,10 +703,6 @@ fn measure(
         );
         wrong.push(Wrong::new(format!("{field}.media"), "too_many_media", message).at(&id));
     }
-    if !with_media && asked == 0 && body.trim().is_empty() {
-        let message = format!("There is nothing to send to {name}: write a text or add a picture.");
-        wrong.push(Wrong::new(format!("{field}.text"), "empty", message).at(&id));
-    }
 }
 
 async fn add_delivery(tx: &Tx, post: &Post, p: &Planned, now: i64) -> Result<(), Refusal> {

@@ -1,5 +1,7 @@
 //! Behaviour from outside, one binary. `both!` runs a test on SQLite and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod api;
 mod connecting;
 mod documents;

@@ -77,4 +77,126 @@ both! {
         t.pass(HOUR).await;
         assert_eq!(t.visible("telegram").len(), 1);
     }
+
+    /// The handle of an Instagram container is read: no second post, whichever way the answer went.
+    async fn a_handle_is_read_before_anything_is_sent_again(t: TestApp) {
+        t.serve().await;
+        let (c, picture) = (t.connect("instagram").await, t.upload().await);
+        for (i, fault) in [Trouble::ResetAfterAccept, Trouble::ResetBeforeAccept, Trouble::Garbage, Trouble::ServerError].into_iter().enumerate() {
+            t.fault("instagram", Calls::Publish, fault);
+            let mut draft = t.draft(&format!("Sunset {i}"), &[&c]);
+            draft.media = vec![picture.clone()];
+            let post = t.schedule(draft).await;
+            t.pass(2 * HOUR).await;
+            let d = &t.post(&post.id).await.deliveries[0];
+            assert_eq!(d.state, State::Published, "{fault:?}: {:#?}", t.journal(&d.id).await);
+            assert_eq!(t.visible("instagram").len(), i + 1, "{fault:?}");
+        }
+    }
+
+    /// 5xx and garbage may have published: looked up, never sent blindly again.
+    async fn an_answer_that_says_nothing_is_settled_by_looking(t: TestApp) {
+        for network in ["facebook", "bluesky", "mastodon", "wordpress"] {
+            let c = t.connect(network).await;
+            for (i, fault) in [Trouble::Garbage, Trouble::ServerError].into_iter().enumerate() {
+                t.fault(network, Calls::Publish, fault);
+                let post = t.schedule(t.draft(&format!("Karaoke {i}"), &[&c])).await;
+                t.pass(2 * HOUR).await;
+                let d = &t.post(&post.id).await.deliveries[0];
+                assert_eq!(d.state, State::Published, "{network} {fault:?}: {:#?}", t.journal(&d.id).await);
+                assert_eq!(t.visible(network).len(), i + 1, "{network} {fault:?}");
+            }
+        }
+    }
+
+    async fn a_rate_limit_waits_as_long_as_the_network_says(t: TestApp) {
+        for network in ["facebook", "bluesky", "mastodon", "wordpress", "telegram"] {
+            let c = t.connect(network).await;
+            t.fault(network, Calls::Publish, Trouble::RateLimit);
+            let post = t.schedule(t.draft("Ladies and gentlemen", &[&c])).await;
+            t.pass(2 * HOUR).await;
+            let d = &t.post(&post.id).await.deliveries[0];
+            assert_eq!((d.state, d.attempts), (State::Published, 0), "{network}: {:#?}", t.journal(&d.id).await);
+            assert_eq!(t.visible(network).len(), 1, "{network}");
+        }
+    }
+
+    /// A refused token costs nothing: deliveries wait, and go out after the reconnection.
+    async fn a_broken_connection_holds_its_deliveries_until_it_is_mended(t: TestApp) {
+        let c = t.connect("mastodon").await;
+        t.fault("mastodon", Calls::Publish, Trouble::Auth);
+        let post = t.schedule(t.draft("First", &[&c])).await;
+        t.pass(Duration::from_secs(15 * 60)).await;
+        let d = &t.post(&post.id).await.deliveries[0];
+        assert_eq!(d.state, State::Queued);
+        assert_eq!(d.problem.as_ref().map(|p| p.class.as_str()), Some("auth"));
+        let second = t.schedule(t.draft("Second", &[&c])).await;
+        t.pass(Duration::from_secs(15 * 60)).await;
+        assert!(t.visible("mastodon").is_empty(), "nothing is sent while it is broken");
+        let checked = carillon::publishing::connecting::check(&t.app, &t.workspace, &c).await.unwrap();
+        assert!(checked.ok, "{checked:?}");
+        t.pass(Duration::from_secs(60)).await;
+        for id in [post.id, second.id] {
+            assert_eq!(t.post(&id).await.deliveries[0].state, State::Published);
+        }
+        assert_eq!(t.visible("mastodon").len(), 2);
+    }
+
+    async fn after_a_long_night_late_posts_are_held_and_not_burst_out(t: TestApp) {
+        let c = t.connect("mastodon").await;
+        let post = t.schedule(t.draft("Good morning", &[&c])).await;
+        t.clock.advance(3 * HOUR);
+        t.pass(Duration::from_secs(60)).await;
+        let d = &t.post(&post.id).await.deliveries[0];
+        assert_eq!((d.state, d.question.as_deref()), (State::Held, None));
+        assert!(d.can.contains(&"retry".to_owned()));
+        assert!(t.visible("mastodon").is_empty());
+        carillon::publishing::schedule::retry_delivery(&t.app, &t.workspace, &d.id).await.unwrap();
+        t.pass(Duration::from_secs(60)).await;
+        assert_eq!(t.visible("mastodon").len(), 1);
+    }
+
+    /// A worker died after its intent: the sweeper says unknown, and looking settles it.
+    async fn a_dead_workers_delivery_is_unknown_until_looked_up(t: TestApp) {
+        use carillon::domain::job::Pool;
+        use carillon::store::{deliveries, queue};
+        let c = t.connect("mastodon").await;
+        let post = t.schedule(t.draft("Last orders", &[&c])).await;
+        t.clock.advance(Duration::from_secs(600));
+        let (now, id) = (t.clock.now(), post.deliveries[0].id.clone());
+        let claims = t.app.db.write(move |tx| async move {
+            let claims = queue::claim(&tx, Pool::Send, 1, "a dead worker", now, now + 60_000).await?;
+            assert!(deliveries::intend(&tx, &id, State::Queued, now).await?);
+            Ok::<_, carillon::db::Error>(claims)
+        }).await.unwrap();
+        assert_eq!(claims.len(), 1);
+        t.pass(Duration::from_secs(30)).await;
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Sending, "its lease still runs");
+        t.clock.advance(Duration::from_secs(60));
+        carillon::publishing::sweep::sweep(&t.app, false).await.unwrap();
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Unknown);
+        t.pass(HOUR).await;
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Published);
+        assert_eq!(t.visible("mastodon").len(), 1);
+        // The dead worker comes back with its answer: nobody listens.
+        let late = claims[0].clone();
+        let heard = t.app.db.write(move |tx| async move { queue::finish(&tx, &late, "done", None, now).await }).await.unwrap();
+        assert!(!heard);
+    }
+
+    async fn cancelled_while_a_worker_has_it_means_not_sent(t: TestApp) {
+        use carillon::domain::job::Pool;
+        use carillon::store::queue;
+        let c = t.connect("mastodon").await;
+        let post = t.schedule(t.draft("Never mind", &[&c])).await;
+        t.clock.advance(Duration::from_secs(600));
+        let now = t.clock.now();
+        let claim = t.app.db.write(move |tx| async move {
+            Ok::<_, carillon::db::Error>(queue::claim(&tx, Pool::Send, 1, "worker", now, now + 60_000).await?.remove(0))
+        }).await.unwrap();
+        carillon::publishing::schedule::cancel(&t.app, &t.workspace, &post.id).await.unwrap();
+        carillon::publishing::deliver::deliver(&t.app, &claim).await.unwrap();
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Cancelled);
+        assert!(t.visible("mastodon").is_empty());
+    }
 }

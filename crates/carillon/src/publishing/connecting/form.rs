@@ -212,7 +212,7 @@ mod tests {
         let mut form = Form::empty(spec("mastodon"));
         form.enter("settings", &values(&[("accessToken", " t0ken ")]), &BTreeMap::new());
         form.enter("credentials", &values(&[("server", "mastodon.social/")]), &BTreeMap::new());
-        let account = form.finish().ok().expect("complete");
+        let account = form.finish().expect("complete");
         assert_eq!(account.settings, values(&[("server", "https://mastodon.social")]));
         assert_eq!(held(&account)["accessToken"].reveal(), "t0ken");
     }
@@ -242,7 +242,7 @@ mod tests {
         let mut form = Form::empty(spec("bluesky"));
         form.enter("settings", &values(&[("identifier", "ada.example")]), &BTreeMap::new());
         form.enter("credentials", &values(&[("password", "abcd")]), &BTreeMap::new());
-        let mut account = form.finish().ok().expect("complete");
+        let mut account = form.finish().expect("complete");
         account.settings.insert("did".into(), "did:plc:1".into());
         account.secrets.lock().unwrap().insert("accessJwt".into(), Secret::new("j"));
 
@@ -251,7 +251,7 @@ mod tests {
         same.enter("settings", &shown, &shown);
         same.enter("credentials", &values(&[("password", "")]), &shown);
         assert!(!same.new_settings && !same.new_secrets);
-        let same = same.finish().ok().expect("nothing wrong");
+        let same = same.finish().expect("nothing wrong");
         assert_eq!(held(&same)["password"].reveal(), "abcd", "an empty secret overwrites nothing");
         assert!(!held(&same).contains_key("accessJwt"), "a session belongs to the old answers");
         assert!(!same.settings.contains_key("did"));

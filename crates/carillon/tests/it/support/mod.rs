@@ -14,14 +14,13 @@ use carillon::clock::Clock;
 use carillon::config::Config;
 use carillon::db::Error;
 use carillon::domain::job::Pool;
-use carillon::domain::refusal::Refusal;
 use carillon::domain::when;
 use carillon::media::intake;
+use carillon::publishing::connecting::{self, New};
 use carillon::publishing::schedule::{self, Draft, DraftDelivery};
 use carillon::publishing::view::{self, AttemptView, DeliveryView, PostView};
 use carillon::queue::worker::Worker;
-use carillon::store::connections::Connection;
-use carillon::store::{accounts, connections, queue};
+use carillon::store::{accounts, queue};
 use carillon::{App, ids};
 use carillon_sandbox::{Calls, Fault, LedgerPost, Options, Sandbox, Trouble};
 
@@ -141,28 +140,14 @@ impl TestApp {
             ),
             other => panic!("no such network {other}"),
         };
-        let id = ids::new(self.clock.now());
-        let secrets: BTreeMap<&str, String> = secrets.into_iter().collect();
-        let c = Connection {
-            id: id.clone(),
-            workspace_id: self.workspace.clone(),
+        let new = New {
             network: network.into(),
-            name: format!("{account} at {network}"),
-            remote_id: account.into(),
+            name: Some(format!("{account} at {network}")),
             settings: settings.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-            secrets: self.app.keys.seal(&serde_json::to_string(&secrets).unwrap(), &id),
-            broken_at: None,
-            problem: None,
-            checked_at: None,
-            published_at: None,
-            created_at: self.clock.now(),
+            credentials: secrets.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
         };
-        self.app
-            .db
-            .write(move |tx| async move { connections::add(&tx, &c).await })
-            .await
-            .expect("a connection");
-        id
+        let made = connecting::add(&self.app, &self.workspace, new).await;
+        made.unwrap_or_else(|e| panic!("{network} takes {account}: {e:?}")).id
     }
 
     /// A text for these connections, due in ten minutes.
@@ -178,12 +163,6 @@ impl TestApp {
 
     pub async fn schedule(&self, draft: Draft) -> PostView {
         schedule::create(&self.app, &self.workspace, draft, None).await.expect("the post is taken")
-    }
-
-    pub async fn refused(&self, draft: Draft) -> Refusal {
-        schedule::create(&self.app, &self.workspace, draft, None)
-            .await
-            .expect_err("the post is refused")
     }
 
     pub async fn post(&self, id: &str) -> PostView {
@@ -228,6 +207,37 @@ impl TestApp {
                 return;
             }
         }
+    }
+
+    /// Serves the app on a free port until the test ends; its address.
+    pub async fn serve(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(carillon::web::serve::serve(
+            self.app.clone(),
+            listener,
+            std::future::pending(),
+        ));
+        url
+    }
+
+    /// A key to another workspace of the same installation.
+    pub async fn stranger(&self) -> String {
+        let now = self.clock.now();
+        let w = accounts::Workspace {
+            id: ids::new(now),
+            name: "Somebody else".into(),
+            timezone: "UTC".into(),
+            demo_at: None,
+        };
+        self.app
+            .db
+            .write(move |tx| async move {
+                accounts::add_workspace(&tx, &w, now).await?;
+                carillon::identity::door::make_key(&tx, &w.id, "theirs", now).await
+            })
+            .await
+            .expect("another workspace")
     }
 
     /// Uploads a picture and has its derivatives made; its id.
