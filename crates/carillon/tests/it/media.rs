@@ -85,6 +85,7 @@ fn says(place: &[u8]) -> bool {
 both! {
     async fn a_picture_is_typed_by_its_content_and_made_into_what_networks_take(t: TestApp) {
         let file = telling(1600, 1200);
+        assert!(says(&file));
         let medium = upload(&t, "../uploads/photo.png", file.clone()).await.expect("taken");
         assert_eq!((medium.name.as_str(), medium.content_type.as_str()), ("photo.jpg", "image/jpeg"));
         assert_eq!((medium.width, medium.height, medium.bytes), (1600, 1200, file.len() as i64));

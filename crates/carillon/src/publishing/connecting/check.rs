@@ -200,7 +200,7 @@ pub(super) fn refusal(spec: &Spec, error: &Error) -> Refusal {
 fn blamed(spec: &Spec, error: &Error) -> Option<String> {
     let server = spec.fields.iter().find(|f| f.key == "server").map(form::path);
     match (error.class, error.action, error.code.as_deref()) {
-        (_, _, Some("address_refused" | "garbled")) => server,
+        (_, _, Some("garbled")) | (Class::Config, Action::CompleteConnection, _) => server,
         (Class::Auth, Action::Reconnect, _) => {
             spec.fields.iter().find(|f| f.secret).map(form::path)
         }
@@ -266,6 +266,8 @@ mod tests {
         assert_eq!(field(token.clone()).as_deref(), Some("credentials.accessToken"));
         assert_eq!(field(token.action(Action::ActAtNetwork)), None);
         assert_eq!(field(Error::garbled("HTML")).as_deref(), Some("settings.server"));
+        let nobody = Error::new(Class::Config, "There is no Mastodon server at this address.");
+        assert_eq!(field(nobody).as_deref(), Some("settings.server"));
         let away = refusal(spec, &Error::new(Class::Transient, "No connection."));
         assert_eq!((away.kind, away.code.as_str()), (Kind::Unavailable, "network_unavailable"));
     }

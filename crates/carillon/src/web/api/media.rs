@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::domain::refusal::{Refusal, Wrong};
@@ -68,13 +68,19 @@ pub struct UploadQuery {
     alt: String,
 }
 
+/// A file as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct FileBytes(Vec<u8>);
+
 /// Uploads a picture: the body is the file itself.
 ///
 /// JPEG, PNG, WebP and GIF are taken; what counts is the content, whatever name and content type
 /// say. What the networks are sent is made from it in the background (`state`), and carries no
 /// place, camera or other metadata.
 #[utoipa::path(post, path = "/media", tag = "media", params(UploadQuery),
-    request_body(content = [u8], content_type = "application/octet-stream", description = "The file's bytes."),
+    request_body(content = inline(FileBytes), content_type = "application/octet-stream", description = "The file's bytes."),
     responses((status = 201, description = "The picture.", body = MediaView), Writes))]
 pub async fn upload(
     State(app): State<App>,
