@@ -93,65 +93,29 @@ pub struct Jpeg {
     pub height: u32,
 }
 
-/// Every derivative of a picture: the largest centred part of it with the right shape, scaled.
-/// Small pictures are enlarged, because networks ask for these sizes.
+/// Every derivative of a picture, see `Picture::derivatives`.
 pub fn derivatives(data: &[u8], limits: &Limits) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
-    let picture = Picture::decode(data, limits)?;
-    let mut renderer = Renderer::default();
-    let mut order = DERIVATIVES;
-    // The one that needs the largest buffer between its two passes first: the others reuse it.
-    order.sort_by_key(|&(_, width, height)| Reverse(picture.between_passes(width, height)));
-    let mut made = Vec::with_capacity(order.len());
-    for (derivative, width, height) in order {
-        made.push((derivative, renderer.render(&picture, width, height)?.encode(QUALITY)?));
-    }
-    made.sort_by_key(|(derivative, _)| *derivative);
-    Ok(made)
+    Picture::decode(data, limits)?.derivatives()
 }
 
-/// The whole picture as a JPEG of at most `max_bytes` and `max_side` pixels on its longer side.
-/// Quality gives way first, from 85 to 60, then size. Never enlarges.
+/// The whole picture in few bytes, see `Picture::fit`.
 pub fn fit(
     data: &[u8],
     max_bytes: u64,
     max_side: u32,
     limits: &Limits,
 ) -> Result<Jpeg, PictureError> {
-    let picture = Picture::decode(data, limits)?;
-    let mut renderer = Renderer::default();
-    let mut side = max_side.min(picture.longer_side());
-    loop {
-        let (width, height) = picture.size_within(side);
-        let rendered = renderer.render(&picture, width, height)?;
-        let mut bytes = 0;
-        for quality in FIT_QUALITIES {
-            let jpeg = rendered.encode(quality)?;
-            bytes = jpeg.data.len() as u64;
-            if bytes <= max_bytes {
-                return Ok(jpeg);
-            }
-            if bytes / 3 > max_bytes {
-                break; // the lowest quality takes more than a third of the highest's bytes
-            }
-        }
-        if side == 1 {
-            return Err(PictureError::DoesNotFit { max_bytes });
-        }
-        // Bytes go roughly with the area; the clamp keeps a bad guess from wasting the picture.
-        let scale = (max_bytes as f64 / bytes as f64).sqrt().clamp(0.25, 0.95);
-        side = ((f64::from(side) * scale) as u32).max(1);
-    }
+    Picture::decode(data, limits)?.fit(max_bytes, max_side)
 }
 
-/// The whole picture, at most `side` pixels on its longer side. Never enlarges.
+/// The whole picture, small, see `Picture::thumbnail`.
 pub fn thumbnail(data: &[u8], side: u32, limits: &Limits) -> Result<Jpeg, PictureError> {
-    let picture = Picture::decode(data, limits)?;
-    let (width, height) = picture.size_within(side.min(picture.longer_side()));
-    Renderer::default().render(&picture, width, height)?.encode(QUALITY)
+    Picture::decode(data, limits)?.thumbnail(side)
 }
 
-/// A decoded picture: RGB, eight bits each, rows from the top, as stored (not yet turned).
-struct Picture {
+/// A decoded picture, for who wants several JPEGs of it.
+pub struct Picture {
+    /// RGB, eight bits each, rows from the top, as stored: not yet turned.
     pixels: Vec<u8>,
     width: u32,
     height: u32,
@@ -162,6 +126,58 @@ struct Picture {
 }
 
 impl Picture {
+    /// Every derivative: the largest centred part of the picture with the right shape, scaled.
+    /// Small pictures are enlarged, because networks ask for these sizes.
+    pub fn derivatives(&self) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
+        let mut renderer = Renderer::default();
+        let mut order = DERIVATIVES;
+        // The one that needs the largest buffer between its passes first: the others reuse it.
+        order.sort_by_key(|&(_, width, height)| Reverse(self.between_passes(width, height)));
+        let mut made = Vec::with_capacity(order.len());
+        for (derivative, width, height) in order {
+            made.push((
+                derivative,
+                renderer.render(self, Part::Centre, width, height)?.encode(QUALITY)?,
+            ));
+        }
+        made.sort_by_key(|(derivative, _)| *derivative);
+        Ok(made)
+    }
+
+    /// The whole picture in at most `max_bytes`, and `max_side` pixels on its longer side.
+    /// Quality gives way first, from 85 to 60, then size. Never enlarges.
+    pub fn fit(&self, max_bytes: u64, max_side: u32) -> Result<Jpeg, PictureError> {
+        let mut renderer = Renderer::default();
+        let mut side = max_side.clamp(1, self.longer_side());
+        loop {
+            let (width, height) = self.size_within(side);
+            let rendered = renderer.render(self, Part::Whole, width, height)?;
+            let mut bytes = 0;
+            for quality in FIT_QUALITIES {
+                let jpeg = rendered.encode(quality)?;
+                bytes = jpeg.data.len() as u64;
+                if bytes <= max_bytes {
+                    return Ok(jpeg);
+                }
+                if bytes / 3 > max_bytes {
+                    break; // the lowest quality takes more than a third of the highest's bytes
+                }
+            }
+            if side == 1 {
+                return Err(PictureError::DoesNotFit { max_bytes });
+            }
+            // Bytes go roughly with the area; the clamp keeps a bad guess from wasting the picture.
+            let scale = (max_bytes as f64 / bytes as f64).sqrt().clamp(0.25, 0.95);
+            side = ((f64::from(side) * scale) as u32).max(1);
+        }
+    }
+
+    /// The whole picture, at most `side` pixels on its longer side. Never enlarges.
+    pub fn thumbnail(&self, side: u32) -> Result<Jpeg, PictureError> {
+        let (width, height) = self.size_within(side.clamp(1, self.longer_side()));
+        Renderer::default().render(self, Part::Whole, width, height)?.encode(QUALITY)
+    }
+
     fn longer_side(&self) -> u32 {
         self.width.max(self.height).min(u16::MAX.into()) // a JPEG holds no more
     }
@@ -186,6 +202,14 @@ impl Picture {
     }
 }
 
+/// What is shown of a picture.
+#[derive(Clone, Copy)]
+enum Part {
+    Whole,
+    /// As much as has the shape asked for.
+    Centre,
+}
+
 /// Scales and turns, in buffers that are used again for the next size.
 #[derive(Default)]
 struct Renderer {
@@ -195,11 +219,12 @@ struct Renderer {
 }
 
 impl Renderer {
-    /// The largest centred part with the shape of `width` × `height`, at that size. Scaled before
-    /// it is turned, because that moves fewer pixels; a centred part stays centred when turned.
+    /// A part of a picture at a size as seen. Scaled before it is turned, because that moves fewer
+    /// pixels; a centred part stays centred when turned.
     fn render(
         &mut self,
         picture: &Picture,
+        part: Part,
         width: u32,
         height: u32,
     ) -> Result<Rendered<'_>, PictureError> {
@@ -212,10 +237,12 @@ impl Renderer {
         let scaled = &mut self.scaled[..length];
         let mut target =
             Image::from_slice_u8(stored_width, stored_height, scaled, rgb).map_err(damaged)?;
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-            .fit_into_destination(Some((0.5, 0.5)))
-            .use_alpha(false);
+        let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
+        let options = ResizeOptions::new().resize_alg(lanczos).use_alpha(false);
+        let options = match part {
+            Part::Whole => options,
+            Part::Centre => options.fit_into_destination(Some((0.5, 0.5))),
+        };
         self.resizer.resize(&source, &mut target, &options).map_err(damaged)?;
         let pixels = if picture.orientation == 1 {
             &mut self.scaled[..length]

@@ -2,9 +2,12 @@
 //!
 //! Names and declared types lie, so only bytes count here. Reading a header allocates nothing that
 //! grows with the sizes which the file claims: that is what lets `image` refuse a bomb in time.
-//! The walkers over JPEG segments and PNG chunks serve the decoders in `image` as well.
+//! `header` walks the formats.
+
+mod header;
 
 use super::image::PictureError;
+pub(super) use header::{Header, chunks, cut_short, damaged, header, segments};
 
 /// The kinds that people upload, whether or not Carillon can work on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,41 +28,32 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub fn content_type(self) -> &'static str {
+    /// Content type, and extension of file names without the dot.
+    fn names(self) -> (&'static str, &'static str) {
         match self {
-            Kind::Jpeg => "image/jpeg",
-            Kind::Png => "image/png",
-            Kind::Webp => "image/webp",
-            Kind::Gif => "image/gif",
-            Kind::Heic => "image/heic",
-            Kind::Avif => "image/avif",
-            Kind::Tiff => "image/tiff",
-            Kind::Bmp => "image/bmp",
-            Kind::Mp4 => "video/mp4",
-            Kind::Quicktime => "video/quicktime",
-            Kind::Webm => "video/webm",
-            Kind::Matroska => "video/x-matroska",
-            Kind::Avi => "video/x-msvideo",
+            Kind::Jpeg => ("image/jpeg", "jpg"),
+            Kind::Png => ("image/png", "png"),
+            Kind::Webp => ("image/webp", "webp"),
+            Kind::Gif => ("image/gif", "gif"),
+            Kind::Heic => ("image/heic", "heic"),
+            Kind::Avif => ("image/avif", "avif"),
+            Kind::Tiff => ("image/tiff", "tiff"),
+            Kind::Bmp => ("image/bmp", "bmp"),
+            Kind::Mp4 => ("video/mp4", "mp4"),
+            Kind::Quicktime => ("video/quicktime", "mov"),
+            Kind::Webm => ("video/webm", "webm"),
+            Kind::Matroska => ("video/x-matroska", "mkv"),
+            Kind::Avi => ("video/x-msvideo", "avi"),
         }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        self.names().0
     }
 
     /// As in a file name, without the dot.
     pub fn extension(self) -> &'static str {
-        match self {
-            Kind::Jpeg => "jpg",
-            Kind::Png => "png",
-            Kind::Webp => "webp",
-            Kind::Gif => "gif",
-            Kind::Heic => "heic",
-            Kind::Avif => "avif",
-            Kind::Tiff => "tiff",
-            Kind::Bmp => "bmp",
-            Kind::Mp4 => "mp4",
-            Kind::Quicktime => "mov",
-            Kind::Webm => "webm",
-            Kind::Matroska => "mkv",
-            Kind::Avi => "avi",
-        }
+        self.names().1
     }
 
     pub fn is_image(self) -> bool {
@@ -103,7 +97,7 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
 
 /// The first brand that says something: the major one, else a compatible one (`mif1` says little).
 fn iso_brand(head: &[u8]) -> Option<Kind> {
-    let end = (be32(head, 0)? as usize).min(head.len());
+    let end = (u32::from_be_bytes(*head.first_chunk()?) as usize).min(head.len());
     let compatible = head.get(16..end).unwrap_or_default();
     for brand in head.get(8..12).into_iter().chain(compatible.chunks_exact(4)) {
         match brand {
@@ -139,306 +133,48 @@ pub fn probe(data: &[u8]) -> Result<Probe, PictureError> {
     Ok(Probe { kind, width, height, orientation, animated })
 }
 
-/// As `Probe`, with the sizes as stored.
-pub(super) struct Header {
-    pub(super) kind: Kind,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) orientation: u8,
-    pub(super) animated: bool,
-    /// Does decoding take about twice the memory that a pixel of this kind takes otherwise?
-    pub(super) heavy: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-pub(super) fn header(data: &[u8]) -> Result<Header, PictureError> {
-    let header = match sniff(data).ok_or(PictureError::NotAPicture)? {
-        Kind::Jpeg => jpeg(data)?,
-        Kind::Png => png(data)?,
-        Kind::Webp => webp(data)?,
-        Kind::Gif => gif(data).ok_or_else(cut_short)?,
-        other if other.is_image() => return Err(PictureError::Unsupported(other)),
-        _ => return Err(PictureError::NotAPicture),
-    };
-    if header.width == 0 || header.height == 0 {
-        return Err(damaged("its header gives it no width or no height"));
-    }
-    Ok(header)
-}
-
-fn jpeg(data: &[u8]) -> Result<Header, PictureError> {
-    let mut orientation = None;
-    let mut frame = None;
-    for Segment { marker, body, .. } in segments(data) {
-        match marker {
-            0xE1 if orientation.is_none() => {
-                orientation = body.strip_prefix(b"Exif\0\0").map(exif_orientation);
-            }
-            0xC4 | 0xC8 | 0xCC => {}
-            0xC0..=0xC2 if frame.is_none() => {
-                if body.first() != Some(&8) {
-                    return Err(damaged("it has more than 8 bits a colour, rare in a JPEG"));
-                }
-                frame = Some((marker, be16(body, 3), be16(body, 1)));
-            }
-            0xC3..=0xCF => {
-                return Err(damaged("it uses a rare JPEG coding, lossless or arithmetic"));
-            }
-            0xDA => break,
-            _ => {}
+    #[test]
+    fn kinds_are_told_by_content() {
+        let known: [(&[u8], Kind); 17] = [
+            (b"\xFF\xD8\xFF\xE1\0\x10Exif\0\0", Kind::Jpeg),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", Kind::Png),
+            (b"GIF89a\x10\0\x10\0", Kind::Gif),
+            (b"RIFF\x36\0\0\0WEBPVP8 ", Kind::Webp),
+            (b"RIFF\x36\0\0\0AVI LIST", Kind::Avi),
+            (b"II*\0\x08\0\0\0", Kind::Tiff),
+            (b"MM\0*\0\0\0\x08", Kind::Tiff),
+            (b"BM\x46\0\x01\0\0\0\0\0\x36\0\0\0\x28\0\0\0", Kind::Bmp),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Kind::Heic),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", Kind::Avif),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", Kind::Mp4),
+            (b"\0\0\0\x18ftypXAVC\0\0\0\0XAVCmp42", Kind::Mp4),
+            (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", Kind::Quicktime),
+            (b"\0\0\x03\x2cmoov\0\0\0\x6cmvhd", Kind::Quicktime),
+            (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", Kind::Webm),
+            (b"\x1a\x45\xdf\xa3\xa3\x42\x86\x81\x01\x42\x82\x88matroska", Kind::Matroska),
+            (b"\0\0\0\x14ftyp3gp5\0\0\0\0", Kind::Mp4),
+        ];
+        for (head, kind) in known {
+            assert_eq!(sniff(head), Some(kind), "{head:?}");
+            assert!(kind.is_image() != kind.is_video());
+        }
+        let others: [&[u8]; 9] = [
+            b"",
+            b"\xFF\xD8",
+            b"<!doctype html><title>cat.png</title>",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            b"BMW makes cars, and this is prose about them",
+            b"the moov of prose",
+            b"%PDF-1.7",
+            b"\0\0\0\x18ftypM4A \0\0\0\0M4A mp42",
+            b"RIFF\x36\0\0\0WAVEfmt ",
+        ];
+        for head in others {
+            assert_eq!(sniff(head), None, "{head:?}");
         }
     }
-    let Some((marker, Some(width), Some(height))) = frame else { return Err(cut_short()) };
-    Ok(Header {
-        kind: Kind::Jpeg,
-        width: width.into(),
-        height: height.into(),
-        orientation: orientation.unwrap_or(1),
-        animated: false,
-        heavy: marker == 0xC2, // progressive: every coefficient is held until the last scan
-    })
-}
-
-/// One segment of a JPEG file: `whole` is as in the file, `end` is where the next begins.
-pub(super) struct Segment<'a> {
-    pub(super) marker: u8,
-    pub(super) body: &'a [u8],
-    pub(super) whole: &'a [u8],
-    pub(super) end: usize,
-}
-
-/// The segments of a JPEG file up to its end, a fault, or (if the caller goes on) its coded data.
-pub(super) fn segments(data: &[u8]) -> impl Iterator<Item = Segment<'_>> {
-    let mut next = 2;
-    std::iter::from_fn(move || {
-        loop {
-            // Fill bytes before a marker are allowed, and bytes of rubbish are met in the field.
-            next += data.get(next..)?.iter().position(|b| *b == 0xFF)?;
-            next += data[next..].iter().position(|b| *b != 0xFF)?;
-            let marker = data[next];
-            match marker {
-                0x00 | 0x01 | 0xD0..=0xD8 => continue,
-                0xD9 => return None,
-                _ => {}
-            }
-            let length: usize = be16(data, next + 1)?.into();
-            let start = next - 1;
-            next += 1 + length;
-            return Some(Segment {
-                marker,
-                body: data.get(start + 4..next)?,
-                whole: data.get(start..next)?,
-                end: next,
-            });
-        }
-    })
-}
-
-fn png(data: &[u8]) -> Result<Header, PictureError> {
-    let mut orientation = 1;
-    let mut animated = false;
-    let mut size = None;
-    for Chunk { name, body, .. } in chunks(data) {
-        match (name, body) {
-            (b"IHDR", [_, _, _, _, _, _, _, _, depth, colour, _, _, _]) => {
-                let fits = match colour {
-                    0 => [1, 2, 4, 8, 16].contains(depth),
-                    3 => [1, 2, 4, 8].contains(depth),
-                    2 | 4 | 6 => [8, 16].contains(depth),
-                    _ => false,
-                };
-                if !fits {
-                    return Err(damaged("its colours are stored in a way that PNG does not know"));
-                }
-                size = Some((be32(body, 0), be32(body, 4), *depth == 16));
-            }
-            (b"eXIf", tiff) => orientation = exif_orientation(tiff),
-            (b"acTL", _) => animated = true,
-            _ => {}
-        }
-    }
-    let Some((Some(width), Some(height), heavy)) = size else { return Err(cut_short()) };
-    Ok(Header { kind: Kind::Png, width, height, orientation, animated, heavy })
-}
-
-/// One chunk of a PNG file; `whole` is as in the file, with length and checksum.
-pub(super) struct Chunk<'a> {
-    pub(super) name: &'a [u8; 4],
-    pub(super) body: &'a [u8],
-    pub(super) whole: &'a [u8],
-}
-
-/// The chunks of a PNG file up to its end or to the first one that is cut short.
-pub(super) fn chunks(data: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
-    let mut rest = data.get(8..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let length = be32(rest, 0)? as usize;
-        let (whole, after) = rest.split_at_checked(length.checked_add(12)?)?;
-        rest = after;
-        let (name, body) = whole[4..length + 8].split_first_chunk()?;
-        Some(Chunk { name, body, whole })
-    })
-}
-
-fn webp(data: &[u8]) -> Result<Header, PictureError> {
-    let claimed = (le32(data, 4).ok_or_else(cut_short)? as usize).saturating_add(8);
-    if claimed > data.len() + 1 {
-        return Err(cut_short()); // a last byte of padding may be missing, more may not
-    }
-    let file = data.get(12..claimed.min(data.len())).ok_or_else(cut_short)?;
-    let (name, body) = riff(file).next().ok_or_else(cut_short)?;
-    let mut header = Header {
-        kind: Kind::Webp,
-        width: 0,
-        height: 0,
-        orientation: 1,
-        animated: false,
-        heavy: false,
-    };
-    if name != b"VP8X" {
-        (header.width, header.height) = webp_frame(name, body).ok_or_else(cut_short)?;
-        return Ok(header);
-    }
-    let (Some(width), Some(height)) = (le24(body, 4), le24(body, 7)) else {
-        return Err(cut_short());
-    };
-    (header.width, header.height) = (width + 1, height + 1);
-    header.animated = body[0] & 0x02 != 0;
-    let mut stated = (header.width, header.height);
-    let mut frame = None;
-    for (name, body) in riff(file).skip(1) {
-        match name {
-            b"EXIF" => {
-                header.orientation =
-                    exif_orientation(body.strip_prefix(b"Exif\0\0").unwrap_or(body));
-            }
-            b"ANMF" if header.animated && frame.is_none() => {
-                let (Some(width), Some(height)) = (le24(body, 6), le24(body, 9)) else {
-                    return Err(cut_short());
-                };
-                stated = (width + 1, height + 1);
-                let mut parts = riff(body.get(16..).unwrap_or_default());
-                frame = match parts.next() {
-                    Some((b"ALPH", _)) => parts.next().filter(|(name, _)| *name == b"VP8 "),
-                    colours => colours,
-                };
-            }
-            b"VP8 " | b"VP8L" if !header.animated && frame.is_none() => frame = Some((name, body)),
-            _ => {}
-        }
-    }
-    // The decoder allocates for a frame before it compares, or without, so a lie is caught here.
-    let found = frame.and_then(|(name, body)| webp_frame(name, body)).ok_or_else(cut_short)?;
-    if found != stated || stated.0 > header.width || stated.1 > header.height {
-        return Err(damaged("its headers give its frame two sizes"));
-    }
-    Ok(header)
-}
-
-fn webp_frame(name: &[u8; 4], body: &[u8]) -> Option<(u32, u32)> {
-    match (name, body) {
-        // A key frame: its tag's lowest bit is 0, and a start code follows.
-        (b"VP8 ", [tag, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1, ..]) if tag & 1 == 0 => {
-            let side = |bytes| u32::from(u16::from_le_bytes(bytes) & 0x3FFF);
-            Some((side([*w0, *w1]), side([*h0, *h1])))
-        }
-        (b"VP8L", _) => {
-            let bits = le32(body, 1)?;
-            Some(((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1))
-        }
-        _ => None,
-    }
-}
-
-fn riff(data: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
-    let mut rest = data;
-    std::iter::from_fn(move || {
-        let (name, _) = rest.split_first_chunk()?;
-        let length = le32(rest, 4)? as usize;
-        let body = rest.get(8..length.checked_add(8)?)?;
-        rest = rest.get(8 + length + length % 2..).unwrap_or_default();
-        Some((name, body))
-    })
-}
-
-fn gif(data: &[u8]) -> Option<Header> {
-    let side = |at: usize| Some(u32::from(u16::from_le_bytes(*data.get(at..)?.first_chunk()?)));
-    Some(Header {
-        kind: Kind::Gif,
-        width: side(6)?,
-        height: side(8)?,
-        orientation: 1,
-        animated: gif_frames(data).nth(1).is_some(),
-        heavy: false,
-    })
-}
-
-/// Where each frame of a GIF begins, found by its blocks alone.
-fn gif_frames(data: &[u8]) -> impl Iterator<Item = usize> {
-    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 6usize << (flags & 7) };
-    let mut next = 13 + data.get(10).map_or(0, |flags| table(*flags));
-    std::iter::from_fn(move || {
-        loop {
-            let start = next;
-            let frame = match data.get(next)? {
-                0x2C => true,
-                0x21 => false,
-                _ => return None,
-            };
-            next += if frame { 11 + table(*data.get(next + 9)?) } else { 2 };
-            loop {
-                let length = usize::from(*data.get(next)?);
-                next += 1 + length;
-                if length == 0 {
-                    break;
-                }
-            }
-            if frame {
-                return Some(start);
-            }
-        }
-    })
-}
-
-/// A broken tag elsewhere in the block must not cost the orientation, hence the partial results.
-fn exif_orientation(tiff: &[u8]) -> u8 {
-    const LARGEST: usize = 1 << 20; // a JPEG cannot hold 64 KiB; others are not worth more
-    if tiff.len() > LARGEST {
-        return 1;
-    }
-    exif::Reader::new()
-        .continue_on_error(true)
-        .read_raw(tiff.to_vec())
-        .or_else(|error| error.distill_partial_result(|_| {}))
-        .ok()
-        .and_then(|exif| {
-            exif.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value.get_uint(0)
-        })
-        .and_then(|value| u8::try_from(value).ok())
-        .filter(|value| (1..=8).contains(value))
-        .unwrap_or(1)
-}
-
-pub(super) fn cut_short() -> PictureError {
-    damaged("the file ends before the picture does")
-}
-
-pub(super) fn damaged(what: impl ToString) -> PictureError {
-    PictureError::Damaged(what.to_string())
-}
-
-fn be16(data: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*data.get(at..)?.first_chunk()?))
-}
-
-fn be32(data: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(*data.get(at..)?.first_chunk()?))
-}
-
-fn le24(data: &[u8], at: usize) -> Option<u32> {
-    let [a, b, c] = *data.get(at..)?.first_chunk()?;
-    Some(u32::from_le_bytes([a, b, c, 0]))
-}
-
-fn le32(data: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*data.get(at..)?.first_chunk()?))
 }

@@ -23,7 +23,8 @@ use crate::media::probe::{self, Header, Kind, cut_short, damaged};
 const LARGEST_PROFILE: usize = 1 << 16;
 
 impl Picture {
-    pub(super) fn decode(data: &[u8], limits: &Limits) -> Result<Picture, PictureError> {
+    /// Decodes a JPEG, PNG, WebP or GIF (of an animation the first frame) within the limits.
+    pub fn decode(data: &[u8], limits: &Limits) -> Result<Picture, PictureError> {
         let header = probe::header(data)?;
         let Header { width, height, orientation, .. } = header;
         limits.admit(&header)?;
@@ -98,7 +99,7 @@ fn jpeg(data: &[u8], header: &Header) -> Result<Decoded, PictureError> {
         .set_max_height(header.height as usize)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(lean), options);
-    let pixels = decoder.decode().map_err(damaged)?;
+    let pixels = decoder.decode().map_err(spoilt)?;
     Ok((pixels, ToSrgb::from_profile(&profile)))
 }
 
@@ -167,7 +168,7 @@ fn png(data: &[u8], header: &Header) -> Result<Decoded, PictureError> {
         .inflate_set_confirm_adler(true)
         .png_set_strip_to_8bit(true);
     let mut decoder = PngDecoder::new_with_options(ZCursor::new(lean), options);
-    let pixels = decoder.decode_raw().map_err(damaged)?;
+    let pixels = decoder.decode_raw().map_err(spoilt)?;
     let channels = decoder.colorspace().map_or(0, |space| space.num_components());
     let profile = decoder.info().and_then(|info| info.icc_profile.as_deref());
     Ok((on_white(pixels, channels), ToSrgb::from_profile(profile.unwrap_or_default())))
@@ -175,14 +176,14 @@ fn png(data: &[u8], header: &Header) -> Result<Decoded, PictureError> {
 
 /// Animated: its first frame.
 fn webp(data: &[u8], header: &Header) -> Result<Decoded, PictureError> {
-    let mut decoder = WebPDecoder::new(Cursor::new(data)).map_err(damaged)?;
+    let mut decoder = WebPDecoder::new(Cursor::new(data)).map_err(spoilt)?;
     if decoder.dimensions() != (header.width, header.height) {
         return Err(damaged("its headers give it two sizes"));
     }
     decoder.set_memory_limit(LARGEST_PROFILE); // of metadata; frames are bounded by the header
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let mut pixels = vec![0; area(header) * channels];
-    decoder.read_image(&mut pixels).map_err(damaged)?;
+    decoder.read_image(&mut pixels).map_err(spoilt)?;
     let profile = decoder.icc_profile().ok().flatten().unwrap_or_default();
     Ok((on_white(pixels, channels), ToSrgb::from_profile(&profile)))
 }
@@ -192,13 +193,13 @@ fn gif(data: &[u8], header: &Header) -> Result<Vec<u8>, PictureError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.check_frame_consistency(true); // a frame larger than the screen would escape the limits
-    let mut decoder = options.read_info(Cursor::new(data)).map_err(damaged)?;
-    let frame = decoder.next_frame_info().map_err(damaged)?.ok_or_else(cut_short)?;
+    let mut decoder = options.read_info(Cursor::new(data)).map_err(spoilt)?;
+    let frame = decoder.next_frame_info().map_err(spoilt)?.ok_or_else(cut_short)?;
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (width, transparent) = (usize::from(frame.width), frame.transparent);
     let mut indices = vec![0; decoder.buffer_size()];
-    decoder.read_into_buffer(&mut indices).map_err(damaged)?;
-    let palette = decoder.palette().map_err(damaged)?;
+    decoder.read_into_buffer(&mut indices).map_err(spoilt)?;
+    let palette = decoder.palette().map_err(spoilt)?;
     let (colours, _) = palette.as_chunks::<3>();
 
     let mut canvas = vec![[255; 3]; area(header)];
@@ -213,6 +214,12 @@ fn gif(data: &[u8], header: &Header) -> Result<Vec<u8>, PictureError> {
         }
     }
     Ok(canvas.into_flattened())
+}
+
+/// What a decoder found, in its words, which may run over lines.
+fn spoilt(error: impl ToString) -> PictureError {
+    let words = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    damaged(format!("its contents are damaged ({})", words.trim_end_matches('.')))
 }
 
 /// One to four channels (grey, grey and alpha, RGB, RGBA) as RGB, what is transparent on white.

@@ -123,7 +123,7 @@ impl TestApp {
     pub async fn connect_as(&self, network: &str, account: &str) -> String {
         let token = format!("sandbox-{account}");
         let server = format!("{}/{network}", self.sandbox_url);
-        let (settings, secrets): (Vec<(&str, String)>, Vec<(&str, String)>) = match network {
+        let (settings, secrets): (Entered, Entered) = match network {
             "facebook" => (vec![("pageId", account.into())], vec![("accessToken", token)]),
             "instagram" => (vec![("igBusinessId", account.into())], vec![("accessToken", token)]),
             "bluesky" => {
@@ -259,6 +259,9 @@ impl TestApp {
         self.sandbox.add_fault(Fault::new(network, call, fault));
     }
 }
+
+/// Fields of a connection, by their keys.
+type Entered = Vec<(&'static str, String)>;
 
 pub fn to(connection: &str) -> DraftDelivery {
     DraftDelivery {
