@@ -1,9 +1,9 @@
 //! Decoding: JPEG, PNG, WebP and the first frame of a GIF, to RGB on white.
 //!
 //! Sizes are checked against the limits, and against what the file's bytes could ever hold, before
-//! any pixel has memory. Decoders get only the parts of a file that make pixels, so their readers of
-//! metadata, where unbounded decompression and most past faults live, never see an upload.
-//! Damage is an error: a picture that is half grey must not be published.
+//! any pixel has memory. Of a JPEG and a PNG the decoder gets only the parts that make pixels: its
+//! readers of metadata, some of which decompress without a bound, never see an upload. Damage is an
+//! error: a picture that is half grey must not be published.
 
 use std::io::Cursor;
 
@@ -112,12 +112,14 @@ fn refuse_what_is_misread(
     ycck: bool,
     header: &Header,
 ) -> Result<(), PictureError> {
-    let [_, _, _, _, _, components, sampling @ ..] = frame else { return Err(cut_short()) };
+    let ([_, _, _, _, _, components, sampling @ ..], [in_scan, ..]) = (frame, scan) else {
+        return Err(cut_short());
+    };
     let mut sampling = sampling.chunks_exact(3).map(|component| component[1]);
     let first = sampling.next();
     let subsampled = sampling.any(|factors| Some(factors) != first);
     let progressive = header.heavy;
-    let separate = !progressive && scan.first() < Some(components);
+    let separate = !progressive && in_scan < components;
     let inks = *components == 4 && !ycck;
     if separate || (inks && subsampled) {
         return Err(damaged("it stores its colours in a way that is rare in a JPEG"));
