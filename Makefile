@@ -35,9 +35,9 @@ test: ## install what is missing, then every check and every test, on real serve
 	$(step) 'web: types and lints' scripts/web check
 	$(step) 'web: unit tests' scripts/web test
 	$(step) 'web: build' scripts/web build
-	$(step) 'rust: tests on SQLite and PostgreSQL' cargo test --workspace --locked
-	$(step) 'rust: tests on a real WordPress and a real Bluesky PDS' scripts/with-live cargo test --workspace --locked --test it -- --ignored
 	$(step) 'rust: release build' cargo build --release --locked -p carillon
+	$(step) 'rust: tests on SQLite and PostgreSQL, and kill -9 of the release build' cargo test --workspace --locked
+	$(step) 'rust: tests on a real WordPress and a real Bluesky PDS' scripts/with-live cargo test --workspace --locked --test it -- --ignored
 	$(step) 'web: browser tests against the release build' scripts/web test:e2e
 	@scripts/step end
 
@@ -54,8 +54,7 @@ fmt: ## format the Rust code
 	@echo '==> format'
 	@cargo fmt --all
 
-bench: ## benchmarks against peers, see bench/
-	@if [[ ! -x bench/run ]]; then echo 'error: there is no bench/run yet' >&2; exit 1; fi
+bench: ## benchmarks of the release build, see bench/README.md
 	@scripts/claim-target
 	@echo '==> bench/run'
 	@bench/run

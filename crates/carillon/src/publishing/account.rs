@@ -50,6 +50,19 @@ pub fn seal(app: &App, account: &Account, connection_id: &str) -> String {
     app.keys.seal(&crate::store::json(&open), connection_id)
 }
 
+/// An error about an address, told with the network's name instead: people know that one.
+pub fn in_words(
+    mut e: carillon_networks::Error,
+    network: &dyn Network,
+    base: &str,
+) -> carillon_networks::Error {
+    if let Ok(url) = base.parse::<url::Url>() {
+        let origin = url.origin().ascii_serialization();
+        e.sentence = e.sentence.replace(&origin, network.spec().name);
+    }
+    e
+}
+
 /// A connector's error as it is kept and shown.
 pub fn problem(e: &carillon_networks::Error) -> Problem {
     let word = |v: serde_json::Value| v.as_str().unwrap_or_default().to_owned();

@@ -154,7 +154,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         Err(e) => {
             keeper.still_ours()?;
             // Nothing of a preparation is visible: whatever came of it, it may be done again.
-            let e = Error { applied: Applied::No, ..e };
+            let e = account::in_words(Error { applied: Applied::No, ..e }, work.network, &base);
             let o = refused(app, work, &e, prepare_line("refused"));
             return outcome::write(app, claim, d, from, o).await;
         }
@@ -180,6 +180,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         return outcome::write(app, claim, d, State::Sending, o).await;
     }
     let answer = work.network.publish(&cx, &out).await;
+    let answer = answer.map_err(|e| account::in_words(e, work.network, &base));
     let o = published(app, work, answer, line);
     outcome::write(app, claim, d, State::Sending, o).await
 }

@@ -201,7 +201,11 @@ async fn apply(
         && let Some(problem) = &o.problem
     {
         connections::break_(tx, &d.connection_id, problem, now).await?;
-        queue::pause(tx, &claim.lane, claim.kind.pool(), Some((now, "needs_action"))).await?;
+        // An owner's own pause stays one.
+        if queue::paused_why(tx, &claim.lane).await?.is_none() {
+            let why = Some((now, "needs_action"));
+            queue::pause(tx, &claim.lane, claim.kind.pool(), why).await?;
+        }
         let data = json!({ "connectionId": d.connection_id, "problem": problem });
         events::add(tx, &d.workspace_id, "connection.broken", &d.connection_id, &data, now).await?;
     }

@@ -272,7 +272,7 @@ async fn ask(app: &App, claim: &Claim, work: &Work) -> Result<Result<Polled, Err
     );
     let answer = work.network.poll(&cx, &out).await;
     keeper.still_ours()?;
-    Ok(answer)
+    Ok(answer.map_err(|e| account::in_words(e, work.network, &base)))
 }
 
 async fn candidates(
@@ -301,7 +301,7 @@ async fn candidates(
     keeper.still_ours()?;
     let found = match found {
         Ok(found) => found,
-        Err(e) => return Ok(Err(e)),
+        Err(e) => return Ok(Err(account::in_words(e, work.network, &base))),
     };
     // One that belongs to another delivery of ours is not this one.
     let (connection, id) = (d.connection_id.clone(), d.id.clone());

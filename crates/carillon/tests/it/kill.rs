@@ -58,7 +58,8 @@ async fn kills(on: On) {
         }
     }
     let targets: Vec<&str> = connections.iter().map(String::as_str).collect();
-    let posts = 120;
+    // Instagram takes 100 a day from one account.
+    let posts = 90;
     for i in 0..posts {
         let mut draft = t.draft(&format!("message number {i:04}"), &targets);
         (draft.media, draft.scheduled_at) = (vec![picture.clone()], None);
@@ -82,6 +83,7 @@ async fn kills(on: On) {
     server.kill();
 
     let seen = visible(&sandbox).await;
+    let mut stand: BTreeMap<(String, String, usize), usize> = BTreeMap::new();
     let (mut published, mut held, mut lost, mut doubled, mut wrong) = (0, 0, 0, 0, Vec::new());
     for (text, d) in &all {
         let account = d.connection_name.split(' ').next().unwrap_or_default().to_owned();
@@ -89,6 +91,7 @@ async fn kills(on: On) {
         let placement =
             carillon_networks::find(&d.network).unwrap().spec().placement(&d.placement).unwrap();
         let blind = placement.send == SendClass::Blind;
+        *stand.entry((d.network.clone(), d.state.to_string(), n)).or_default() += 1;
         match (d.state, n) {
             (_, 2..) => doubled += 1,
             (State::Published, 1) => published += 1,

@@ -1,0 +1,141 @@
+//! The command line from outside: exit codes, hints, JSON, and a start that is refused.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output, Stdio};
+
+use carillon_sandbox::{Calls, Fault, Options, Sandbox, Trouble};
+use serde_json::Value;
+
+use crate::support::process::{self, Process};
+
+struct Shell {
+    dir: tempfile::TempDir,
+    settings: BTreeMap<String, String>,
+}
+
+impl Shell {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), settings: BTreeMap::new() }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        Command::new(process::binary())
+            .args(args)
+            .env("CARILLON_DATA", self.dir.path())
+            .envs(&self.settings)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    }
+
+    fn fails(&self, args: &[&str], code: i32, says: &str) {
+        let out = self.run(args);
+        let err = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{args:?}: {err}");
+        assert!(err.contains(says), "{args:?} says {err}");
+        assert!(err.lines().any(|l| l.starts_with("hint: ")), "{args:?} gives no hint: {err}");
+    }
+}
+
+#[test]
+fn a_wrong_key_or_setting_stops_the_start_and_says_why() {
+    let mut shell = Shell::new();
+    shell.settings.insert("CARILLON_KEYS".into(), "k1:c2hvcnQ=".into());
+    shell.fails(&["serve", "--listen", "127.0.0.1:0"], 1, "the key `k1` has 5 bytes, it needs 32");
+    shell.settings.insert("CARILLON_KEYS".into(), String::new());
+    shell.settings.insert("CARILLON_LEASE".into(), "soon".into());
+    shell.fails(&["serve", "--listen", "127.0.0.1:0"], 1, "CARILLON_LEASE is `soon`");
+    shell.settings.remove("CARILLON_LEASE");
+    std::fs::write(
+        shell.dir.path().join("carillon.db"),
+        "this is no database at all, but a letter",
+    )
+    .unwrap();
+    shell.fails(&["post", "list"], 1, "cannot open the database");
+}
+
+#[test]
+fn an_empty_installation_says_what_to_do_first() {
+    let shell = Shell::new();
+    shell.fails(&["post", "list"], 3, "There is no workspace in this database yet.");
+    let out = shell.run(&["post", "list", "--json"]);
+    let told: Value = serde_json::from_slice(&out.stderr).expect("JSON on stderr");
+    assert_eq!(told["code"], "no_workspace");
+    assert_eq!(shell.run(&["post", "lst"]).status.code(), Some(2), "wrong usage");
+    let help = shell.run(&["post", "--help"]);
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:"));
+}
+
+#[test]
+fn settings_are_printed_masked_and_a_key_is_made() {
+    let mut shell = Shell::new();
+    shell.settings.insert("CRON_SECRET".into(), "hush-hush".into());
+    let out = shell.run(&["config", "print", "--json"]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(text.contains("CRON_SECRET") && !text.contains("hush-hush"), "{text}");
+    let made: Value =
+        serde_json::from_slice(&shell.run(&["keys", "new", "--json"]).stdout).unwrap();
+    shell.settings.insert("CARILLON_KEYS".into(), made["key"].as_str().unwrap().into());
+    assert!(shell.run(&["doctor"]).status.success());
+}
+
+/// The demo by its own binary: a post from the command line reaches the sandbox; the log of it all
+/// at debug level holds no secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_publishes_from_the_command_line_and_logs_no_secret() {
+    let mut shell = Shell::new();
+    let sandbox = Sandbox::start("127.0.0.1:0".parse().unwrap(), Options::default()).await.unwrap();
+    for fault in [Trouble::Auth, Trouble::Garbage] {
+        sandbox.add_fault(Fault::new("facebook", Calls::Publish, fault));
+    }
+    shell.settings.insert("CARILLON_DATA".into(), shell.dir.path().display().to_string());
+    let url = sandbox.url();
+    let log = shell.dir.path().join("log.txt");
+    let args = ["serve", "--demo", "--listen", "127.0.0.1:0", "--sandbox", &url];
+    let (server, _) = tokio::task::block_in_place(|| {
+        Process::start_logging(
+            &args,
+            &shell.settings,
+            "listening on ",
+            Some((&log, "trace,hyper=debug")),
+        )
+    });
+    let demo: Value =
+        serde_json::from_slice(&std::fs::read(shell.dir.path().join("demo.json")).unwrap())
+            .unwrap();
+    shell.settings.insert("CARILLON_SANDBOX".into(), url.clone());
+    let text = "From the command line, once";
+    let out = tokio::task::block_in_place(|| {
+        shell.run(&["post", "create", "--text", text, "--to", "mastodon", "--json"])
+    });
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let post: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let client = reqwest::Client::new();
+    let path =
+        format!("{}/api/v1/posts/{}", demo["url"].as_str().unwrap(), post["id"].as_str().unwrap());
+    let mut state = String::new();
+    for _ in 0..150 {
+        let answer =
+            client.get(&path).bearer_auth(demo["apiKey"].as_str().unwrap()).send().await.unwrap();
+        let now: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        state = now["state"].as_str().unwrap_or_default().to_owned();
+        if state == "published" {
+            break;
+        }
+        // Another process publishes it: there is no event of ours to await.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(state, "published");
+    let seen = sandbox.ledger("mastodon").into_iter().filter(|p| p.text.contains(text)).count();
+    assert_eq!(seen, 1);
+    server.kill();
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.len() > 1000, "the log is there");
+    let session = demo["loginUrl"].as_str().unwrap().rsplit('/').next().unwrap();
+    for secret in
+        ["sandbox-the_anchor", "sandbox-the-anchor", demo["apiKey"].as_str().unwrap(), session]
+    {
+        let line = log.lines().find(|l| l.contains(secret));
+        assert!(line.is_none(), "a secret is in the log: {line:?}");
+    }
+}
