@@ -24,13 +24,29 @@ impl Process {
         settings: &BTreeMap<String, String>,
         ready: &str,
     ) -> (Self, String) {
+        Self::start_logging(args, settings, ready, None)
+    }
+
+    /// The same with its log in a file, at these levels.
+    pub fn start_logging(
+        args: &[&str],
+        settings: &BTreeMap<String, String>,
+        ready: &str,
+        log: Option<(&Path, &str)>,
+    ) -> (Self, String) {
+        let stderr = match log {
+            Some((file, _)) => {
+                Stdio::from(std::fs::File::create(file).expect("a file for the log"))
+            }
+            None => Stdio::null(),
+        };
         let mut child = Command::new(binary())
             .args(args)
             .envs(settings)
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", log.map_or("warn", |(_, levels)| levels))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .expect("the binary starts");
         let stdout = child.stdout.take().expect("stdout is piped");
