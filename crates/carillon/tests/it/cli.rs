@@ -110,6 +110,8 @@ async fn a_demo_publishes_from_the_command_line_and_logs_no_secret() {
     });
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let post: Value = serde_json::from_slice(&out.stdout).unwrap();
+    // It brings the TLS provider that any client needs.
+    let _ = carillon_networks::Http::new(carillon_networks::http::Guard::default());
     let client = reqwest::Client::new();
     let path =
         format!("{}/api/v1/posts/{}", demo["url"].as_str().unwrap(), post["id"].as_str().unwrap());

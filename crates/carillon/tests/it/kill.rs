@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::support::process::{self, Process};
 use crate::support::{On, TestApp, postgres_schema, to};
 
+/// How many, unless CARILLON_KILLS says otherwise.
 const KILLS: usize = 200;
 const NETWORKS: [&str; 6] =
     ["facebook", "instagram", "bluesky", "mastodon", "wordpress", "telegram"];
@@ -69,7 +70,8 @@ async fn kills(on: On) {
     let seed = 0x5eed_u64 + u64::from(on == On::Postgres);
     let mut random = seed;
     let begun = t.clock.mono();
-    for _ in 0..KILLS {
+    let kills = std::env::var("CARILLON_KILLS").map_or(KILLS, |n| n.parse().expect("a number"));
+    for _ in 0..kills {
         let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -78,7 +80,9 @@ async fn kills(on: On) {
         server.kill();
     }
     let killing = (t.clock.mono() - begun) / 1000;
-    let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
+    let log = t.dir().join("last.log");
+    let (server, _) =
+        Process::start_logging(&["serve"], &t.settings, "listening on ", Some((&log, "info")));
     let all = until_quiet(&t, Duration::from_secs(150)).await;
     server.kill();
 
@@ -104,7 +108,7 @@ async fn kills(on: On) {
         }
     }
     println!(
-        "{on:?}: {KILLS} kills in {killing} s (seed {seed:#x}), {} deliveries: {published} published once, {held} held (telegram), {lost} lost, {doubled} doubled",
+        "{on:?}: {kills} kills in {killing} s (seed {seed:#x}), {} deliveries: {published} published once, {held} held (telegram), {lost} lost, {doubled} doubled",
         all.len()
     );
     assert!(

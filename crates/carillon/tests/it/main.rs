@@ -11,5 +11,6 @@ mod layers;
 mod live;
 mod media;
 mod publishing;
+mod queue;
 mod statements;
 mod support;

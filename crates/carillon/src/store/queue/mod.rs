@@ -33,7 +33,12 @@ pub async fn add(tx: &Tx, job: &NewJob, now: i64) -> Result<Option<String>, Erro
             params![&id, job.kind.as_str(), &job.lane, &job.subject, job.unique_key.clone(), job.run_at, now],
         )
         .await?;
-    Ok((added == 1).then_some(id))
+    if added == 0 {
+        // Its job may be over already: the lane must not wait for one that never comes.
+        retime(tx, &job.lane).await?;
+        return Ok(None);
+    }
+    Ok(Some(id))
 }
 
 /// Takes up to `most` due jobs of a pool, each with a new fence and a lease until `lease_until`.
