@@ -100,6 +100,11 @@ pub(super) async fn poll(app: &App, claim: &Claim, work: &Work) -> Result<(), Lo
 pub(super) async fn look(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let (d, now) = (&work.delivery, app.clock.now());
     let line = |word| Line::New { step: "look_up", started_at: now, word };
+    if work.placement.send == SendClass::Blind {
+        let why = d.problem.as_ref().map_or("No answer came back.", |p| &p.sentence);
+        let o = Outcome::of(d, State::Held, Next::Done, line("gave_up")).because(doubt(work, why));
+        return outcome::write(app, claim, d, State::Unknown, o).await;
+    }
     let o = if work.placement.send == SendClass::Handle {
         match ask(app, claim, work).await? {
             Ok(answer) => handled(app, work, answer, &line),

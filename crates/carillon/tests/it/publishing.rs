@@ -184,6 +184,28 @@ both! {
         assert!(!heard);
     }
 
+    /// The same on a network that cannot be read: a person is asked, and its lane goes on.
+    async fn a_dead_workers_blind_delivery_asks_a_person(t: TestApp) {
+        use carillon::domain::job::Pool;
+        use carillon::store::{deliveries, queue};
+        let c = t.connect("telegram").await;
+        let post = t.schedule(t.draft("Time, please", &[&c])).await;
+        let next = t.schedule(t.draft("Open again tomorrow", &[&c])).await;
+        t.clock.advance(Duration::from_secs(600));
+        let (now, id) = (t.clock.now(), post.deliveries[0].id.clone());
+        t.app.db.write(move |tx| async move {
+            queue::claim(&tx, Pool::Send, 1, "a dead worker", now, now + 60_000).await?;
+            assert!(deliveries::intend(&tx, &id, State::Queued, now).await?);
+            Ok::<_, carillon::db::Error>(())
+        }).await.unwrap();
+        t.clock.advance(Duration::from_secs(61));
+        carillon::publishing::sweep::sweep(&t.app, false).await.unwrap();
+        t.pass(Duration::from_secs(120)).await;
+        let d = &t.post(&post.id).await.deliveries[0];
+        assert_eq!((d.state, d.question.as_deref()), (State::Held, Some("is_it_live")));
+        assert_eq!(t.post(&next.id).await.deliveries[0].state, State::Published);
+    }
+
     async fn cancelled_while_a_worker_has_it_means_not_sent(t: TestApp) {
         use carillon::domain::job::Pool;
         use carillon::store::queue;
