@@ -204,7 +204,7 @@ impl Network for Instagram {
         let story = out.placement == "story";
         let edge = if story { "stories" } else { "media" };
         let query =
-            [("fields", "id,caption,timestamp,permalink".to_owned()), ("limit", "10".to_owned())];
+            [("fields", "id,caption,timestamp,permalink".to_owned()), ("limit", "50".to_owned())];
         // The network counts in whole seconds.
         let since = window.since.div_euclid(1000) * 1000;
         let created = |item: &Item| meta::millis(&item.timestamp);

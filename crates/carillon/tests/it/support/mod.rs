@@ -209,10 +209,6 @@ impl TestApp {
         }
     }
 
-    pub fn dir(&self) -> &std::path::Path {
-        self._dir.path()
-    }
-
     /// Serves the app on a free port until the test ends; its address.
     pub async fn serve(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
