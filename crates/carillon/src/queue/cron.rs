@@ -37,6 +37,9 @@ pub async fn tick(app: &App) -> Result<(), Error> {
     app.db
         .write(move |tx| async move {
             for job in &due {
+                // A worker may have died in the middle of a sweep: without this nobody would ever
+                // sweep again.
+                queue::free_lane(&tx, &job.lane, now).await?;
                 queue::add(&tx, job, now).await?;
             }
             Ok(())

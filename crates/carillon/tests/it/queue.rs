@@ -67,6 +67,17 @@ both! {
         assert_eq!(next.iter().map(|c| c.lane.as_str()).collect::<Vec<_>>(), ["cron:b"]);
     }
 
+    /// A worker died in the middle of a sweep: the next tick of any node's clockwork frees it.
+    async fn the_sweeper_is_swept_as_well(t: TestApp) {
+        carillon::queue::cron::tick(&t.app).await.unwrap();
+        let dead = claim(&t, 100).await;
+        assert!(dead.iter().any(|c| c.kind == Kind::Sweep), "{dead:?}");
+        t.clock.advance(std::time::Duration::from_secs(61));
+        assert!(claim(&t, 100).await.is_empty(), "its lane is full");
+        carillon::queue::cron::tick(&t.app).await.unwrap();
+        assert!(claim(&t, 100).await.iter().any(|c| c.kind == Kind::Sweep));
+    }
+
     async fn a_lane_with_a_wrong_time_is_passed_and_mended(t: TestApp) {
         let now = t.clock.now();
         add(&t, vec![job("empty", 1, now, None), job("full", 1, now, None)]).await;

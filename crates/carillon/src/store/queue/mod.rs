@@ -238,6 +238,21 @@ pub async fn free(tx: &Tx, now: i64, everybody: bool) -> Result<Vec<Claim>, Erro
     Ok(freed)
 }
 
+/// The same for one lane alone: the sweeper's own, which nobody else would free.
+pub async fn free_lane(tx: &Tx, lane: &str, now: i64) -> Result<u64, Error> {
+    let freed = tx
+        .execute(
+            "UPDATE job SET state = 'ready', run_at = $1, lease_owner = NULL, lease_until = NULL \
+             WHERE lane = $2 AND state = 'leased' AND lease_until < $3",
+            params![now, lane, now],
+        )
+        .await?;
+    if freed > 0 {
+        retime(tx, lane).await?;
+    }
+    Ok(freed)
+}
+
 /// What became of a subject's unfinished job when it is to go away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
