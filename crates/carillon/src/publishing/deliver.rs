@@ -160,12 +160,15 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         }
     }
 
+    let (wall, steady) = (app.clock.now(), app.clock.mono());
     let Some((line, lease_until)) = intent(app, claim, work, &out).await? else {
         // A cancel came first; the next step sees it.
         return again_now(app, claim, work).await;
     };
-    let sure_until = app.clock.mono() + (lease_until - app.clock.now());
-    let time_left = (lease_until - app.clock.now()).min(sure_until - app.clock.mono());
+    // Whichever clock saw more time go by decides: the wall clock may have been set back, and the
+    // steady one may stand still while the machine sleeps.
+    let gone = (app.clock.now() - wall).max(app.clock.mono() - steady);
+    let time_left = lease_until - wall - gone;
     if time_left < timeout.as_millis() as i64 {
         // Our own clocks forbid it: nothing was sent.
         let o = Outcome {
