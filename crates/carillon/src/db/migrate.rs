@@ -14,11 +14,18 @@ struct Migration {
     sql: &'static str,
 }
 
-const ALL: &[Migration] = &[Migration {
-    version: 1,
-    name: "first",
-    sql: include_str!("../../migrations/0001_first.sql"),
-}];
+const ALL: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "first",
+        sql: include_str!("../../migrations/0001_first.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "heart",
+        sql: include_str!("../../migrations/0002_heart.sql"),
+    },
+];
 
 /// What [`run`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
