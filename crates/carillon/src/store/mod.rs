@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod attempts;
+pub mod audit;
 pub mod connections;
 pub mod deliveries;
 pub mod events;
