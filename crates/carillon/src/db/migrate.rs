@@ -15,16 +15,8 @@ struct Migration {
 }
 
 const ALL: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "first",
-        sql: include_str!("../../migrations/0001_first.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "heart",
-        sql: include_str!("../../migrations/0002_heart.sql"),
-    },
+    Migration { version: 1, name: "first", sql: include_str!("../../migrations/0001_first.sql") },
+    Migration { version: 2, name: "heart", sql: include_str!("../../migrations/0002_heart.sql") },
 ];
 
 /// What [`run`] did.

@@ -1,5 +1,6 @@
 //! The words of the product as types: no I/O, no clock, no database.
 
+pub mod alert;
 pub mod delivery;
 pub mod job;
 pub mod post;

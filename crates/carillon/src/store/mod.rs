@@ -5,6 +5,7 @@
 //! question about a workspace's things names the workspace.
 
 pub mod accounts;
+pub mod alerts;
 pub mod attempts;
 pub mod audit;
 pub mod connections;

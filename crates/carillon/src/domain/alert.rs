@@ -1,0 +1,19 @@
+//! What somebody should know now, by kind.
+
+use crate::words;
+
+words! {
+    /// Of one kind and subject at most one alert is open.
+    pub enum AlertKind {
+        /// Something should have gone out minutes ago. Its subject is a workspace.
+        DeliveryLate = "delivery_late",
+        /// Nobody claims what is due. Its subject is the installation.
+        NoWorker = "no_worker",
+        /// A delivery will fail when its time comes. Its subject is the delivery.
+        PreflightFailed = "preflight_failed",
+        /// A network refused a connection. Its subject is the connection.
+        ConnectionNeedsAction = "connection_needs_action",
+        /// Nothing is sent to a network for a while. Its subject is the circuit.
+        CircuitOpen = "circuit_open",
+    }
+}
