@@ -3,7 +3,10 @@
 pub mod account;
 pub mod connecting;
 pub mod deliver;
+pub mod draft;
+mod lineup;
 pub mod outcome;
+pub mod plan;
 pub mod rollback;
 pub mod schedule;
 pub mod settle;
