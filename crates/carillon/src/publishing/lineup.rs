@@ -114,12 +114,19 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
     if queue::remove(tx, &d.id, &lane).await? == Removed::Leased {
         return Err(already_sending(&d));
     }
+    // Whoever knows that it is not live says so by taking the intent away first.
+    if d.intent_at.is_some() {
+        return Err(in_doubt(&d));
+    }
+    let from = d.state;
     let committed = post.committed_at.is_some();
     d.state = if committed { State::Queued } else { State::Draft };
     d.next_attempt_at = if committed { d.scheduled_at } else { None };
     d.checkpoints.clear();
-    (d.tries, d.looks, d.intent_at, d.problem) = (0, 0, None, None);
-    deliveries::edit(tx, &d, now).await?;
+    (d.tries, d.looks, d.problem) = (0, 0, None);
+    if !deliveries::edit(tx, &d, from, now).await? {
+        return Err(already_sending(&Delivery { state: State::Sending, ..d }));
+    }
     if committed {
         enqueue(tx, &d, now).await?;
     }
@@ -170,5 +177,14 @@ pub(super) fn already_sending(d: &Delivery) -> Refusal {
         "already_sending",
         format!("The delivery to {} cannot be changed: {why}.", d.network),
         "Wait for its outcome; a live post can be rolled back.",
+    )
+}
+
+/// Of a delivery that may be live already: nothing may send it again before somebody has looked.
+pub(super) fn in_doubt(d: &Delivery) -> Refusal {
+    Refusal::conflict(
+        "in_doubt",
+        format!("The delivery to {} may be live already.", d.network),
+        "Look at the network first, then answer here whether it is live.",
     )
 }

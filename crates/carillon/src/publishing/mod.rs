@@ -3,6 +3,7 @@
 pub mod account;
 pub mod connecting;
 pub mod deliver;
+pub mod desk;
 pub mod draft;
 mod lineup;
 pub mod outcome;

@@ -4,22 +4,20 @@
 //! draft.rs is what is asked for, plan.rs what it comes to, lineup.rs puts deliveries into their
 //! queue and takes them out.
 
-use serde::Deserialize;
 use serde_json::json;
-use utoipa::ToSchema;
 
 use super::draft::merged;
 pub use super::draft::{Change, Draft, DraftDelivery};
 use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries};
-pub(super) use super::lineup::{cancel_one, note};
+use super::lineup::cancel_one;
 pub use super::plan::{Checked, CheckedDelivery};
 use super::plan::{plan, plan_for, wrong_time};
-use super::view::{self, DeliveryView, PostView};
+use super::view::{self, PostView};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
-use crate::domain::refusal::{Refusal, Wrong};
+use crate::domain::refusal::Refusal;
 use crate::domain::when;
-use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::deliveries::{self, Delivery};
 use crate::store::events;
 use crate::store::idempotency::{self, Kept};
 use crate::store::media;
@@ -31,16 +29,6 @@ use crate::{App, ids, store};
 pub struct Keyed {
     pub key: String,
     pub request_hash: String,
-}
-
-/// A person's answer to "is it live?".
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    pub live: bool,
-    /// Where, if it is.
-    #[serde(default)]
-    pub url: Option<String>,
 }
 
 pub async fn create(
@@ -230,114 +218,6 @@ pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal>
     Ok(())
 }
 
-pub async fn cancel_delivery(
-    app: &App,
-    workspace: &str,
-    id: &str,
-) -> Result<DeliveryView, Refusal> {
-    let (workspace, id, now) =
-        (workspace.to_owned(), view::known_id(id, "delivery")?, app.clock.now());
-    let cancelled = app
-        .db
-        .write(move |tx| async move {
-            let d = find_delivery(&tx, &workspace, &id).await?;
-            if let Some(why) = d.state.uncancellable() {
-                return Err(Refusal::conflict(
-                    "not_cancellable",
-                    format!("This delivery cannot be cancelled: {why}."),
-                    "Wait for its outcome; a live post can be rolled back.",
-                ));
-            }
-            cancel_one(&tx, &d, now).await?;
-            view::delivery_in(&tx, &workspace, &id).await
-        })
-        .await?;
-    app.ring();
-    Ok(cancelled)
-}
-
-/// Sends now what failed, was held for its lateness, or waits for its next try. Never offered
-/// where it could post twice.
-pub async fn retry_delivery(app: &App, workspace: &str, id: &str) -> Result<DeliveryView, Refusal> {
-    let (workspace, id, now) =
-        (workspace.to_owned(), view::known_id(id, "delivery")?, app.clock.now());
-    let retried = app
-        .db
-        .write(move |tx| async move {
-            let mut d = find_delivery(&tx, &workspace, &id).await?;
-            let doubt = d.state == State::Held && d.intent_at.is_some();
-            if doubt
-                || !matches!(d.state, State::Failed | State::Held | State::Missed | State::Queued)
-            {
-                let why =
-                    if doubt { "it may be live already" } else { "its state does not allow it" };
-                return Err(Refusal::conflict(
-                    "not_retryable",
-                    format!("This delivery cannot be sent again: {why}."),
-                    "Answer first whether it is live; published ones can be rolled back.",
-                ));
-            }
-            let post = find(&tx, &workspace, &d.post_id).await?;
-            d.scheduled_at = Some(now);
-            note(&tx, &d, "retry", "queued", None, now).await?;
-            reopen(&tx, &post, d, now).await?;
-            view::delivery_in(&tx, &workspace, &id).await
-        })
-        .await?;
-    app.ring();
-    Ok(retried)
-}
-
-/// Takes a person's word for whether a delivery in doubt is live.
-pub async fn answer(
-    app: &App,
-    workspace: &str,
-    id: &str,
-    answer: Answer,
-) -> Result<DeliveryView, Refusal> {
-    let (workspace, id, now) =
-        (workspace.to_owned(), view::known_id(id, "delivery")?, app.clock.now());
-    let url = answer.url.as_deref().map(str::trim).filter(|u| !u.is_empty()).map(str::to_owned);
-    if let Some(url) = &url
-        && !url.parse::<url::Url>().is_ok_and(|u| matches!(u.scheme(), "http" | "https"))
-    {
-        let wrong = Wrong::new("url", "invalid_url", format!("`{url}` is no web address."));
-        return Err(Refusal::invalid(vec![wrong]));
-    }
-    let answered = app
-        .db
-        .write(move |tx| async move {
-            let mut d = find_delivery(&tx, &workspace, &id).await?;
-            if d.state != State::Held || d.intent_at.is_none() {
-                return Err(Refusal::conflict(
-                    "no_question",
-                    "Nobody asks whether this delivery is live.",
-                    "Reload: somebody may have answered already.",
-                ));
-            }
-            if answer.live {
-                let moved = Moved {
-                    problem: None,
-                    remote_url: url.as_deref(),
-                    published_at: Some(now),
-                    ..Moved::from(&d)
-                };
-                deliveries::go(&tx, &d.id, State::Held, State::Published, &moved, now).await?;
-                note(&tx, &d, "answer", "found", None, now).await?;
-                super::outcome::announce(&tx, &d, State::Published, url.as_deref(), now).await?;
-            } else {
-                let post = find(&tx, &workspace, &d.post_id).await?;
-                note(&tx, &d, "answer", "absent", None, now).await?;
-                d.scheduled_at = Some(now);
-                reopen(&tx, &post, d, now).await?;
-            }
-            view::delivery_in(&tx, &workspace, &id).await
-        })
-        .await?;
-    app.ring();
-    Ok(answered)
-}
-
 async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
     let all = deliveries::of_post(tx, &post.id).await?;
     let (open, rest): (Vec<&Delivery>, Vec<&Delivery>) =
@@ -366,12 +246,8 @@ async fn say(tx: &Tx, post: &Post, what: &str, now: i64) -> Result<(), Refusal> 
     Ok(events::add(tx, &post.workspace_id, what, &post.id, &data, now).await?)
 }
 
-async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Post, Refusal> {
+pub(super) async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Post, Refusal> {
     posts::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("post"))
-}
-
-async fn find_delivery(tx: &Tx, workspace: &str, id: &str) -> Result<Delivery, Refusal> {
-    deliveries::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("delivery"))
 }
 
 fn version_conflict(post: &Post) -> Refusal {

@@ -47,6 +47,7 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(deliveries::cancel))
         .routes(routes!(deliveries::retry))
         .routes(routes!(deliveries::answer))
+        .routes(routes!(deliveries::discard))
         .routes(routes!(events::stream))
         .routes(routes!(queue::stats))
         .routes(routes!(health::platforms));
