@@ -2,9 +2,12 @@
 
 pub mod account;
 pub mod connecting;
+pub mod dead_letters;
 pub mod deliver;
 pub mod desk;
 pub mod draft;
+pub mod drain;
+pub mod lanes;
 mod lineup;
 pub mod outcome;
 pub mod plan;

@@ -9,13 +9,16 @@ pub mod alerts;
 pub mod attempts;
 pub mod audit;
 pub mod connections;
+pub mod dead_letters;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;
+pub mod lanes;
 pub mod media;
 pub mod nodes;
 pub mod posts;
 pub mod queue;
+pub mod sweeps;
 
 use serde::Serialize;
 
