@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::draft::merged;
 pub use super::draft::{Change, Draft, DraftDelivery};
-use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries};
 use super::lineup::cancel_one;
+use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries};
 pub use super::plan::{Checked, CheckedDelivery};
 use super::plan::{plan, plan_for, wrong_time};
 use super::view::{self, PostView};
