@@ -721,6 +721,7 @@ async fn add_delivery(tx: &Tx, post: &Post, p: &Planned, now: i64) -> Result<(),
         send_key: ids::secret(),
         checkpoints: Default::default(),
         intent_at: None,
+        first_intent_at: None,
         tries: 0,
         looks: 0,
         next_attempt_at: if committed { p.at } else { None },
@@ -753,15 +754,14 @@ async fn enqueue(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
 
 /// Puts a delivery (back) into its queue with its present fields, as if never tried.
 async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> Result<(), Refusal> {
-    let lane = connections::lane(&d.connection_id);
-    if queue::remove(tx, &d.id, &lane).await? == Removed::Leased {
+    if queue::remove(tx, &d.id).await? == Removed::Leased {
         return Err(already_sending(&d));
     }
     let committed = post.committed_at.is_some();
     d.state = if committed { State::Queued } else { State::Draft };
     d.next_attempt_at = if committed { d.scheduled_at } else { None };
     d.checkpoints.clear();
-    (d.tries, d.looks, d.intent_at, d.problem) = (0, 0, None, None);
+    (d.tries, d.looks, d.intent_at, d.first_intent_at, d.problem) = (0, 0, None, None, None);
     deliveries::edit(tx, &d, now).await?;
     if committed {
         enqueue(tx, &d, now).await?;
@@ -867,8 +867,7 @@ async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
 
 /// Cancels a delivery; one that a worker holds right now gets the wish, which the intent obeys.
 pub(super) async fn cancel_one(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
-    let lane = connections::lane(&d.connection_id);
-    if queue::remove(tx, &d.id, &lane).await? == Removed::Leased {
+    if queue::remove(tx, &d.id).await? == Removed::Leased {
         deliveries::wish_cancel(tx, &d.id, now).await?;
         return Ok(());
     }

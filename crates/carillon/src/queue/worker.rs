@@ -127,10 +127,11 @@ impl Worker {
             .map(|pool| {
                 let slots = match pool {
                     Pool::Send => config.send_slots,
+                    Pool::Upload => config.upload_slots,
                     Pool::Media => config.media_slots,
                     Pool::Housekeeping => 1,
                 };
-                let busy = held.values().filter(|c| c.kind.pool() == *pool).count();
+                let busy = held.values().filter(|c| c.pool == *pool).count();
                 (*pool, slots.saturating_sub(busy))
             })
             .collect()
@@ -156,6 +157,17 @@ impl Worker {
 
     async fn settle(&self, claim: &Claim, verdict: Verdict) -> Result<(), Error> {
         let (claim, now) = (claim.clone(), self.app.clock.now());
+        let over = match &verdict {
+            Verdict::Dead { error } => Some(error),
+            Verdict::Again { error, .. } if claim.tries + 1 >= TRIES => Some(error),
+            _ => None,
+        };
+        if let Some(error) = over
+            && work::gave_up(&self.app, &claim, error).await
+        {
+            tracing::error!(job_id = %claim.id, kind = %claim.kind, error, "a job was given up");
+            return Ok(());
+        }
         let (state, after, error) = match verdict {
             Verdict::Settled => return Ok(()),
             Verdict::Done => ("done", None, None),

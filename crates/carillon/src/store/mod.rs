@@ -8,12 +8,15 @@ pub mod accounts;
 pub mod alerts;
 pub mod attempts;
 pub mod audit;
+pub mod budgets;
+pub mod circuits;
 pub mod connections;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;
 pub mod media;
 pub mod nodes;
+pub mod pauses;
 pub mod posts;
 pub mod queue;
 
