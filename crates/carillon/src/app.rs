@@ -89,14 +89,14 @@ impl App {
         Ok(app)
     }
 
-    /// What a new process of the same installation has: its own settings and its own handle to
-    /// the database, and nothing of what this one keeps in memory.
-    pub async fn again(&self, config: Config) -> anyhow::Result<Self> {
-        let opened = Db::open(&config.data.database, self.clock.now()).await;
+    /// What a new process of the same installation has: its own settings, clock and handle to the
+    /// database, and nothing of what this one keeps in memory.
+    pub async fn again(&self, config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let opened = Db::open(&config.data.database, clock.now()).await;
         let (db, migrated) = opened.context("cannot open the database")?;
         let app = Self(Arc::new(Inner {
             config,
-            clock: self.clock.clone(),
+            clock,
             db,
             blobs: self.blobs.clone(),
             keys: self.keys.clone(),
