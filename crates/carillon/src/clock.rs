@@ -11,8 +11,15 @@ use tokio::sync::watch;
 pub struct Clock(Arc<Kind>);
 
 enum Kind {
-    System { started: Instant, offset: AtomicI64 },
-    Manual { now: watch::Sender<i64> },
+    System {
+        started: Instant,
+        offset: AtomicI64,
+    },
+    /// The steady time, and how far the wall clock is ahead of it.
+    Manual {
+        steady: watch::Sender<i64>,
+        ahead: AtomicI64,
+    },
 }
 
 impl Clock {
@@ -23,7 +30,8 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`].
     pub fn manual(now: i64) -> Self {
-        Self(Arc::new(Kind::Manual { now: watch::Sender::new(now) }))
+        let steady = watch::Sender::new(now);
+        Self(Arc::new(Kind::Manual { steady, ahead: AtomicI64::new(0) }))
     }
 
     /// ms since 1970 UTC, by the database's clock once [`Clock::follow`] knows it.
@@ -33,7 +41,7 @@ impl Clock {
                 let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 since.as_millis() as i64 + offset.load(Ordering::Relaxed)
             }
-            Kind::Manual { now } => *now.borrow(),
+            Kind::Manual { steady, ahead } => *steady.borrow() + ahead.load(Ordering::Relaxed),
         }
     }
 
@@ -41,7 +49,7 @@ impl Clock {
     pub fn mono(&self) -> i64 {
         match &*self.0 {
             Kind::System { started, .. } => started.elapsed().as_millis() as i64,
-            Kind::Manual { now } => *now.borrow(),
+            Kind::Manual { steady, .. } => *steady.borrow(),
         }
     }
 
@@ -52,17 +60,19 @@ impl Clock {
         }
     }
 
-    /// Returns when [`Clock::now`] has reached `at`.
+    /// Returns when [`Clock::now`] has reached `at`, unless the wall clock is set in between: as on
+    /// the system, the time to wait is worked out once.
     pub async fn sleep_until(&self, at: i64) {
         match &*self.0 {
             Kind::System { .. } => {
                 let wait = (at - self.now()).clamp(0, 86_400_000) as u64;
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
-            Kind::Manual { now } => {
-                let mut moved = now.subscribe();
+            Kind::Manual { steady, .. } => {
+                let at = self.mono() + (at - self.now());
+                let mut moved = steady.subscribe();
                 // The sender lives as long as self: an error cannot come.
-                let _ = moved.wait_for(|now| *now >= at).await;
+                let _ = moved.wait_for(|steady| *steady >= at).await;
             }
         }
     }
@@ -73,8 +83,37 @@ impl Clock {
 
     /// Moves a manual clock; nothing on the system's.
     pub fn advance(&self, by: Duration) {
-        if let Kind::Manual { now } = &*self.0 {
-            now.send_modify(|now| *now += by.as_millis() as i64);
+        if let Kind::Manual { steady, .. } = &*self.0 {
+            steady.send_modify(|steady| *steady += by.as_millis() as i64);
         }
+    }
+
+    /// Sets a manual wall clock forward or back; the steady time does not notice. A machine that
+    /// slept looks the same from inside: its wall clock jumped.
+    pub fn jump(&self, by_ms: i64) {
+        if let Kind::Manual { ahead, .. } = &*self.0 {
+            ahead.fetch_add(by_ms, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_jump_moves_the_wall_clock_alone() {
+        let clock = Clock::manual(1_000);
+        let waits = clock.sleep_until(1_500);
+        tokio::pin!(waits);
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        clock.jump(-300);
+        assert_eq!((clock.now(), clock.mono()), (700, 1_000));
+        clock.advance(Duration::from_millis(500));
+        assert!(
+            futures_util::poll!(&mut waits).is_ready(),
+            "it waits for as long as it set out to"
+        );
+        assert_eq!((clock.now(), clock.mono()), (1_200, 1_500));
     }
 }

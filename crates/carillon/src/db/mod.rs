@@ -8,6 +8,7 @@
 //! One SQL text serves both: placeholders `$1…$n` in order of first appearance, times BIGINT, no
 //! booleans. The few statements that must differ ask [`Tx::is_postgres`]; nobody else knows.
 
+mod memory;
 mod migrate;
 mod postgres;
 mod sqlite;
@@ -17,6 +18,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use memory::{Fate, Memory, Script};
 pub use migrate::Migrated;
 pub use value::{Row, Value};
 
@@ -27,6 +29,7 @@ pub struct Db {
 
 enum Inner {
     Sqlite(sqlite::Sqlite),
+    Memory(Memory),
     Postgres(postgres::Postgres),
 }
 
@@ -36,6 +39,8 @@ pub enum Location {
     Sqlite(PathBuf),
     /// A `postgres://` address; it holds a password and is never printed.
     Postgres(String),
+    /// SQLite in memory, for a simulation.
+    Memory(Memory),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +72,7 @@ impl Db {
     pub async fn open(location: &Location, now: i64) -> Result<(Self, Migrated), Error> {
         let inner = match location {
             Location::Sqlite(path) => Inner::Sqlite(sqlite::Sqlite::open(path)?),
+            Location::Memory(memory) => Inner::Memory(memory.clone()),
             Location::Postgres(url) => Inner::Postgres(postgres::Postgres::open(url)?),
         };
         let db = Self { inner: Arc::new(inner) };
@@ -85,6 +91,7 @@ impl Db {
     {
         match &*self.inner {
             Inner::Sqlite(db) => db.write(unit).await,
+            Inner::Memory(db) => db.run(true, unit).await,
             Inner::Postgres(db) => db.run("BEGIN", unit).await,
         }
     }
@@ -99,6 +106,7 @@ impl Db {
     {
         match &*self.inner {
             Inner::Sqlite(db) => db.read(unit).await,
+            Inner::Memory(db) => db.run(false, unit).await,
             Inner::Postgres(db) => {
                 db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", unit).await
             }
@@ -109,6 +117,7 @@ impl Db {
     pub async fn prepares(&self, sql: &'static str) -> Result<(), Error> {
         match &*self.inner {
             Inner::Sqlite(db) => db.prepares(sql).await,
+            Inner::Memory(db) => db.prepares(sql),
             Inner::Postgres(db) => db.prepares(sql).await,
         }
     }
@@ -121,7 +130,7 @@ impl Db {
     pub fn file(&self) -> Option<&Path> {
         match &*self.inner {
             Inner::Sqlite(db) => Some(db.path()),
-            Inner::Postgres(_) => None,
+            Inner::Memory(_) | Inner::Postgres(_) => None,
         }
     }
 
@@ -129,7 +138,7 @@ impl Db {
     /// clock. 0 on SQLite, which shares ours.
     pub async fn clock_offset(&self, now: i64) -> Result<i64, Error> {
         match &*self.inner {
-            Inner::Sqlite(_) => Ok(0),
+            Inner::Sqlite(_) | Inner::Memory(_) => Ok(0),
             Inner::Postgres(db) => Ok(db.now().await? - now),
         }
     }
@@ -138,7 +147,7 @@ impl Db {
     /// behind it. Never returns on SQLite, where one process does the work.
     pub async fn hint(&self) {
         match &*self.inner {
-            Inner::Sqlite(_) => std::future::pending().await,
+            Inner::Sqlite(_) | Inner::Memory(_) => std::future::pending().await,
             Inner::Postgres(db) => db.hint().await,
         }
     }

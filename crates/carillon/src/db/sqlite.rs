@@ -33,7 +33,7 @@ pub(super) struct Sqlite {
 /// Runs on a database thread; what it returns is called with the fate of the commit.
 type Unit = Box<dyn FnOnce(&Shared) -> Finish + Send>;
 type Finish = Box<dyn FnOnce(Result<(), Error>) + Send>;
-type Shared = Arc<Mutex<Connection>>;
+pub(super) type Shared = Arc<Mutex<Connection>>;
 
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
@@ -187,7 +187,8 @@ fn again(e: &Error) -> Error {
     }
 }
 
-fn run<T, E, F, Fut>(conn: &Shared, unit: F) -> Result<T, E>
+/// Runs a unit in a savepoint of its own.
+pub(super) fn run<T, E, F, Fut>(conn: &Shared, unit: F) -> Result<T, E>
 where
     E: From<Error>,
     F: FnOnce(Tx) -> Fut,
@@ -211,7 +212,7 @@ where
     outcome
 }
 
-fn batch(conn: &Shared, sql: &str) -> Result<(), Error> {
+pub(super) fn batch(conn: &Shared, sql: &str) -> Result<(), Error> {
     let conn = conn.lock().unwrap_or_else(|e| e.into_inner());
     // Cached: these few run for every unit.
     if sql.contains(';') {
@@ -295,7 +296,7 @@ impl ToSql for Value {
     }
 }
 
-fn from_sqlite(e: rusqlite::Error) -> Error {
+pub(super) fn from_sqlite(e: rusqlite::Error) -> Error {
     let text = e.to_string();
     match e.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) if text.contains("UNIQUE") => Error::Unique(text),

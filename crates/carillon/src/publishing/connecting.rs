@@ -120,7 +120,7 @@ pub struct CheckView {
 /// Connects an account, if its network agrees. One that is connected already gets the new
 /// credentials instead of a twin.
 pub async fn add(app: &App, workspace: &str, new: New) -> Result<ConnectionView, Refusal> {
-    let network = carillon_networks::find(&new.network).ok_or_else(|| unknown(&new.network))?;
+    let network = app.network(&new.network).ok_or_else(|| unknown(&new.network))?;
     let spec = network.spec();
     let mut form = Form::empty(spec);
     form.enter("settings", &new.settings, &BTreeMap::new());
@@ -257,7 +257,7 @@ pub async fn edit(
     change: Change,
 ) -> Result<ConnectionView, Refusal> {
     let old = load(app, workspace, id).await?;
-    let network = network_of(&old)?;
+    let network = network_of(app, &old)?;
     // Secrets that do not open are entered anew here, so it is no reason to refuse.
     let held = account::open(app, &old)
         .unwrap_or_else(|_| Account { settings: old.settings.clone(), secrets: Mutex::default() });
@@ -318,7 +318,7 @@ fn connected_already(twin: &Connection) -> Refusal {
 /// good answer lets it go on, and no answer changes nothing.
 pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Refusal> {
     let old = load(app, workspace, id).await?;
-    let network = network_of(&old)?;
+    let network = network_of(app, &old)?;
     let account = account::open(app, &old)?;
     let keeper = Renewals { app, connection: &old.id };
     let (checks, verdict) = check::examine(app, network, &account, &old.remote_id, &keeper).await;
@@ -511,8 +511,8 @@ fn no_such() -> Refusal {
 }
 
 /// The connector of a stored connection.
-fn network_of(row: &Connection) -> Result<&'static dyn Network, Refusal> {
-    carillon_networks::find(&row.network).ok_or_else(|| {
+fn network_of(app: &App, row: &Connection) -> Result<&'static dyn Network, Refusal> {
+    app.network(&row.network).ok_or_else(|| {
         let sentence = format!("This version knows no network `{}`.", row.network);
         let fix = "Ask whoever runs this installation for its version.";
         Refusal::new(Kind::Internal, "unknown_network", sentence, fix)

@@ -126,7 +126,7 @@ pub async fn gave_up(app: &App, claim: &Claim, error: &str) -> anyhow::Result<()
 }
 
 async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
-    let id = delivery.to_owned();
+    let (id, networks) = (delivery.to_owned(), app.networks);
     app.db
         .read(move |tx| async move {
             let Some(delivery) = deliveries::load(&tx, &id).await? else { return Ok(None) };
@@ -137,7 +137,7 @@ async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
             let media = store::media::of_post(&tx, &post.id).await?;
             let unknown = |what: &str| db::Error::Corrupt(format!("delivery {id}: no such {what}"));
             let network =
-                carillon_networks::find(&delivery.network).ok_or_else(|| unknown("network"))?;
+                crate::app::find(networks, &delivery.network).ok_or_else(|| unknown("network"))?;
             let placement = network
                 .spec()
                 .placement(&delivery.placement)

@@ -10,6 +10,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::view::{self, DeliveryView, Names, PostView};
+use crate::app::{self, Networks};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Kind, NewJob};
@@ -148,11 +149,11 @@ pub async fn create(
     keyed: Option<Keyed>,
 ) -> Result<PostView, Refusal> {
     let (workspace, now) = (workspace.to_owned(), app.clock.now());
-    let required = app.config.publishing.media_required;
+    let rules = Rules::of(app);
     let created = app
         .db
         .write(move |tx| async move {
-            let plan = plan(&tx, &workspace, &draft, now, required).await?.accepted(draft.draft)?;
+            let plan = plan(&tx, &workspace, &draft, now, rules).await?.accepted(draft.draft)?;
             let post = Post {
                 id: ids::new(now),
                 workspace_id: workspace.clone(),
@@ -188,10 +189,10 @@ pub async fn create(
 /// What stands against a draft; saves nothing.
 pub async fn check(app: &App, workspace: &str, draft: &Draft) -> Result<Checked, Refusal> {
     let (workspace, draft, now) = (workspace.to_owned(), draft.clone(), app.clock.now());
-    let required = app.config.publishing.media_required;
+    let rules = Rules::of(app);
     app.db
         .read(move |tx| async move {
-            let plan = plan(&tx, &workspace, &draft, now, required).await?;
+            let plan = plan(&tx, &workspace, &draft, now, rules).await?;
             Ok(Checked {
                 deliveries: plan.deliveries.iter().map(|p| p.checked(&plan.wrong)).collect(),
                 problems: plan.wrong,
@@ -207,7 +208,7 @@ pub async fn edit(
     change: Change,
 ) -> Result<PostView, Refusal> {
     let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let required = app.config.publishing.media_required;
+    let rules = Rules::of(app);
     let edited = app
         .db
         .write(move |tx| async move {
@@ -219,7 +220,7 @@ pub async fn edit(
             let media: Vec<String> =
                 media::of_post(&tx, &id).await?.into_iter().map(|m| m.id).collect();
             let draft = merged(&post, &olds, media, change);
-            let plan = plan_for(&tx, &workspace, &draft, now, required, Some(&post)).await?;
+            let plan = plan_for(&tx, &workspace, &draft, now, rules, Some(&post)).await?;
             let plan = plan.accepted(draft.draft)?;
             let changed = Post {
                 text: draft.text.clone(),
@@ -498,14 +499,27 @@ impl Planned {
     }
 }
 
+/// What a draft is held against besides its connections.
+#[derive(Clone, Copy)]
+struct Rules {
+    networks: Networks,
+    media_required: bool,
+}
+
+impl Rules {
+    fn of(app: &App) -> Self {
+        Self { networks: app.networks, media_required: app.config.publishing.media_required }
+    }
+}
+
 async fn plan(
     tx: &Tx,
     workspace: &str,
     draft: &Draft,
     now: i64,
-    media_required: bool,
+    rules: Rules,
 ) -> Result<Plan, Refusal> {
-    plan_for(tx, workspace, draft, now, media_required, None).await
+    plan_for(tx, workspace, draft, now, rules, None).await
 }
 
 /// `old` is the post being edited: a time that it already has may lie in the past.
@@ -514,7 +528,7 @@ async fn plan_for(
     workspace: &str,
     draft: &Draft,
     now: i64,
-    media_required: bool,
+    rules: Rules,
     old: Option<&Post>,
 ) -> Result<Plan, Refusal> {
     let mut wrong = Vec::new();
@@ -551,7 +565,9 @@ async fn plan_for(
     let mut deliveries = Vec::new();
     let mut seen = HashMap::new();
     for (i, d) in draft.deliveries.iter().enumerate() {
-        let Some(mut planned) = find_target(i, d, &connections, &mut wrong) else { continue };
+        let Some(mut planned) = find_target(i, d, &connections, rules.networks, &mut wrong) else {
+            continue;
+        };
         let target = (planned.connection.id.clone(), planned.placement.id);
         if let Some(first) = seen.insert(target, i) {
             let message = format!("The same connection and placement stand at {first} already.");
@@ -562,7 +578,7 @@ async fn plan_for(
         let field = format!("deliveries[{i}].scheduledAt");
         planned.at =
             time(&field, d.scheduled_at.as_deref(), &timezone, now, old, &mut wrong).or(at);
-        measure(&mut planned, draft, &media, media_required, &mut wrong);
+        measure(&mut planned, draft, &media, rules, &mut wrong);
         deliveries.push(planned);
     }
     Ok(Plan { at, timezone, deliveries, wrong })
@@ -637,6 +653,7 @@ fn find_target(
     i: usize,
     d: &DraftDelivery,
     connections: &Names,
+    networks: Networks,
     wrong: &mut Vec<Wrong>,
 ) -> Option<Planned> {
     let field = format!("deliveries[{i}]");
@@ -645,7 +662,7 @@ fn find_target(
         wrong.push(Wrong::new(format!("{field}.connectionId"), "unknown_connection", message));
         return None;
     };
-    let spec = carillon_networks::find(&connection.network)?.spec();
+    let spec = app::find(networks, &connection.network)?.spec();
     let wanted = d.placement.as_deref().unwrap_or(spec.placements.first()?.id);
     let Some(placement) = spec.placement(wanted) else {
         let known: Vec<&str> = spec.placements.iter().map(|p| p.id).collect();
@@ -670,13 +687,7 @@ fn find_target(
 }
 
 /// Text and media against what the network takes.
-fn measure(
-    p: &mut Planned,
-    draft: &Draft,
-    media: &[Media],
-    media_required: bool,
-    wrong: &mut Vec<Wrong>,
-) {
+fn measure(p: &mut Planned, draft: &Draft, media: &[Media], rules: Rules, wrong: &mut Vec<Wrong>) {
     let body = p.text.as_deref().unwrap_or(&draft.text);
     let rule = &p.placement.text;
     let with_media = !media.is_empty();
@@ -690,7 +701,7 @@ fn measure(
     }
     let name = p.spec.name;
     let rule = &p.placement.media;
-    let min = rule.min.max(usize::from(media_required));
+    let min = rule.min.max(usize::from(rules.media_required));
     let asked = draft.media.len();
     if asked < min {
         let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);

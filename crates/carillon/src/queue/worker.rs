@@ -196,29 +196,32 @@ impl Worker {
             .await
     }
 
-    /// Extends every held lease, in one unit of work, and says that this worker lives.
     async fn heartbeat(self) {
-        let every = self.app.config.queue.heartbeat;
         loop {
-            let now = self.app.clock.now();
-            let until = now + self.app.config.queue.lease.as_millis() as i64;
-            let claims: Vec<Claim> =
-                self.held.lock().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
-            let id = self.id.clone();
-            let beat = self.app.db.write(move |tx| async move {
-                nodes::seen(&tx, &id, "worker", now).await?;
-                for claim in &claims {
-                    queue::extend(&tx, claim, until).await?;
-                }
-                Ok::<_, Error>(())
-            });
-            if let Err(e) = beat.await {
-                tracing::warn!(error = %e, "no heartbeat: leases may run out");
+            self.beat().await;
+            self.app.clock.sleep(self.app.config.queue.heartbeat).await;
+        }
+    }
+
+    /// Extends every held lease, in one unit of work, and says that this worker lives.
+    pub async fn beat(&self) {
+        let now = self.app.clock.now();
+        let until = now + self.app.config.queue.lease.as_millis() as i64;
+        let claims: Vec<Claim> =
+            self.held.lock().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
+        let id = self.id.clone();
+        let beat = self.app.db.write(move |tx| async move {
+            nodes::seen(&tx, &id, "worker", now).await?;
+            for claim in &claims {
+                queue::extend(&tx, claim, until).await?;
             }
-            if let Err(e) = self.app.follow_database_clock().await {
-                tracing::debug!(error = %e, "the database's clock was not read");
-            }
-            self.app.clock.sleep(every).await;
+            Ok::<_, Error>(())
+        });
+        if let Err(e) = beat.await {
+            tracing::warn!(error = %e, "no heartbeat: leases may run out");
+        }
+        if let Err(e) = self.app.follow_database_clock().await {
+            tracing::debug!(error = %e, "the database's clock was not read");
         }
     }
 }
