@@ -10,6 +10,7 @@ mod kill;
 mod layers;
 mod live;
 mod media;
+mod migrate;
 mod publishing;
 mod queue;
 mod statements;
