@@ -1,7 +1,7 @@
 //! Time, handed in. One clock a process; tests hold a manual one and move it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -12,8 +12,11 @@ pub struct Clock(Arc<Kind>);
 
 enum Kind {
     System { started: Instant, offset: AtomicI64 },
-    Manual { now: watch::Sender<i64> },
+    Manual { now: watch::Sender<i64>, faults: OnceLock<Faults> },
 }
+
+/// How far off the wall clock and the steady one are when they are read, in ms.
+type Faults = Box<dyn Fn() -> (i64, i64) + Send + Sync>;
 
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
@@ -23,7 +26,7 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`].
     pub fn manual(now: i64) -> Self {
-        Self(Arc::new(Kind::Manual { now: watch::Sender::new(now) }))
+        Self(Arc::new(Kind::Manual { now: watch::Sender::new(now), faults: OnceLock::new() }))
     }
 
     /// ms since 1970 UTC, by the database's clock once [`Clock::follow`] knows it.
@@ -33,7 +36,7 @@ impl Clock {
                 let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 since.as_millis() as i64 + offset.load(Ordering::Relaxed)
             }
-            Kind::Manual { now } => *now.borrow(),
+            Kind::Manual { now, faults } => *now.borrow() + faults.get().map_or(0, |f| f().0),
         }
     }
 
@@ -41,7 +44,7 @@ impl Clock {
     pub fn mono(&self) -> i64 {
         match &*self.0 {
             Kind::System { started, .. } => started.elapsed().as_millis() as i64,
-            Kind::Manual { now } => *now.borrow(),
+            Kind::Manual { now, faults } => *now.borrow() + faults.get().map_or(0, |f| f().1),
         }
     }
 
@@ -59,10 +62,10 @@ impl Clock {
                 let wait = (at - self.now()).clamp(0, 86_400_000) as u64;
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
-            Kind::Manual { now } => {
+            Kind::Manual { now, .. } => {
                 let mut moved = now.subscribe();
                 // The sender lives as long as self: an error cannot come.
-                let _ = moved.wait_for(|now| *now >= at).await;
+                let _ = moved.wait_for(|_| self.now() >= at).await;
             }
         }
     }
@@ -73,8 +76,17 @@ impl Clock {
 
     /// Moves a manual clock; nothing on the system's.
     pub fn advance(&self, by: Duration) {
-        if let Kind::Manual { now } = &*self.0 {
+        if let Kind::Manual { now, .. } = &*self.0 {
             now.send_modify(|now| *now += by.as_millis() as i64);
+        }
+    }
+
+    /// From now on `off` is asked at each reading of a manual clock how wrong its wall and its
+    /// steady time are, in ms: it can set them at a moment of its choice. Said once a clock.
+    pub fn distort(&self, off: impl Fn() -> (i64, i64) + Send + Sync + 'static) {
+        if let Kind::Manual { faults, .. } = &*self.0 {
+            let first = faults.set(Box::new(off));
+            debug_assert!(first.is_ok(), "a clock is distorted once");
         }
     }
 }

@@ -6,6 +6,7 @@ mod api;
 mod cli;
 mod connecting;
 mod documents;
+mod faults;
 mod kill;
 mod layers;
 mod live;
