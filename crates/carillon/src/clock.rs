@@ -1,7 +1,7 @@
 //! Time, handed in. One clock a process; tests hold a manual one and move it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -19,8 +19,12 @@ enum Kind {
     Manual {
         steady: watch::Sender<i64>,
         ahead: AtomicI64,
+        faults: OnceLock<Faults>,
     },
 }
+
+/// How far off the wall clock and the steady one are when they are read, in ms.
+type Faults = Box<dyn Fn() -> (i64, i64) + Send + Sync>;
 
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
@@ -31,7 +35,8 @@ impl Clock {
     /// A clock that stands still until [`Clock::advance`].
     pub fn manual(now: i64) -> Self {
         let steady = watch::Sender::new(now);
-        Self(Arc::new(Kind::Manual { steady, ahead: AtomicI64::new(0) }))
+        let (ahead, faults) = (AtomicI64::new(0), OnceLock::new());
+        Self(Arc::new(Kind::Manual { steady, ahead, faults }))
     }
 
     /// ms since 1970 UTC, by the database's clock once [`Clock::follow`] knows it.
@@ -41,7 +46,10 @@ impl Clock {
                 let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 since.as_millis() as i64 + offset.load(Ordering::Relaxed)
             }
-            Kind::Manual { steady, ahead } => *steady.borrow() + ahead.load(Ordering::Relaxed),
+            Kind::Manual { steady, ahead, faults } => {
+                let off = faults.get().map_or(0, |off| off().0);
+                *steady.borrow() + ahead.load(Ordering::Relaxed) + off
+            }
         }
     }
 
@@ -49,7 +57,9 @@ impl Clock {
     pub fn mono(&self) -> i64 {
         match &*self.0 {
             Kind::System { started, .. } => started.elapsed().as_millis() as i64,
-            Kind::Manual { steady, .. } => *steady.borrow(),
+            Kind::Manual { steady, faults, .. } => {
+                *steady.borrow() + faults.get().map_or(0, |off| off().1)
+            }
         }
     }
 
@@ -69,7 +79,7 @@ impl Clock {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
             Kind::Manual { steady, .. } => {
-                let at = self.mono() + (at - self.now());
+                let at = *steady.borrow() + (at - self.now());
                 let mut moved = steady.subscribe();
                 // The sender lives as long as self: an error cannot come.
                 let _ = moved.wait_for(|steady| *steady >= at).await;
@@ -85,6 +95,15 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         if let Kind::Manual { steady, .. } = &*self.0 {
             steady.send_modify(|steady| *steady += by.as_millis() as i64);
+        }
+    }
+
+    /// From now on `off` is asked at each reading of a manual clock how wrong its wall and its
+    /// steady time are, in ms: it can set them at a moment of its choice. Said once a clock.
+    pub fn distort(&self, off: impl Fn() -> (i64, i64) + Send + Sync + 'static) {
+        if let Kind::Manual { faults, .. } = &*self.0 {
+            let first = faults.set(Box::new(off));
+            debug_assert!(first.is_ok(), "a clock is distorted once");
         }
     }
 

@@ -124,6 +124,7 @@ impl Config {
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
         let r = Reader { get: &get, wrong: Mutex::default(), asked: Mutex::default() };
         let config = Self::from(&r);
+        config.agrees(&r);
         let wrong = r.wrong.into_inner().unwrap_or_else(|e| e.into_inner());
         if wrong.is_empty() { Ok(config) } else { Err(wrong) }
     }
@@ -182,6 +183,25 @@ impl Config {
                 timeout: r.duration("CARILLON_NETWORK_TIMEOUT"),
             },
             secrets: Secrets { keys: r.text("CARILLON_KEYS") },
+        }
+    }
+}
+
+impl Config {
+    /// What is right in itself and wrong together.
+    fn agrees(&self, r: &Reader<'_>) {
+        let (lease, beat, call) = (self.queue.lease, self.queue.heartbeat, self.networks.timeout);
+        let mut wrong = r.wrong.lock().unwrap_or_else(|e| e.into_inner());
+        // A send is begun only while the lease outlasts it: this would put back each one for ever.
+        if lease <= call {
+            wrong.push(format!(
+                "CARILLON_LEASE is {lease:?}, which is not longer than CARILLON_NETWORK_TIMEOUT ({call:?}): nothing could be sent"
+            ));
+        }
+        if lease <= beat {
+            wrong.push(format!(
+                "CARILLON_LEASE is {lease:?}, which is not longer than CARILLON_HEARTBEAT ({beat:?}): every lease would run out"
+            ));
         }
     }
 }
@@ -328,5 +348,14 @@ mod tests {
         .expect_err("three mistakes");
         assert_eq!(wrong.len(), 3, "{wrong:?}");
         assert!(wrong.iter().any(|w| w.contains("CARILLON_RETRIES is `5m,soon`")));
+    }
+
+    #[test]
+    fn a_lease_outlasts_a_call_and_a_heartbeat() {
+        let wrong = |lease: &'static str| {
+            let read = Config::read(|name| (name == "CARILLON_LEASE").then(|| lease.into()));
+            read.err().map_or(0, |wrong| wrong.len())
+        };
+        assert_eq!([wrong("10s"), wrong("20s"), wrong("21s")], [2, 1, 0]);
     }
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use memory::{Fate, Memory, Script};
-pub use migrate::Migrated;
+pub use migrate::{MIGRATIONS, Migrated, Migration};
 pub use value::{Row, Value};
 
 #[derive(Clone)]
@@ -67,16 +67,32 @@ pub enum Error {
     Awaited,
 }
 
+/// The refusal of a database that somebody else's program made.
+fn not_ours() -> Error {
+    Error::Schema(
+        "this database holds tables that are not Carillon's: name another file or database".into(),
+    )
+}
+
 impl Db {
     /// Opens the database and brings its schema up to date (a SQLite file is backed up first).
     pub async fn open(location: &Location, now: i64) -> Result<(Self, Migrated), Error> {
+        Self::open_with(location, MIGRATIONS, now).await
+    }
+
+    /// The same to another schema than this version's own: for tests of what comes next.
+    pub async fn open_with(
+        location: &Location,
+        migrations: &'static [Migration],
+        now: i64,
+    ) -> Result<(Self, Migrated), Error> {
         let inner = match location {
             Location::Sqlite(path) => Inner::Sqlite(sqlite::Sqlite::open(path)?),
             Location::Memory(memory) => Inner::Memory(memory.clone()),
             Location::Postgres(url) => Inner::Postgres(postgres::Postgres::open(url)?),
         };
         let db = Self { inner: Arc::new(inner) };
-        let migrated = migrate::run(&db, now).await?;
+        let migrated = migrate::run(&db, migrations, now).await?;
         Ok((db, migrated))
     }
 
