@@ -23,10 +23,11 @@ CREATE TABLE circuit (
 );
 CREATE INDEX circuit_open ON circuit (open_until) WHERE open_until IS NOT NULL;
 
--- When something that has a posting budget was sent, as a JSON array, oldest first.
+-- What was spent of an account's posting budgets, as a JSON array of [tat, day, used], one a budget:
+-- GCRA's theoretical arrival time for budgets of less than a day, a count by UTC day for others.
 CREATE TABLE budget (
   name TEXT PRIMARY KEY,
-  times TEXT NOT NULL
+  spent TEXT NOT NULL
 );
 
 ALTER TABLE gate ADD COLUMN workspace_id TEXT;
@@ -36,23 +37,47 @@ ALTER TABLE gate ADD COLUMN circuit TEXT;
 ALTER TABLE gate ADD COLUMN shut_by TEXT;
 -- not before this time: its circuit is open
 ALTER TABLE gate ADD COLUMN circuit_until BIGINT NOT NULL DEFAULT 0;
--- when something was last sent, for the gap between late ones
-ALTER TABLE gate ADD COLUMN sent_at BIGINT;
 CREATE INDEX gate_by_circuit ON gate (circuit) WHERE circuit IS NOT NULL;
 UPDATE gate SET
   workspace_id = (SELECT workspace_id FROM connection WHERE 'connection:' || connection.id = gate.lane),
   network = (SELECT network FROM connection WHERE 'connection:' || connection.id = gate.lane),
   circuit = (SELECT network FROM connection WHERE 'connection:' || connection.id = gate.lane);
-UPDATE gate SET next_at = open_at WHERE next_at < open_at;
+INSERT INTO gate (lane, pool, width, next_at, open_at, paused_at, paused_why, workspace_id, network, circuit)
+  SELECT lane || '/upload', 'upload', 1, NULL, 0, paused_at, paused_why, workspace_id, network, circuit
+  FROM gate WHERE network IS NOT NULL;
+
+-- When a lane next wants a worker: null while it is paused or full.
+CREATE VIEW lane_due AS SELECT gate.lane AS lane, CASE
+  WHEN gate.paused_at IS NOT NULL OR gate.shut_by IS NOT NULL THEN NULL
+  WHEN (SELECT count(*) FROM job WHERE job.lane = gate.lane AND job.state = 'leased') >= gate.width THEN NULL
+  ELSE coalesce((SELECT CASE
+      WHEN min(job.run_at) >= gate.open_at AND min(job.run_at) >= gate.circuit_until THEN min(job.run_at)
+      WHEN gate.open_at >= gate.circuit_until THEN gate.open_at
+      ELSE gate.circuit_until END
+    FROM job WHERE job.lane = gate.lane AND job.state = 'ready' HAVING count(*) > 0), 9000000000000)
+  END AS due FROM gate;
+UPDATE gate SET next_at = (SELECT due FROM lane_due WHERE lane_due.lane = gate.lane);
+
+-- The pause that covers a lane, if one does.
+CREATE VIEW lane_pause AS SELECT gate.lane AS lane, (SELECT min(pause.scope) FROM pause WHERE
+    (gate.network IS NOT NULL AND pause.scope IN ('all', gate.workspace_id || '/all'))
+    OR pause.scope IN ('queue:' || gate.pool, gate.workspace_id || '/queue:' || gate.pool,
+      'network:' || gate.network, gate.workspace_id || '/network:' || gate.network)) AS shut_by
+  FROM gate;
 
 -- Policies that differ from the installation's settings, as JSON.
 ALTER TABLE workspace ADD COLUMN policies TEXT;
 
 -- Set where a post sent twice is better than one not sent: doubt on a blind network is sent again.
 ALTER TABLE connection ADD COLUMN twice_at BIGINT;
+-- The network said that no post is left until then; looking is still allowed.
+ALTER TABLE connection ADD COLUMN quota_until BIGINT;
 
 -- A segment of a thread or a first comment: sent once the delivery before it is live.
 ALTER TABLE delivery ADD COLUMN parent_id TEXT REFERENCES delivery (id);
+-- when the visible call may first have begun since the last certainty that it is not there
+ALTER TABLE delivery ADD COLUMN first_intent_at BIGINT;
+UPDATE delivery SET first_intent_at = coalesce(scheduled_at, intent_at) WHERE intent_at IS NOT NULL;
 -- the class of its problem, for filters
 ALTER TABLE delivery ADD COLUMN cause TEXT;
 -- text and media as a hash: the same content is known again

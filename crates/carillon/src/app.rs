@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use carillon_networks::Http;
 use carillon_networks::http::Guard;
+use carillon_networks::{Http, Network};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -12,6 +12,9 @@ use crate::config::Config;
 use crate::db::{Db, Migrated};
 use crate::identity::keys::Keys;
 use crate::media::blobs::Blobs;
+
+/// The connectors that an [`App`] knows.
+pub type Networks = &'static [&'static dyn Network];
 
 /// One process's view of the product. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +27,7 @@ pub struct Inner {
     pub blobs: Blobs,
     pub keys: Keys,
     pub http: Http,
+    pub networks: Networks,
     /// Rung after a commit that added or freed work.
     pub work: Notify,
     /// Rung after a commit that wrote events.
@@ -43,6 +47,15 @@ impl std::ops::Deref for App {
 impl App {
     /// Opens the database (bringing its schema up to date), the blob store and the key ring.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        Self::open_with(config, clock, carillon_networks::ALL).await
+    }
+
+    /// The same with other connectors than ours: a simulation brings its own.
+    pub async fn open_with(
+        config: Config,
+        clock: Clock,
+        networks: Networks,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data.dir).with_context(|| {
             format!("cannot make the data folder {}", config.data.dir.display())
         })?;
@@ -65,6 +78,7 @@ impl App {
             blobs,
             keys,
             http,
+            networks,
             work: Notify::new(),
             news: Notify::new(),
             url: std::sync::OnceLock::new(),
@@ -73,6 +87,33 @@ impl App {
         app.follow_database_clock().await?;
         app.check_keys().await?;
         Ok(app)
+    }
+
+    /// What a new process of the same installation has: its own settings, clock and handle to the
+    /// database, and nothing of what this one keeps in memory.
+    pub async fn again(&self, config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let opened = Db::open(&config.data.database, clock.now()).await;
+        let (db, migrated) = opened.context("cannot open the database")?;
+        let app = Self(Arc::new(Inner {
+            config,
+            clock,
+            db,
+            blobs: self.blobs.clone(),
+            keys: self.keys.clone(),
+            http: self.http.clone(),
+            networks: self.networks,
+            work: Notify::new(),
+            news: Notify::new(),
+            url: std::sync::OnceLock::new(),
+            migrated,
+        }));
+        app.check_keys().await?;
+        Ok(app)
+    }
+
+    /// The connector of this id, for example `bluesky`.
+    pub fn network(&self, id: &str) -> Option<&'static dyn Network> {
+        find(self.networks, id)
     }
 
     /// Leases of several nodes are counted by the database's clock.
@@ -115,6 +156,11 @@ impl App {
             tokio::spawn(async move { db.notify().await });
         }
     }
+}
+
+/// The connector of this id among these.
+pub fn find(networks: Networks, id: &str) -> Option<&'static dyn Network> {
+    networks.iter().copied().find(|n| n.spec().id == id)
 }
 
 /// `host:port` of an address.

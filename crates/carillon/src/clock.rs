@@ -1,7 +1,7 @@
 //! Time, handed in. One clock a process; tests hold a manual one and move it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -11,9 +11,20 @@ use tokio::sync::watch;
 pub struct Clock(Arc<Kind>);
 
 enum Kind {
-    System { started: Instant, offset: AtomicI64 },
-    Manual { now: watch::Sender<i64> },
+    System {
+        started: Instant,
+        offset: AtomicI64,
+    },
+    /// The steady time, and how far the wall clock is ahead of it.
+    Manual {
+        steady: watch::Sender<i64>,
+        ahead: AtomicI64,
+        faults: OnceLock<Faults>,
+    },
 }
+
+/// How far off the wall clock and the steady one are when they are read, in ms.
+type Faults = Box<dyn Fn() -> (i64, i64) + Send + Sync>;
 
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
@@ -23,7 +34,9 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`].
     pub fn manual(now: i64) -> Self {
-        Self(Arc::new(Kind::Manual { now: watch::Sender::new(now) }))
+        let steady = watch::Sender::new(now);
+        let (ahead, faults) = (AtomicI64::new(0), OnceLock::new());
+        Self(Arc::new(Kind::Manual { steady, ahead, faults }))
     }
 
     /// ms since 1970 UTC, by the database's clock once [`Clock::follow`] knows it.
@@ -33,7 +46,10 @@ impl Clock {
                 let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 since.as_millis() as i64 + offset.load(Ordering::Relaxed)
             }
-            Kind::Manual { now } => *now.borrow(),
+            Kind::Manual { steady, ahead, faults } => {
+                let off = faults.get().map_or(0, |off| off().0);
+                *steady.borrow() + ahead.load(Ordering::Relaxed) + off
+            }
         }
     }
 
@@ -41,7 +57,9 @@ impl Clock {
     pub fn mono(&self) -> i64 {
         match &*self.0 {
             Kind::System { started, .. } => started.elapsed().as_millis() as i64,
-            Kind::Manual { now } => *now.borrow(),
+            Kind::Manual { steady, faults, .. } => {
+                *steady.borrow() + faults.get().map_or(0, |off| off().1)
+            }
         }
     }
 
@@ -52,17 +70,19 @@ impl Clock {
         }
     }
 
-    /// Returns when [`Clock::now`] has reached `at`.
+    /// Returns when [`Clock::now`] has reached `at`, unless the wall clock is set in between: as on
+    /// the system, the time to wait is worked out once.
     pub async fn sleep_until(&self, at: i64) {
         match &*self.0 {
             Kind::System { .. } => {
                 let wait = (at - self.now()).clamp(0, 86_400_000) as u64;
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
-            Kind::Manual { now } => {
-                let mut moved = now.subscribe();
+            Kind::Manual { steady, .. } => {
+                let at = *steady.borrow() + (at - self.now());
+                let mut moved = steady.subscribe();
                 // The sender lives as long as self: an error cannot come.
-                let _ = moved.wait_for(|now| *now >= at).await;
+                let _ = moved.wait_for(|steady| *steady >= at).await;
             }
         }
     }
@@ -73,8 +93,46 @@ impl Clock {
 
     /// Moves a manual clock; nothing on the system's.
     pub fn advance(&self, by: Duration) {
-        if let Kind::Manual { now } = &*self.0 {
-            now.send_modify(|now| *now += by.as_millis() as i64);
+        if let Kind::Manual { steady, .. } = &*self.0 {
+            steady.send_modify(|steady| *steady += by.as_millis() as i64);
         }
+    }
+
+    /// From now on `off` is asked at each reading of a manual clock how wrong its wall and its
+    /// steady time are, in ms: it can set them at a moment of its choice. Said once a clock.
+    pub fn distort(&self, off: impl Fn() -> (i64, i64) + Send + Sync + 'static) {
+        if let Kind::Manual { faults, .. } = &*self.0 {
+            let first = faults.set(Box::new(off));
+            debug_assert!(first.is_ok(), "a clock is distorted once");
+        }
+    }
+
+    /// Sets a manual wall clock forward or back; the steady time does not notice. A machine that
+    /// slept looks the same from inside: its wall clock jumped.
+    pub fn jump(&self, by_ms: i64) {
+        if let Kind::Manual { ahead, .. } = &*self.0 {
+            ahead.fetch_add(by_ms, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_jump_moves_the_wall_clock_alone() {
+        let clock = Clock::manual(1_000);
+        let waits = clock.sleep_until(1_500);
+        tokio::pin!(waits);
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        clock.jump(-300);
+        assert_eq!((clock.now(), clock.mono()), (700, 1_000));
+        clock.advance(Duration::from_millis(500));
+        assert!(
+            futures_util::poll!(&mut waits).is_ready(),
+            "it waits for as long as it set out to"
+        );
+        assert_eq!((clock.now(), clock.mono()), (1_200, 1_500));
     }
 }

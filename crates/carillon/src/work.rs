@@ -24,3 +24,19 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
     }
     Ok(Verdict::Done)
 }
+
+/// A job is about to be dead. Work that somebody waits for says so where they look: `true` when it
+/// has done so, and ended or put back its job itself.
+pub async fn gave_up(app: &App, claim: &Claim, error: &str) -> bool {
+    match claim.kind {
+        Kind::Deliver => match publishing::deliver::gave_up(app, claim, error).await {
+            Ok(()) => true,
+            Err(e) => {
+                // The lease runs out, and it is tried again.
+                tracing::error!(job_id = %claim.id, error = %format!("{e:#}"), "a delivery could not be given up");
+                true
+            }
+        },
+        _ => false,
+    }
+}

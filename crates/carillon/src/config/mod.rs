@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use settings::{SETTINGS, Setting};
 
 use crate::db::Location;
+use crate::domain::budget::Budget;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -57,8 +58,26 @@ pub struct Publishing {
     pub late_after: Duration,
     /// Later than this a story is missed.
     pub story_late_after: Duration,
+    /// Between two late posts of one connection.
+    pub late_gap: Duration,
+    /// Posting budgets that differ from the networks' own.
+    pub budgets: Vec<SetBudget>,
+    /// So many failures within the window open a network's circuit for a while.
+    pub breaker_failures: usize,
+    pub breaker_window: Duration,
+    pub breaker_open: Duration,
     /// Is a picture demanded where the network does not demand one?
     pub media_required: bool,
+}
+
+/// A line of CARILLON_BUDGETS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetBudget {
+    pub network: String,
+    /// Of all accounts together, not of each.
+    pub shared: bool,
+    /// `None`: without a budget.
+    pub budget: Option<Budget>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +85,9 @@ pub struct Queue {
     pub lease: Duration,
     pub heartbeat: Duration,
     pub send_slots: usize,
+    pub upload_slots: usize,
+    /// Bytes of media above which a delivery uploads in the upload pool.
+    pub upload_aside: u64,
     pub media_slots: usize,
     /// How often the tables are read when nobody gives a hint.
     pub poll: Duration,
@@ -102,6 +124,7 @@ impl Config {
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
         let r = Reader { get: &get, wrong: Mutex::default(), asked: Mutex::default() };
         let config = Self::from(&r);
+        config.agrees(&r);
         let wrong = r.wrong.into_inner().unwrap_or_else(|e| e.into_inner());
         if wrong.is_empty() { Ok(config) } else { Err(wrong) }
     }
@@ -133,12 +156,19 @@ impl Config {
                 verify_after: r.durations("CARILLON_VERIFY_AFTER"),
                 late_after: r.duration("CARILLON_LATE_AFTER"),
                 story_late_after: r.duration("CARILLON_STORY_LATE_AFTER"),
+                late_gap: r.duration("CARILLON_LATE_GAP"),
+                budgets: r.budgets("CARILLON_BUDGETS"),
+                breaker_failures: r.parse("CARILLON_BREAKER_FAILURES", "a number"),
+                breaker_window: r.duration("CARILLON_BREAKER_WINDOW"),
+                breaker_open: r.duration("CARILLON_BREAKER_OPEN"),
                 media_required: r.yes("CARILLON_MEDIA_REQUIRED"),
             },
             queue: Queue {
                 lease: r.duration("CARILLON_LEASE"),
                 heartbeat: r.duration("CARILLON_HEARTBEAT"),
                 send_slots: r.parse("CARILLON_SEND_SLOTS", "a number"),
+                upload_slots: r.parse("CARILLON_UPLOAD_SLOTS", "a number"),
+                upload_aside: r.bytes("CARILLON_UPLOAD_ASIDE"),
                 media_slots: r.parse("CARILLON_MEDIA_SLOTS", "a number"),
                 poll: r.duration("CARILLON_POLL"),
                 sweep_every: r.duration("CARILLON_SWEEP_EVERY"),
@@ -153,6 +183,25 @@ impl Config {
                 timeout: r.duration("CARILLON_NETWORK_TIMEOUT"),
             },
             secrets: Secrets { keys: r.text("CARILLON_KEYS") },
+        }
+    }
+}
+
+impl Config {
+    /// What is right in itself and wrong together.
+    fn agrees(&self, r: &Reader<'_>) {
+        let (lease, beat, call) = (self.queue.lease, self.queue.heartbeat, self.networks.timeout);
+        let mut wrong = r.wrong.lock().unwrap_or_else(|e| e.into_inner());
+        // A send is begun only while the lease outlasts it: this would put back each one for ever.
+        if lease <= call {
+            wrong.push(format!(
+                "CARILLON_LEASE is {lease:?}, which is not longer than CARILLON_NETWORK_TIMEOUT ({call:?}): nothing could be sent"
+            ));
+        }
+        if lease <= beat {
+            wrong.push(format!(
+                "CARILLON_LEASE is {lease:?}, which is not longer than CARILLON_HEARTBEAT ({beat:?}): every lease would run out"
+            ));
         }
     }
 }
@@ -216,6 +265,14 @@ impl Reader<'_> {
         })
     }
 
+    fn budgets(&self, name: &'static str) -> Vec<SetBudget> {
+        self.read(
+            name,
+            "budgets such as `instagram=50/1d,app.instagram=200/1h,telegram=none`",
+            |t| t.split(',').map(str::trim).filter(|s| !s.is_empty()).map(set_budget).collect(),
+        )
+    }
+
     fn list(&self, name: &'static str) -> Vec<String> {
         self.text(name)
             .split(',')
@@ -224,6 +281,28 @@ impl Reader<'_> {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// `instagram=50/1d`, `app.instagram=200/1h`, `telegram=none`
+fn set_budget(text: &str) -> Option<SetBudget> {
+    let (name, budget) = text.split_once('=')?;
+    let (network, shared) = match name.trim().strip_prefix("app.") {
+        Some(network) => (network, true),
+        None => (name.trim(), false),
+    };
+    let network = carillon_networks::find(network)?.spec().id.to_owned();
+    let budget = match budget.trim() {
+        "none" => None,
+        budget => {
+            let (posts, per) = budget.split_once('/')?;
+            let (posts, per) = (posts.trim().parse().ok()?, duration(per)?);
+            if posts == 0 || per.is_zero() {
+                return None;
+            }
+            Some(Budget { posts, per })
+        }
+    };
+    Some(SetBudget { network, shared, budget })
 }
 
 /// `500ms`, `15s`, `5m`, `2h`, `7d`
@@ -269,5 +348,14 @@ mod tests {
         .expect_err("three mistakes");
         assert_eq!(wrong.len(), 3, "{wrong:?}");
         assert!(wrong.iter().any(|w| w.contains("CARILLON_RETRIES is `5m,soon`")));
+    }
+
+    #[test]
+    fn a_lease_outlasts_a_call_and_a_heartbeat() {
+        let wrong = |lease: &'static str| {
+            let read = Config::read(|name| (name == "CARILLON_LEASE").then(|| lease.into()));
+            read.err().map_or(0, |wrong| wrong.len())
+        };
+        assert_eq!([wrong("10s"), wrong("20s"), wrong("21s")], [2, 1, 0]);
     }
 }

@@ -46,6 +46,28 @@ pub static SETTINGS: &[Setting] = &[
     ),
     open("CARILLON_STORY_LATE_AFTER", "5m", "Later than this a story is missed"),
     open(
+        "CARILLON_LATE_GAP",
+        "30s",
+        "Least time between two posts of one connection that are over 2 min late",
+    ),
+    open(
+        "CARILLON_BUDGETS",
+        "",
+        "Posting budgets instead of the networks' own: `instagram=50/1d` for each account, `app.instagram=200/1h` \
+         for all accounts together, `telegram=none` for no budget; comma separated",
+    ),
+    open(
+        "CARILLON_BREAKER_FAILURES",
+        "5",
+        "Failures of a network within CARILLON_BREAKER_WINDOW that open its circuit",
+    ),
+    open("CARILLON_BREAKER_WINDOW", "60s", "See CARILLON_BREAKER_FAILURES"),
+    open(
+        "CARILLON_BREAKER_OPEN",
+        "5m",
+        "How long an open circuit keeps everything waiting before one post tries",
+    ),
+    open(
         "CARILLON_MEDIA_REQUIRED",
         "false",
         "Whether every post needs a picture even where the network does not ask for one",
@@ -53,6 +75,12 @@ pub static SETTINGS: &[Setting] = &[
     open("CARILLON_LEASE", "60s", "How long a worker holds a job without a sign of life"),
     open("CARILLON_HEARTBEAT", "15s", "How often a worker gives a sign of life"),
     open("CARILLON_SEND_SLOTS", "64", "Deliveries in flight at once, a worker"),
+    open("CARILLON_UPLOAD_SLOTS", "16", "Large uploads to networks at once, a worker"),
+    open(
+        "CARILLON_UPLOAD_ASIDE",
+        "2MB",
+        "A delivery with more media than this uploads it in a pool of its own before its turn to be sent",
+    ),
     open("CARILLON_MEDIA_SLOTS", "2", "Pictures processed at once, a worker"),
     open("CARILLON_POLL", "1s", "How often due work is looked for when no hint comes"),
     open("CARILLON_SWEEP_EVERY", "10s", "How often expired leases are freed"),

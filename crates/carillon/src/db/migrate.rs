@@ -3,18 +3,21 @@
 //! An applied migration is never edited: the test beside the files holds their hashes. A SQLite
 //! file is copied before anything changes it; nodes on PostgreSQL take turns by an advisory lock.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Db, Error, Tx, sqlite};
 use crate::params;
 
-struct Migration {
-    version: i64,
-    name: &'static str,
-    sql: &'static str,
+/// One step of the schema.
+#[derive(Debug, Clone)]
+pub struct Migration {
+    pub version: i64,
+    pub name: &'static str,
+    pub sql: &'static str,
 }
 
-const ALL: &[Migration] = &[
+/// All of this version's, in order.
+pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("../../migrations/0001_first.sql") },
     Migration { version: 2, name: "heart", sql: include_str!("../../migrations/0002_heart.sql") },
 ];
@@ -27,9 +30,11 @@ pub struct Migrated {
     pub backup: Option<PathBuf>,
 }
 
-pub(super) async fn run(db: &Db, now: i64) -> Result<Migrated, Error> {
+/// Brings the schema to the newest of `all`. A schema that none of them made is refused, and so are
+/// tables of somebody else's.
+pub(super) async fn run(db: &Db, all: &'static [Migration], now: i64) -> Result<Migrated, Error> {
     let found = db.write(|tx| async move { prepare(&tx).await }).await?;
-    let newest = ALL.last().map_or(0, |m| m.version);
+    let newest = all.last().map_or(0, |m| m.version);
     if found > newest {
         return Err(Error::Schema(format!(
             "the database has schema {found}, this version knows up to {newest}: start the newer \
@@ -37,17 +42,44 @@ pub(super) async fn run(db: &Db, now: i64) -> Result<Migrated, Error> {
         )));
     }
     let mut migrated = Migrated::default();
-    let Some(first) = ALL.iter().find(|m| m.version > found) else { return Ok(migrated) };
+    let Some(first) = all.iter().find(|m| m.version > found) else { return Ok(migrated) };
     if found > 0
         && let Some(file) = db.file()
     {
         let mut name = file.as_os_str().to_owned();
         name.push(format!(".before-{:04}-{now}", first.version));
-        sqlite::copy(file, &PathBuf::from(&name))?;
-        migrated.backup = Some(name.into());
+        let copy = PathBuf::from(name);
+        sqlite::copy(file, &copy).map_err(|e| not_copied(&copy, &e))?;
+        migrated.backup = Some(copy);
     }
-    migrated.applied = db.write(move |tx| async move { apply(&tx, now).await }).await?;
+    let applied = db.write(move |tx| async move { apply(&tx, all, now).await }).await;
+    migrated.applied = applied.map_err(|e| not_applied(&e, migrated.backup.as_deref()))?;
     Ok(migrated)
+}
+
+fn not_copied(copy: &Path, e: &Error) -> Error {
+    // Half a copy would be taken for a whole one later.
+    let _ = std::fs::remove_file(copy);
+    Error::Schema(format!(
+        "the database has to be brought up to date, and the copy `{}` that is taken before could \
+         not be written, so nothing was changed: {e}: make room beside the database and start again",
+        copy.display()
+    ))
+}
+
+fn not_applied(e: &Error, copy: Option<&Path>) -> Error {
+    let copy = copy.map_or_else(String::new, |copy| {
+        format!("; a copy taken before is at `{}`", copy.display())
+    });
+    // The answer to a commit may be lost after the server has done it.
+    let stands = match e {
+        Error::CommitUnknown(_) => "it is not known whether it took",
+        _ => "nothing was changed",
+    };
+    Error::Schema(format!(
+        "the database could not be brought up to date, {stands}: {e}{copy}: mend what is said here \
+         and start again, or go on with the version used so far"
+    ))
 }
 
 /// Makes the table of versions where the database is new; the version found.
@@ -64,33 +96,27 @@ async fn prepare(tx: &Tx) -> Result<i64, Error> {
         .iter()
         .map(|r| r.text("name"))
         .collect::<Result<_, _>>()?;
-    if !names.iter().any(|n| n == "schema_version") {
-        if names.iter().any(|n| n == "workspace" || n == "job")
-            || (!tx.is_postgres() && !names.is_empty())
-        {
-            return Err(Error::Schema(
-                "this database holds tables that are not Carillon's: name another file or database"
-                    .into(),
-            ));
+    let ours = |name: &str| names.iter().any(|n| n == name);
+    if !ours("schema_version") {
+        if ours("workspace") || ours("job") {
+            return Err(super::not_ours());
         }
         tx.script(
             "CREATE TABLE schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)",
         )
         .await?;
     }
-    let row = tx.row("SELECT coalesce(max(version), 0) AS version FROM schema_version", params![]);
-    row.await?.map_or(Ok(0), |r| r.int("version"))
+    let found = version(tx).await?;
+    // Other tools keep their versions in a table of this name.
+    if found > 0 && !ours("workspace") { Err(super::not_ours()) } else { Ok(found) }
 }
 
-async fn apply(tx: &Tx, now: i64) -> Result<Vec<String>, Error> {
+async fn apply(tx: &Tx, all: &[Migration], now: i64) -> Result<Vec<String>, Error> {
     lock(tx).await?;
     // Another node may have been quicker.
-    let row = tx
-        .row("SELECT coalesce(max(version), 0) AS version FROM schema_version", params![])
-        .await?;
-    let found = row.map_or(Ok(0), |r| r.int("version"))?;
+    let found = version(tx).await?;
     let mut applied = Vec::new();
-    for migration in ALL.iter().filter(|m| m.version > found) {
+    for migration in all.iter().filter(|m| m.version > found) {
         tx.script(migration.sql).await?;
         tx.execute(
             "INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, $3)",
@@ -100,6 +126,16 @@ async fn apply(tx: &Tx, now: i64) -> Result<Vec<String>, Error> {
         applied.push(format!("{:04}_{}", migration.version, migration.name));
     }
     Ok(applied)
+}
+
+async fn version(tx: &Tx) -> Result<i64, Error> {
+    let sql = "SELECT coalesce(max(version), 0) AS version FROM schema_version";
+    let row = tx.row(sql, params![]).await;
+    match row.and_then(|row| row.map_or(Ok(0), |r| r.int("version"))) {
+        // There is a table of this name, but of another shape.
+        Err(Error::Refused(_) | Error::Corrupt(_)) => Err(super::not_ours()),
+        found => found,
+    }
 }
 
 async fn lock(tx: &Tx) -> Result<(), Error> {

@@ -8,6 +8,7 @@
 //! One SQL text serves both: placeholders `$1…$n` in order of first appearance, times BIGINT, no
 //! booleans. The few statements that must differ ask [`Tx::is_postgres`]; nobody else knows.
 
+mod memory;
 mod migrate;
 mod postgres;
 mod sqlite;
@@ -17,7 +18,8 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use migrate::Migrated;
+pub use memory::{Fate, Memory, Script};
+pub use migrate::{MIGRATIONS, Migrated, Migration};
 pub use value::{Row, Value};
 
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub struct Db {
 
 enum Inner {
     Sqlite(sqlite::Sqlite),
+    Memory(Memory),
     Postgres(postgres::Postgres),
 }
 
@@ -36,6 +39,8 @@ pub enum Location {
     Sqlite(PathBuf),
     /// A `postgres://` address; it holds a password and is never printed.
     Postgres(String),
+    /// SQLite in memory, for a simulation.
+    Memory(Memory),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,15 +67,32 @@ pub enum Error {
     Awaited,
 }
 
+/// The refusal of a database that somebody else's program made.
+fn not_ours() -> Error {
+    Error::Schema(
+        "this database holds tables that are not Carillon's: name another file or database".into(),
+    )
+}
+
 impl Db {
     /// Opens the database and brings its schema up to date (a SQLite file is backed up first).
     pub async fn open(location: &Location, now: i64) -> Result<(Self, Migrated), Error> {
+        Self::open_with(location, MIGRATIONS, now).await
+    }
+
+    /// The same to another schema than this version's own: for tests of what comes next.
+    pub async fn open_with(
+        location: &Location,
+        migrations: &'static [Migration],
+        now: i64,
+    ) -> Result<(Self, Migrated), Error> {
         let inner = match location {
             Location::Sqlite(path) => Inner::Sqlite(sqlite::Sqlite::open(path)?),
+            Location::Memory(memory) => Inner::Memory(memory.clone()),
             Location::Postgres(url) => Inner::Postgres(postgres::Postgres::open(url)?),
         };
         let db = Self { inner: Arc::new(inner) };
-        let migrated = migrate::run(&db, now).await?;
+        let migrated = migrate::run(&db, migrations, now).await?;
         Ok((db, migrated))
     }
 
@@ -85,6 +107,7 @@ impl Db {
     {
         match &*self.inner {
             Inner::Sqlite(db) => db.write(unit).await,
+            Inner::Memory(db) => db.run(true, unit).await,
             Inner::Postgres(db) => db.run("BEGIN", unit).await,
         }
     }
@@ -99,6 +122,7 @@ impl Db {
     {
         match &*self.inner {
             Inner::Sqlite(db) => db.read(unit).await,
+            Inner::Memory(db) => db.run(false, unit).await,
             Inner::Postgres(db) => {
                 db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", unit).await
             }
@@ -109,6 +133,7 @@ impl Db {
     pub async fn prepares(&self, sql: &'static str) -> Result<(), Error> {
         match &*self.inner {
             Inner::Sqlite(db) => db.prepares(sql).await,
+            Inner::Memory(db) => db.prepares(sql),
             Inner::Postgres(db) => db.prepares(sql).await,
         }
     }
@@ -121,7 +146,7 @@ impl Db {
     pub fn file(&self) -> Option<&Path> {
         match &*self.inner {
             Inner::Sqlite(db) => Some(db.path()),
-            Inner::Postgres(_) => None,
+            Inner::Memory(_) | Inner::Postgres(_) => None,
         }
     }
 
@@ -129,7 +154,7 @@ impl Db {
     /// clock. 0 on SQLite, which shares ours.
     pub async fn clock_offset(&self, now: i64) -> Result<i64, Error> {
         match &*self.inner {
-            Inner::Sqlite(_) => Ok(0),
+            Inner::Sqlite(_) | Inner::Memory(_) => Ok(0),
             Inner::Postgres(db) => Ok(db.now().await? - now),
         }
     }
@@ -138,7 +163,7 @@ impl Db {
     /// behind it. Never returns on SQLite, where one process does the work.
     pub async fn hint(&self) {
         match &*self.inner {
-            Inner::Sqlite(_) => std::future::pending().await,
+            Inner::Sqlite(_) | Inner::Memory(_) => std::future::pending().await,
             Inner::Postgres(db) => db.hint().await,
         }
     }

@@ -5,6 +5,7 @@
 //! of units. A unit is a future that the thread polls exactly once: every await inside it is a
 //! call on this thread's own connection and is ready at once.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -30,15 +31,16 @@ pub(super) struct Sqlite {
     readers: mpsc::Sender<Unit>,
 }
 
-/// Runs on a database thread; what it returns is called with the fate of the commit.
-type Unit = Box<dyn FnOnce(&Shared) -> Finish + Send>;
+/// Runs on a database thread; what it returns is called with the fate of the commit. Given the
+/// reason why it cannot begin, it only hands that on.
+type Unit = Box<dyn FnOnce(Result<&Shared, Error>) -> Finish + Send>;
 type Finish = Box<dyn FnOnce(Result<(), Error>) + Send>;
-type Shared = Arc<Mutex<Connection>>;
+pub(super) type Shared = Arc<Mutex<Connection>>;
 
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let (writer, units) = mpsc::channel();
-        let conn = connect(path, false)?;
+        let conn = open_writer(path).map_err(|e| cannot_open(path, e))?;
         spawn("db-writer", move || write_loop(&Arc::new(Mutex::new(conn)), &units))?;
         let (readers, units) = mpsc::channel();
         let units = Arc::new(Mutex::new(units));
@@ -82,15 +84,59 @@ impl Sqlite {
     }
 }
 
+/// The connection that writes. A file that is not Carillon's is refused before anything in it is
+/// changed, and turning WAL on is a change.
+fn open_writer(path: &Path) -> Result<Connection, Error> {
+    let conn = plain(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let sql = "SELECT count(*), coalesce(sum(name = 'schema_version'), 0) FROM sqlite_schema WHERE type = 'table'";
+    let (tables, ours): (i64, i64) =
+        conn.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?))).map_err(from_sqlite)?;
+    if tables > 0 && ours == 0 {
+        return Err(super::not_ours());
+    }
+    drop(conn);
+    let conn = connect(path, false)?;
+    // SQLite opens what it may not write without a word, and even begins a transaction on it.
+    if conn.is_readonly(rusqlite::MAIN_DB).map_err(from_sqlite)? {
+        return Err(Error::Unavailable("it is read-only".into()));
+    }
+    conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(from_sqlite)?;
+    Ok(conn)
+}
+
+/// What is wrong with a file that cannot be opened, and what to do.
+fn cannot_open(path: &Path, e: Error) -> Error {
+    let file = path.display();
+    match e {
+        Error::Schema(m) => Error::Schema(format!("`{file}`: {m}")),
+        Error::Corrupt(m) => Error::Corrupt(format!(
+            "`{file}` is no SQLite database, or a damaged one ({m}): restore a backup, or name another file"
+        )),
+        Error::Unavailable(m) if m.contains("locked") => Error::Unavailable(format!(
+            "`{file}` is locked by another process ({m}): end that one, then start again"
+        )),
+        Error::Unavailable(m) => Error::Unavailable(format!(
+            "`{file}` cannot be opened for writing ({m}): see that its folder is there, that both \
+             belong to the user that Carillon runs as, and that the disk is not full or read-only"
+        )),
+        other => other,
+    }
+}
+
+fn plain(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(from_sqlite)?;
+    conn.busy_timeout(Duration::from_secs(10)).map_err(from_sqlite)?;
+    Ok(conn)
+}
+
 fn connect(path: &Path, read_only: bool) -> Result<Connection, Error> {
     let flags = if read_only {
         OpenFlags::SQLITE_OPEN_READ_ONLY
     } else {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
     };
-    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(from_sqlite)?;
-    conn.busy_timeout(Duration::from_secs(10)).map_err(from_sqlite)?;
+    let conn = plain(path, flags)?;
     conn.set_prepared_statement_cache_capacity(256);
     let pragmas = if read_only {
         "PRAGMA mmap_size = 268435456; PRAGMA cache_size = -4000;"
@@ -120,7 +166,7 @@ where
 {
     let (answer, answered) = oneshot::channel();
     let boxed: Unit = Box::new(move |conn| {
-        let outcome = run(conn, unit);
+        let outcome = conn.map_err(E::from).and_then(|conn| run(conn, unit));
         Box::new(move |commit| {
             // The caller may have gone away; the commit stands all the same.
             let _ = answer.send(outcome.and_then(|v| commit.map(|()| v).map_err(E::from)));
@@ -134,23 +180,43 @@ where
 /// Takes one unit and whatever else waits, runs each in a savepoint, commits once, then answers.
 fn write_loop(conn: &Shared, units: &mpsc::Receiver<Unit>) {
     while let Ok(first) = units.recv() {
-        let mut waiting: Vec<Unit> = vec![first];
+        let mut waiting: VecDeque<Unit> = VecDeque::from([first]);
         waiting.extend(units.try_iter().take(GROUP - 1));
-        let begun = batch(conn, "BEGIN IMMEDIATE");
-        if let Err(e) = begun {
-            refuse(waiting, &e);
-            continue;
-        }
-        let finishes: Vec<Finish> = waiting.into_iter().map(|unit| unit(conn)).collect();
-        let commit = batch(conn, "COMMIT");
-        if commit.is_err() {
-            // A failed fsync fails the whole group: nothing of it may be believed.
-            let _ = batch(conn, "ROLLBACK");
-        }
-        for finish in finishes {
-            finish(commit.as_ref().copied().map_err(again));
+        while !waiting.is_empty() {
+            write_group(conn, &mut waiting);
         }
     }
+}
+
+/// One commit. Units that are left over when the database ends the transaction by itself (a full
+/// disk, a failed read) stay waiting: outside of it each would commit alone and be told otherwise.
+fn write_group(conn: &Shared, waiting: &mut VecDeque<Unit>) {
+    if let Err(e) = batch(conn, "BEGIN IMMEDIATE") {
+        return refuse(waiting.drain(..), &e);
+    }
+    let mut finishes: Vec<Finish> = Vec::new();
+    while let Some(unit) = waiting.pop_front() {
+        finishes.push(unit(Ok(conn)));
+        if ended_by_itself(conn) {
+            break;
+        }
+    }
+    let commit = if ended_by_itself(conn) {
+        Err(Error::Unavailable("the disk is full or failing: everything was rolled back".into()))
+    } else {
+        batch(conn, "COMMIT")
+    };
+    if commit.is_err() && !ended_by_itself(conn) {
+        // A failed fsync fails the whole group: nothing of it may be believed.
+        let _ = batch(conn, "ROLLBACK");
+    }
+    for finish in finishes {
+        finish(commit.as_ref().copied().map_err(again));
+    }
+}
+
+fn ended_by_itself(conn: &Shared) -> bool {
+    conn.lock().unwrap_or_else(|e| e.into_inner()).is_autocommit()
 }
 
 fn read_loop(conn: &Shared, units: &Mutex<mpsc::Receiver<Unit>>) {
@@ -159,35 +225,35 @@ fn read_loop(conn: &Shared, units: &Mutex<mpsc::Receiver<Unit>>) {
         let Ok(unit) = next else { return };
         match batch(conn, "BEGIN DEFERRED") {
             Ok(()) => {
-                let finish = unit(conn);
-                let ended = batch(conn, "COMMIT");
+                let finish = unit(Ok(conn));
+                let ended = if ended_by_itself(conn) { Ok(()) } else { batch(conn, "COMMIT") };
                 finish(ended);
             }
-            Err(e) => refuse(vec![unit], &e),
+            Err(e) => refuse([unit], &e),
         }
     }
 }
 
-/// Answers units that could not begin: each runs against a closed door so that its caller hears
-/// the reason.
-fn refuse(units: Vec<Unit>, why: &Error) {
-    if let Ok(closed) = Connection::open_in_memory() {
-        let closed = Arc::new(Mutex::new(closed));
-        for unit in units {
-            unit(&closed)(Err(again(why)));
-        }
+/// Answers units that could not begin.
+fn refuse(units: impl IntoIterator<Item = Unit>, why: &Error) {
+    for unit in units {
+        unit(Err(again(why)))(Ok(()));
     }
 }
 
-/// The same error once more; errors are not `Clone` because most carry a source.
+/// The same error once more, for everybody whom it meets; errors are not `Clone` because callers
+/// have no reason to copy them.
 fn again(e: &Error) -> Error {
     match e {
         Error::Refused(m) => Error::Refused(m.clone()),
+        Error::Corrupt(m) => Error::Corrupt(m.clone()),
+        Error::Unavailable(m) => Error::Unavailable(m.clone()),
         other => Error::Unavailable(other.to_string()),
     }
 }
 
-fn run<T, E, F, Fut>(conn: &Shared, unit: F) -> Result<T, E>
+/// Runs a unit in a savepoint of its own.
+pub(super) fn run<T, E, F, Fut>(conn: &Shared, unit: F) -> Result<T, E>
 where
     E: From<Error>,
     F: FnOnce(Tx) -> Fut,
@@ -211,7 +277,7 @@ where
     outcome
 }
 
-fn batch(conn: &Shared, sql: &str) -> Result<(), Error> {
+pub(super) fn batch(conn: &Shared, sql: &str) -> Result<(), Error> {
     let conn = conn.lock().unwrap_or_else(|e| e.into_inner());
     // Cached: these few run for every unit.
     if sql.contains(';') {
@@ -295,7 +361,7 @@ impl ToSql for Value {
     }
 }
 
-fn from_sqlite(e: rusqlite::Error) -> Error {
+pub(super) fn from_sqlite(e: rusqlite::Error) -> Error {
     let text = e.to_string();
     match e.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) if text.contains("UNIQUE") => Error::Unique(text),

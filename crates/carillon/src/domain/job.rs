@@ -22,6 +22,8 @@ words! {
     /// Work that may delay only its own kind: each pool has its own slots in every worker.
     pub enum Pool {
         Send = "send",
+        /// Large files on their way to a network, before their post is sent.
+        Upload = "upload",
         Media = "media",
         Housekeeping = "housekeeping",
     }
@@ -57,6 +59,8 @@ pub struct NewJob {
 pub struct Claim {
     pub id: String,
     pub kind: Kind,
+    /// Whose slot it takes.
+    pub pool: Pool,
     pub lane: String,
     pub subject: String,
     pub fence: i64,
@@ -65,4 +69,6 @@ pub struct Claim {
     pub lease_until: i64,
     pub run_at: i64,
     pub tries: i64,
+    /// The one job that finds out whether an open circuit's network works again.
+    pub probe: bool,
 }

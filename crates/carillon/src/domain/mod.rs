@@ -1,6 +1,7 @@
 //! The words of the product as types: no I/O, no clock, no database.
 
 pub mod alert;
+pub mod budget;
 pub mod delivery;
 pub mod job;
 pub mod post;

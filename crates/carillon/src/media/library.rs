@@ -179,7 +179,7 @@ pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal>
             if media::used(&tx, &of).await? {
                 return Err(in_use());
             }
-            queue::remove(&tx, &of, &lane(&ws)).await?;
+            queue::remove(&tx, &of).await?;
             tell(&tx, "media.deleted", &medium, now).await?;
             Ok(media::derivatives(&tx, &of).await?)
         })

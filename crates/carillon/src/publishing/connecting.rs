@@ -21,7 +21,7 @@ pub use check::CheckItem;
 use check::{Renewals, Verdict};
 use form::Form;
 
-use super::{account, lineup, outcome};
+use super::{account, circuits, lineup, outcome};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Pool;
@@ -31,6 +31,7 @@ use crate::domain::when;
 use crate::store::connections::{self, Connection, Standing};
 use crate::store::deliveries::{self, Delivery, Moved};
 use crate::store::events;
+use crate::store::queue::gates::{self, Lane};
 use crate::store::queue::{self, Removed};
 use crate::{App, ids, words};
 
@@ -119,7 +120,7 @@ pub struct CheckView {
 /// Connects an account, if its network agrees. One that is connected already gets the new
 /// credentials instead of a twin.
 pub async fn add(app: &App, workspace: &str, new: New) -> Result<ConnectionView, Refusal> {
-    let network = carillon_networks::find(&new.network).ok_or_else(|| unknown(&new.network))?;
+    let network = app.network(&new.network).ok_or_else(|| unknown(&new.network))?;
     let spec = network.spec();
     let mut form = Form::empty(spec);
     form.enter("settings", &new.settings, &BTreeMap::new());
@@ -141,6 +142,7 @@ pub async fn add(app: &App, workspace: &str, new: New) -> Result<ConnectionView,
                 Some(_) => connections::save(&tx, &row).await?,
                 None => connections::add(&tx, &row).await?,
             }
+            open_lanes(&tx, spec, &row).await?;
             release(&tx, &row).await?;
             tell(&tx, what, &row, now).await
         })
@@ -208,7 +210,20 @@ fn blank(workspace: &str, spec: &Spec, identity: &Identity, now: i64) -> Connect
         checked_at: None,
         published_at: None,
         created_at: now,
+        quota_until: None,
     }
+}
+
+/// The lanes of its deliveries: one to send, one for large uploads.
+async fn open_lanes(tx: &Tx, spec: &Spec, row: &Connection) -> Result<(), Refusal> {
+    let circuit = circuits::name(spec, &row.settings);
+    let (lane, upload_lane) = (row.lane(), connections::upload_lane(&row.id));
+    for (lane, pool) in [(&lane, Pool::Send), (&upload_lane, Pool::Upload)] {
+        let (workspace_id, network) = (&row.workspace_id, spec.id);
+        gates::open(tx, &Lane { lane, pool, width: 1, workspace_id, network, circuit: &circuit })
+            .await?;
+    }
+    Ok(())
 }
 
 /// Puts an account that its network has agreed to into a row.
@@ -228,8 +243,8 @@ fn learn(row: &mut Connection, settings: BTreeMap<String, String>) {
 
 /// Lets the lane of a connection that works again go on, unless its owner paused it.
 async fn release(tx: &Tx, row: &Connection) -> Result<(), Refusal> {
-    if queue::paused_why(tx, &row.lane()).await?.as_deref() == Some(NEEDS_ACTION) {
-        queue::pause(tx, &row.lane(), Pool::Send, None).await?;
+    if gates::paused_why(tx, &row.lane()).await?.as_deref() == Some(NEEDS_ACTION) {
+        gates::pause(tx, &row.lane(), None).await?;
     }
     Ok(())
 }
@@ -242,7 +257,7 @@ pub async fn edit(
     change: Change,
 ) -> Result<ConnectionView, Refusal> {
     let old = load(app, workspace, id).await?;
-    let network = network_of(&old)?;
+    let network = network_of(app, &old)?;
     // Secrets that do not open are entered anew here, so it is no reason to refuse.
     let held = account::open(app, &old)
         .unwrap_or_else(|_| Account { settings: old.settings.clone(), secrets: Mutex::default() });
@@ -276,6 +291,7 @@ pub async fn edit(
                     return Err(connected_already(&twin));
                 }
                 fill(&app_, &mut row, account, identity, now);
+                open_lanes(&tx, network.spec(), &row).await?;
                 release(&tx, &row).await?;
             }
             connections::save(&tx, &row).await?;
@@ -302,7 +318,7 @@ fn connected_already(twin: &Connection) -> Refusal {
 /// good answer lets it go on, and no answer changes nothing.
 pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Refusal> {
     let old = load(app, workspace, id).await?;
-    let network = network_of(&old)?;
+    let network = network_of(app, &old)?;
     let account = account::open(app, &old)?;
     let keeper = Renewals { app, connection: &old.id };
     let (checks, verdict) = check::examine(app, network, &account, &old.remote_id, &keeper).await;
@@ -341,8 +357,8 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
 
 /// Keeps the lane shut until the connection works; an owner's own pause stays one.
 async fn hold(tx: &Tx, row: &Connection, now: i64) -> Result<(), Refusal> {
-    if queue::paused_why(tx, &row.lane()).await?.is_none() {
-        queue::pause(tx, &row.lane(), Pool::Send, Some((now, NEEDS_ACTION))).await?;
+    if gates::paused_why(tx, &row.lane()).await?.is_none() {
+        gates::pause(tx, &row.lane(), Some((now, NEEDS_ACTION))).await?;
     }
     Ok(())
 }
@@ -373,7 +389,7 @@ async fn set_pause(
                 (false, Some(_)) => Some((now, NEEDS_ACTION)),
                 (false, None) => None,
             };
-            queue::pause(&tx, &row.lane(), Pool::Send, why).await?;
+            gates::pause(&tx, &row.lane(), why).await?;
             tell(&tx, "connection.updated", &row, now).await
         })
         .await?;
@@ -398,7 +414,7 @@ pub async fn disconnect(app: &App, workspace: &str, id: &str) -> Result<(), Refu
                 cancel(&tx, &delivery, &reason, now).await?;
             }
             // What may be live already is still looked for, and that needs an open lane.
-            queue::pause(&tx, &row.lane(), Pool::Send, None).await?;
+            gates::pause(&tx, &row.lane(), None).await?;
             let data = json!({ "connectionId": id, "network": row.network, "state": "deleted" });
             Ok::<_, Refusal>(events::add(&tx, &ws, "connection.deleted", &id, &data, now).await?)
         })
@@ -408,8 +424,7 @@ pub async fn disconnect(app: &App, workspace: &str, id: &str) -> Result<(), Refu
 }
 
 async fn cancel(tx: &Tx, d: &Delivery, reason: &Problem, now: i64) -> Result<(), Refusal> {
-    let lane = connections::lane(&d.connection_id);
-    if queue::remove(tx, &d.id, &lane).await? == Removed::Leased {
+    if queue::remove(tx, &d.id).await? == Removed::Leased {
         // The intent obeys the wish; what is past its intent is looked for.
         deliveries::wish_cancel(tx, &d.id, now).await?;
         return Ok(());
@@ -447,7 +462,7 @@ pub async fn find(app: &App, workspace: &str, id: &str) -> Result<ConnectionView
 /// A row as it is shown.
 async fn seen(tx: &Tx, row: &Connection) -> Result<ConnectionView, Refusal> {
     let waiting = deliveries::waiting_for(tx, &row.id).await?;
-    let paused_why = queue::paused_why(tx, &row.lane()).await?;
+    let paused_why = gates::paused_why(tx, &row.lane()).await?;
     Ok(view(row, Standing { waiting, paused_why }))
 }
 
@@ -496,8 +511,8 @@ fn no_such() -> Refusal {
 }
 
 /// The connector of a stored connection.
-fn network_of(row: &Connection) -> Result<&'static dyn Network, Refusal> {
-    carillon_networks::find(&row.network).ok_or_else(|| {
+fn network_of(app: &App, row: &Connection) -> Result<&'static dyn Network, Refusal> {
+    app.network(&row.network).ok_or_else(|| {
         let sentence = format!("This version knows no network `{}`.", row.network);
         let fix = "Ask whoever runs this installation for its version.";
         Refusal::new(Kind::Internal, "unknown_network", sentence, fix)

@@ -17,12 +17,12 @@ use carillon_networks::{
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::account;
+use super::circuits::{self, Sign};
 use super::outcome::{self, Line, Lost, Next, Outcome};
-use super::settle;
+use super::{account, budget, settle};
 use crate::db;
 use crate::domain::delivery::DeliveryState as State;
-use crate::domain::job::Claim;
+use crate::domain::job::{Claim, Pool};
 use crate::domain::problem::Problem;
 use crate::media::{Unfit, derive};
 use crate::store::attempts::{self, Begun};
@@ -33,10 +33,12 @@ use crate::store::posts::{self, Post};
 use crate::store::{self, queue};
 use crate::{App, ids};
 
-/// Under this name the first intent since the last certainty is kept beside the network's handles.
-pub(super) const FIRST_INTENT: &str = "carillon.firstIntent";
+/// Under this name it is kept beside the network's handles that its large files are there.
+const UPLOADED: &str = "carillon.uploaded";
 /// How long a delivery waits for a picture that is still being prepared, in ms.
 const MEDIA_WAIT: i64 = 5_000;
+/// Later than this, posts of one connection keep a gap between them, in ms.
+const LATE: i64 = 120_000;
 
 /// Everything one step needs, read in one snapshot.
 pub(super) struct Work {
@@ -46,6 +48,16 @@ pub(super) struct Work {
     pub connection: Connection,
     pub network: &'static dyn Network,
     pub placement: &'static Placement,
+    /// What this step's calls say about the network.
+    pub sign: Mutex<Option<Sign>>,
+}
+
+impl Work {
+    /// Takes note of a call's answer on its way through.
+    pub(super) fn noted<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        *self.sign.lock().unwrap_or_else(|e| e.into_inner()) = Some(circuits::sign(&answer));
+        answer
+    }
 }
 
 /// Moves the claimed delivery one step on. The job is ended or put back here, in the transaction
@@ -71,15 +83,50 @@ pub async fn deliver(app: &App, claim: &Claim) -> anyhow::Result<()> {
         | State::Missed
         | State::Removed => Ok(end_job(app, claim).await?),
     };
+    let sign = work.sign.lock().unwrap_or_else(|e| e.into_inner()).take();
+    let settings = &work.connection.settings;
+    if let Err(e) = circuits::note(app, claim, work.network, settings, sign).await {
+        tracing::warn!(error = %e, "a network's circuit was not kept up to date");
+    }
     match step {
         // Somebody else has it; there is nothing to do here.
         Ok(()) | Err(Lost::Stale) => Ok(()),
         Err(Lost::Db(e)) => Err(e.into()),
+        Err(Lost::Spent(_)) => Err(anyhow::anyhow!("a budget was asked outside an intent")),
+    }
+}
+
+/// A delivery that the code itself fails on: it waits for a person instead of being forgotten, or
+/// is looked up where it may have been sent.
+pub async fn gave_up(app: &App, claim: &Claim, error: &str) -> anyhow::Result<()> {
+    let Some(work) = load(app, &claim.subject).await? else {
+        return Ok(end_job(app, claim).await?);
+    };
+    let d = &work.delivery;
+    let step = match d.state {
+        State::Sending => settle::found_sending(app, claim, &work).await,
+        State::Queued | State::Waiting | State::Unknown => {
+            let line = Line::New { step: "prepare", started_at: app.clock.now(), word: "gave_up" };
+            let doubt = d.intent_at.is_some();
+            let (action, next) = match doubt {
+                true => ("look", "Look at the network whether the post is live, then answer here."),
+                false => ("retry", "Tell whoever runs this installation, then retry it."),
+            };
+            let why = format!("Carillon could not work on it: {error}.");
+            let problem = Problem::new("internal", why, action, next);
+            let o = Outcome::of(d, State::Held, Next::Done, line).because(problem);
+            outcome::write(app, claim, d, d.state, o).await
+        }
+        _ => return Ok(end_job(app, claim).await?),
+    };
+    match step {
+        Ok(()) | Err(Lost::Stale) => Ok(()),
+        Err(e) => Err(e.into()),
     }
 }
 
 async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
-    let id = delivery.to_owned();
+    let (id, networks) = (delivery.to_owned(), app.networks);
     app.db
         .read(move |tx| async move {
             let Some(delivery) = deliveries::load(&tx, &id).await? else { return Ok(None) };
@@ -90,12 +137,13 @@ async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
             let media = store::media::of_post(&tx, &post.id).await?;
             let unknown = |what: &str| db::Error::Corrupt(format!("delivery {id}: no such {what}"));
             let network =
-                carillon_networks::find(&delivery.network).ok_or_else(|| unknown("network"))?;
+                crate::app::find(networks, &delivery.network).ok_or_else(|| unknown("network"))?;
             let placement = network
                 .spec()
                 .placement(&delivery.placement)
                 .ok_or_else(|| unknown("placement"))?;
-            Ok(Some(Work { delivery, post, media, connection, network, placement }))
+            let sign = Mutex::default();
+            Ok(Some(Work { delivery, post, media, connection, network, placement, sign }))
         })
         .await
 }
@@ -119,6 +167,15 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     }
     if let Some(o) = too_late(app, work) {
         return outcome::write(app, claim, d, from, o).await;
+    }
+    if let Some(o) = waits(app, work) {
+        return outcome::write(app, claim, d, from, o).await;
+    }
+    if claim.pool == Pool::Send && uploads_aside(app, work) {
+        let next = Next::Lane(connections::upload_lane(&d.connection_id));
+        let line = Line::New { step: "upload", started_at, word: "queued" };
+        return outcome::write(app, claim, d, from, Outcome::of(d, State::Queued, next, line))
+            .await;
     }
     let out = match rendition(app, work).await {
         Ok(out) => out,
@@ -144,7 +201,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let checkpoints = d.checkpoints.clone();
     let cx = Context::new(&app.http, &account, &base, started_at, timeout, checkpoints, &keeper);
 
-    match work.network.prepare(&cx, &out).await {
+    match work.noted(work.network.prepare(&cx, &out).await) {
         Ok(Prepared::Ready) => {}
         Ok(Prepared::Processing { again_in }) => {
             let at = app.clock.now() + again_in.as_millis() as i64;
@@ -160,10 +217,28 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         }
     }
 
+    if claim.pool == Pool::Upload {
+        // Its turn to be sent is its lane's.
+        if cx.checkpoint(UPLOADED, true).await.is_err() {
+            return Err(keeper.still_ours().err().unwrap_or(Lost::Stale));
+        }
+        let next = Next::Lane(connections::lane(&d.connection_id));
+        let line = Line::New { step: "upload", started_at, word: "done" };
+        return outcome::write(app, claim, d, from, Outcome::of(d, State::Queued, next, line))
+            .await;
+    }
+
     let (wall, steady) = (app.clock.now(), app.clock.mono());
-    let Some((line, lease_until)) = intent(app, claim, work, &out).await? else {
+    let (line, lease_until) = match intent(app, claim, work, &out).await {
+        Ok(Some(intended)) => intended,
         // A cancel came first; the next step sees it.
-        return again_now(app, claim, work).await;
+        Ok(None) => return again_now(app, claim).await,
+        Err(Lost::Spent(at)) => {
+            let problem = budget::spent(work.network.spec(), at);
+            let o = Outcome::of(d, State::Queued, Next::At(at), prepare_line("waits"));
+            return outcome::write(app, claim, d, from, o.because(problem)).await;
+        }
+        Err(e) => return Err(e),
     };
     // Whichever clock saw more time go by decides: the wall clock may have been set back, and the
     // steady one may stand still while the machine sleeps.
@@ -182,7 +257,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         };
         return outcome::write(app, claim, d, State::Sending, o).await;
     }
-    let answer = work.network.publish(&cx, &out).await;
+    let answer = work.noted(work.network.publish(&cx, &out).await);
     let answer = answer.map_err(|e| account::in_words(e, work.network, &base));
     let o = published(app, work, answer, line);
     outcome::write(app, claim, d, State::Sending, o).await
@@ -221,7 +296,7 @@ fn published(app: &App, work: &Work, answer: Result<Published, Error>, line: Str
 /// after a lost answer is evidence, not proof.
 fn unsure(work: &Work, e: &Error) -> bool {
     let handle = work.placement.send == SendClass::Handle;
-    let retried = work.delivery.checkpoints.contains_key(FIRST_INTENT) && work.delivery.tries > 0;
+    let retried = work.delivery.first_intent_at.is_some() && work.delivery.tries > 0;
     e.applied == Applied::Maybe
         || (handle && e.class == Class::Transient)
         || (retried && e.class == Class::Duplicate)
@@ -241,8 +316,13 @@ pub(super) fn refused(app: &App, work: &Work, e: &Error, line: Line) -> Outcome 
             let wait =
                 e.retry_after.unwrap_or(Duration::from_secs(usual)).max(Duration::from_secs(1));
             let at = now + wait.as_millis() as i64;
-            let hold_lane_until = Some(at);
-            Outcome { hold_lane_until, ..Outcome::of(d, State::Queued, Next::At(at), line) }
+            let o = Outcome::of(d, State::Queued, Next::At(at), line);
+            if e.class == Class::Quota {
+                // No post is left; whoever is in doubt may still look.
+                Outcome { quota_until: Some(at), ..o }
+            } else {
+                Outcome { hold_lane_until: Some(at), ..o }
+            }
         }
         Class::Transient | Class::Unknown => match backoff(app, work) {
             Some(wait) => {
@@ -279,7 +359,8 @@ fn too_late(app: &App, work: &Work) -> Option<Outcome> {
     let config = &app.config.publishing;
     let story = work.placement.id == "story";
     let limit = if story { config.story_late_after } else { config.late_after };
-    if late <= limit.as_millis() as i64 || (d.tries > 0 && !story) || d.state != State::Queued {
+    let begun = (d.tries > 0 && !story) || d.checkpoints.contains_key(UPLOADED);
+    if late <= limit.as_millis() as i64 || begun || d.state != State::Queued {
         return None;
     }
     let line = Line::New { step: "prepare", started_at: now, word: "late" };
@@ -291,6 +372,30 @@ fn too_late(app: &App, work: &Work) -> Option<Outcome> {
     };
     let sentence = format!("It was {minutes} minutes late when its turn came, so it was not sent.");
     Some(Outcome::of(d, to, Next::Done, line).because(Problem::new("late", sentence, action, next)))
+}
+
+/// Not now: the network said that nothing is left, or a late one of this connection went out just
+/// now and they must not burst.
+fn waits(app: &App, work: &Work) -> Option<Outcome> {
+    let (d, c, now) = (&work.delivery, &work.connection, app.clock.now());
+    let line = Line::New { step: "prepare", started_at: now, word: "waits" };
+    if let Some(at) = c.quota_until.filter(|at| *at > now) {
+        let o = Outcome::of(d, d.state, Next::At(at), line);
+        return Some(o.because(budget::spent(work.network.spec(), at)));
+    }
+    let late = d.scheduled_at.is_some_and(|at| now - at > LATE);
+    let gap = app.config.publishing.late_gap.as_millis() as i64;
+    let next = c.published_at.filter(|_| late).map(|at| at + gap).filter(|at| *at > now)?;
+    let why = "Several posts of this account are late; they keep a gap between them.";
+    let problem = Problem::new("late", why, "wait", "It goes out by itself.");
+    Some(Outcome::of(d, d.state, Next::At(next), line).because(problem))
+}
+
+/// Are its files so large that they must not take a slot of those that only send?
+fn uploads_aside(app: &App, work: &Work) -> bool {
+    let bytes: i64 = work.media.iter().map(|m| m.bytes).sum();
+    bytes > app.config.queue.upload_aside as i64
+        && !work.delivery.checkpoints.contains_key(UPLOADED)
 }
 
 fn not_ready(app: &App, work: &Work, unfit: Unfit, started_at: i64) -> Outcome {
@@ -340,6 +445,7 @@ async fn intent(
     let line = ids::new(now);
     let (claim, d, id, hash) =
         (claim.clone(), work.delivery.clone(), line.clone(), request_hash(out));
+    let (app_, spec) = (app.clone(), work.network.spec());
     let committed = app
         .db
         .write(move |tx| async move {
@@ -349,11 +455,9 @@ async fn intent(
             if !deliveries::intend(&tx, &d.id, d.state, now).await? {
                 return Ok(false);
             }
-            let current = deliveries::load(&tx, &d.id).await?.ok_or(Lost::Stale)?;
-            if !current.checkpoints.contains_key(FIRST_INTENT) {
-                let mut checkpoints = current.checkpoints;
-                checkpoints.insert(FIRST_INTENT.to_owned(), now.into());
-                deliveries::set_checkpoints(&tx, &d.id, &checkpoints).await?;
+            let config = &app_.config.publishing;
+            if let Some(at) = budget::spend(&tx, config, spec, &d.connection_id, now).await? {
+                return Err(Lost::Spent(at));
             }
             let begun = Begun {
                 id: &id,
@@ -372,7 +476,7 @@ async fn intent(
     Ok(committed.then_some((line, lease_until)))
 }
 
-async fn again_now(app: &App, claim: &Claim, _work: &Work) -> Result<(), Lost> {
+async fn again_now(app: &App, claim: &Claim) -> Result<(), Lost> {
     let (claim, now) = (claim.clone(), app.clock.now());
     let held = app
         .db

@@ -262,7 +262,7 @@ pub async fn discard(
             // One in doubt keeps its intent: no edit of the post may send it again.
             let moved = Moved { problem: None, ..Moved::from(&d) };
             moved_on(deliveries::go(&tx, &id, d.state, State::Cancelled, &moved, now).await?)?;
-            queue::remove(&tx, &id, &connections::lane(&d.connection_id)).await?;
+            queue::remove(&tx, &id).await?;
             note(&tx, &d, "discard", "cancelled", None, now).await?;
             super::outcome::announce(&tx, &d, State::Cancelled, None, now).await?;
             let data = json!({

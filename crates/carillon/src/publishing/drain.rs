@@ -154,10 +154,9 @@ async fn take(
     let held: Vec<String> = found.iter().map(|(_, c)| connections::lane(c)).collect();
     lanes::hold(tx, &held).await?;
     let mut taken = Vec::new();
-    for (id, connection) in found {
+    for (id, _) in found {
         let Some(d) = deliveries::lock(tx, workspace, &id).await? else { continue };
-        let lane = connections::lane(&connection);
-        if d.state != State::Queued || queue::remove(tx, &id, &lane).await? != Removed::Yes {
+        if d.state != State::Queued || queue::remove(tx, &id).await? != Removed::Yes {
             continue;
         }
         let moved = Moved { problem: None, ..Moved::from(&d) };

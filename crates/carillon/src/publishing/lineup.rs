@@ -78,6 +78,7 @@ pub(super) async fn add_delivery(
         send_key: ids::secret(),
         checkpoints: Default::default(),
         intent_at: None,
+        first_intent_at: None,
         tries: 0,
         looks: 0,
         next_attempt_at: if committed { p.at } else { None },
@@ -110,8 +111,7 @@ async fn enqueue(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
 
 /// Puts a delivery (back) into its queue with its present fields, as if never tried.
 pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> Result<(), Refusal> {
-    let lane = connections::lane(&d.connection_id);
-    if queue::remove(tx, &d.id, &lane).await? == Removed::Leased {
+    if queue::remove(tx, &d.id).await? == Removed::Leased {
         return Err(already_sending(&d));
     }
     // Whoever knows that it is not live says so by taking the intent away first.
@@ -123,7 +123,7 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
     d.state = if committed { State::Queued } else { State::Draft };
     d.next_attempt_at = if committed { d.scheduled_at } else { None };
     d.checkpoints.clear();
-    (d.tries, d.looks, d.problem) = (0, 0, None);
+    (d.tries, d.looks, d.first_intent_at, d.problem) = (0, 0, None, None);
     if !deliveries::edit(tx, &d, from, now).await? {
         return Err(already_sending(&Delivery { state: State::Sending, ..d }));
     }
@@ -136,8 +136,7 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
 
 /// Cancels a delivery; one that a worker holds right now gets the wish, which the intent obeys.
 pub(super) async fn cancel_one(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
-    let lane = connections::lane(&d.connection_id);
-    if queue::remove(tx, &d.id, &lane).await? == Removed::Leased {
+    if queue::remove(tx, &d.id).await? == Removed::Leased {
         deliveries::wish_cancel(tx, &d.id, now).await?;
         return Ok(());
     }

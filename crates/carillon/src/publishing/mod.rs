@@ -1,6 +1,8 @@
 //! The heart: from a written post to a live one, once. Read deliver.rs first.
 
 pub mod account;
+pub mod budget;
+pub mod circuits;
 pub mod connecting;
 pub mod dead_letters;
 pub mod deliver;
@@ -10,6 +12,7 @@ pub mod drain;
 pub mod lanes;
 mod lineup;
 pub mod outcome;
+pub mod pausing;
 pub mod plan;
 pub mod rollback;
 pub mod schedule;

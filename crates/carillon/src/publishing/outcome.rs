@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::deliver::FIRST_INTENT;
+use super::budget;
 use crate::App;
 use crate::db::{Error, Tx};
 use crate::domain::delivery::DeliveryState;
@@ -17,6 +17,7 @@ use crate::domain::problem::Problem;
 use crate::ids;
 use crate::store::attempts::{self, Begun, Ended};
 use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::queue::gates;
 use crate::store::{connections, events, queue};
 
 /// What happens to the job.
@@ -27,6 +28,8 @@ pub(super) enum Next {
     Dead,
     /// Once more at this time (ms UTC).
     At(i64),
+    /// Now, in this lane.
+    Lane(String),
 }
 
 /// The journal's line of the step.
@@ -48,6 +51,7 @@ pub(super) struct Outcome {
     pub tries: i64,
     pub looks: i64,
     pub intent_at: Option<i64>,
+    pub first_intent_at: Option<i64>,
     /// Id and address at the network, once known.
     pub remote: Option<(String, Option<String>)>,
     /// Handles are dead: begin with new ones.
@@ -56,6 +60,8 @@ pub(super) struct Outcome {
     pub breaks: bool,
     /// The network asked that nothing of this connection be sent before this time.
     pub hold_lane_until: Option<i64>,
+    /// The network said that this account may not post before this time.
+    pub quota_until: Option<i64>,
 }
 
 impl Outcome {
@@ -69,10 +75,12 @@ impl Outcome {
             tries: d.tries,
             looks: d.looks,
             intent_at: d.intent_at,
+            first_intent_at: d.first_intent_at,
             remote: None,
             forget: false,
             breaks: false,
             hold_lane_until: None,
+            quota_until: None,
         }
     }
     pub(super) fn because(mut self, problem: Problem) -> Self {
@@ -86,6 +94,9 @@ impl Outcome {
 pub(super) enum Lost {
     #[error("the claim was lost")]
     Stale,
+    /// Nothing is left of a budget before this time (ms UTC); only an intent finds that out.
+    #[error("a posting budget is spent until {0}")]
+    Spent(i64),
     #[error(transparent)]
     Db(#[from] Error),
 }
@@ -103,8 +114,14 @@ pub(super) async fn write(
     loop {
         let now = app.clock.now();
         let (c, del, o) = (claim.clone(), d.clone(), outcome.clone());
-        let written =
-            app.db.write(move |tx| async move { apply(&tx, &c, &del, from, &o, now).await });
+        let config = app.config.publishing.clone();
+        let written = app.db.write(move |tx| async move {
+            let sent = matches!(from, DeliveryState::Sending | DeliveryState::Unknown);
+            if sent && o.intent_at.is_none() && o.to != DeliveryState::Published {
+                budget::refund(&tx, &config, &del.network, &del.connection_id).await?;
+            }
+            apply(&tx, &c, &del, from, &o, now).await
+        });
         match written.await {
             Ok(()) => {
                 app.ring();
@@ -157,6 +174,7 @@ async fn apply(
         Next::Done => queue::finish(tx, claim, "done", error, now).await?,
         Next::Dead => queue::finish(tx, claim, "dead", error, now).await?,
         Next::At(at) => queue::put_back(tx, claim, at, false, error).await?,
+        Next::Lane(ref lane) => queue::hand_over(tx, claim, lane, now).await?,
     };
     if !held {
         return Err(Lost::Stale);
@@ -166,6 +184,8 @@ async fn apply(
         _ => None,
     };
     let published = o.to == DeliveryState::Published;
+    // The network said no: the time from which its post could be there begins anew.
+    let certain = from == DeliveryState::Sending && o.intent_at.is_none() && !published;
     let (remote_id, remote_url) = match &o.remote {
         Some((id, url)) => (Some(id.as_str()), url.as_deref()),
         None => (d.remote_id.as_deref(), d.remote_url.as_deref()),
@@ -174,6 +194,7 @@ async fn apply(
         tries: o.tries,
         looks: o.looks,
         intent_at: o.intent_at,
+        first_intent_at: if o.forget || certain { None } else { o.first_intent_at },
         next_attempt_at,
         problem: if published { None } else { o.problem.as_ref() },
         remote_id,
@@ -183,15 +204,8 @@ async fn apply(
     if !deliveries::go(tx, &d.id, from, o.to, &moved, now).await? {
         return Err(Lost::Stale);
     }
-    let certain = from == DeliveryState::Sending && o.intent_at.is_none() && !published;
-    if o.forget || certain {
-        let mut kept = match deliveries::load(tx, &d.id).await? {
-            Some(current) if !o.forget => current.checkpoints,
-            _ => Default::default(),
-        };
-        // The network said no: the time from which its post could be there begins anew.
-        kept.remove(FIRST_INTENT);
-        deliveries::set_checkpoints(tx, &d.id, &kept).await?;
+    if o.forget {
+        deliveries::set_checkpoints(tx, &d.id, &Default::default()).await?;
     }
     journal(tx, claim, d, o, next_attempt_at, now).await?;
     if published {
@@ -202,15 +216,18 @@ async fn apply(
     {
         connections::break_(tx, &d.connection_id, problem, now).await?;
         // An owner's own pause stays one.
-        if queue::paused_why(tx, &claim.lane).await?.is_none() {
-            let why = Some((now, "needs_action"));
-            queue::pause(tx, &claim.lane, claim.kind.pool(), why).await?;
+        let lane = connections::lane(&d.connection_id);
+        if gates::paused_why(tx, &lane).await?.is_none() {
+            gates::pause(tx, &lane, Some((now, "needs_action"))).await?;
         }
         let data = json!({ "connectionId": d.connection_id, "problem": problem });
         events::add(tx, &d.workspace_id, "connection.broken", &d.connection_id, &data, now).await?;
     }
     if let Some(at) = o.hold_lane_until {
-        queue::hold_lane(tx, &claim.lane, at).await?;
+        gates::hold(tx, &claim.lane, at).await?;
+    }
+    if let Some(at) = o.quota_until {
+        connections::spent(tx, &d.connection_id, at).await?;
     }
     announce(tx, d, o.to, remote_url, now).await?;
     Ok(())

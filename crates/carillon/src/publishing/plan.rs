@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::draft::{Draft, DraftDelivery};
 use super::view::{self, Names};
+use crate::app::{self, App, Networks};
 use crate::db::Tx;
 use crate::domain::refusal::{Refusal, Wrong};
 use crate::domain::when;
@@ -107,14 +108,27 @@ impl Planned {
     }
 }
 
+/// What a draft is held against besides its connections.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    networks: Networks,
+    media_required: bool,
+}
+
+impl Rules {
+    pub(super) fn of(app: &App) -> Self {
+        Self { networks: app.networks, media_required: app.config.publishing.media_required }
+    }
+}
+
 pub(super) async fn plan(
     tx: &Tx,
     workspace: &str,
     draft: &Draft,
     now: i64,
-    media_required: bool,
+    rules: Rules,
 ) -> Result<Plan, Refusal> {
-    plan_for(tx, workspace, draft, now, media_required, None).await
+    plan_for(tx, workspace, draft, now, rules, None).await
 }
 
 /// `old` is the post being edited: a time that it already has may lie in the past.
@@ -123,7 +137,7 @@ pub(super) async fn plan_for(
     workspace: &str,
     draft: &Draft,
     now: i64,
-    media_required: bool,
+    rules: Rules,
     old: Option<&Post>,
 ) -> Result<Plan, Refusal> {
     let mut wrong = Vec::new();
@@ -160,7 +174,9 @@ pub(super) async fn plan_for(
     let mut deliveries = Vec::new();
     let mut seen = HashMap::new();
     for (i, d) in draft.deliveries.iter().enumerate() {
-        let Some(mut planned) = find_target(i, d, &connections, &mut wrong) else { continue };
+        let Some(mut planned) = find_target(i, d, &connections, rules.networks, &mut wrong) else {
+            continue;
+        };
         let target = (planned.connection.id.clone(), planned.placement.id);
         if let Some(first) = seen.insert(target, i) {
             let message = format!("The same connection and placement stand at {first} already.");
@@ -171,7 +187,7 @@ pub(super) async fn plan_for(
         let field = format!("deliveries[{i}].scheduledAt");
         planned.at =
             time(&field, d.scheduled_at.as_deref(), &timezone, now, old, &mut wrong).or(at);
-        measure(&mut planned, draft, &media, media_required, &mut wrong);
+        measure(&mut planned, draft, &media, rules, &mut wrong);
         deliveries.push(planned);
     }
     Ok(Plan { at, timezone, deliveries, wrong })
@@ -246,6 +262,7 @@ fn find_target(
     i: usize,
     d: &DraftDelivery,
     connections: &Names,
+    networks: Networks,
     wrong: &mut Vec<Wrong>,
 ) -> Option<Planned> {
     let field = format!("deliveries[{i}]");
@@ -254,7 +271,7 @@ fn find_target(
         wrong.push(Wrong::new(format!("{field}.connectionId"), "unknown_connection", message));
         return None;
     };
-    let spec = carillon_networks::find(&connection.network)?.spec();
+    let spec = app::find(networks, &connection.network)?.spec();
     let wanted = d.placement.as_deref().unwrap_or(spec.placements.first()?.id);
     let Some(placement) = spec.placement(wanted) else {
         let known: Vec<&str> = spec.placements.iter().map(|p| p.id).collect();
@@ -279,13 +296,7 @@ fn find_target(
 }
 
 /// Text and media against what the network takes.
-fn measure(
-    p: &mut Planned,
-    draft: &Draft,
-    media: &[Media],
-    media_required: bool,
-    wrong: &mut Vec<Wrong>,
-) {
+fn measure(p: &mut Planned, draft: &Draft, media: &[Media], rules: Rules, wrong: &mut Vec<Wrong>) {
     let body = p.text.as_deref().unwrap_or(&draft.text);
     let rule = &p.placement.text;
     let with_media = !media.is_empty();
@@ -299,7 +310,7 @@ fn measure(
     }
     let name = p.spec.name;
     let rule = &p.placement.media;
-    let min = rule.min.max(usize::from(media_required));
+    let min = rule.min.max(usize::from(rules.media_required));
     let asked = draft.media.len();
     if asked < min {
         let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);

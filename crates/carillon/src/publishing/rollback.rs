@@ -105,7 +105,7 @@ async fn take_down(
         }
         return Ok(result);
     }
-    let network = carillon_networks::find(&d.network);
+    let network = app.network(&d.network);
     let name = network.map_or(d.network.as_str(), |n| n.spec().name);
     let (Some(network), Some(connection), Some(remote_id)) =
         (network, connection, d.remote_id.clone())

@@ -11,7 +11,7 @@ pub use super::draft::{Change, Draft, DraftDelivery};
 use super::lineup::cancel_one;
 use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries};
 pub use super::plan::{Checked, CheckedDelivery};
-use super::plan::{plan, plan_for, wrong_time};
+use super::plan::{Rules, plan, plan_for, wrong_time};
 use super::view::{self, PostView};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
@@ -38,11 +38,11 @@ pub async fn create(
     keyed: Option<Keyed>,
 ) -> Result<PostView, Refusal> {
     let (workspace, now) = (workspace.to_owned(), app.clock.now());
-    let required = app.config.publishing.media_required;
+    let rules = Rules::of(app);
     let created = app
         .db
         .write(move |tx| async move {
-            let plan = plan(&tx, &workspace, &draft, now, required).await?.accepted(draft.draft)?;
+            let plan = plan(&tx, &workspace, &draft, now, rules).await?.accepted(draft.draft)?;
             let post = Post {
                 id: ids::new(now),
                 workspace_id: workspace.clone(),
@@ -78,10 +78,10 @@ pub async fn create(
 /// What stands against a draft; saves nothing.
 pub async fn check(app: &App, workspace: &str, draft: &Draft) -> Result<Checked, Refusal> {
     let (workspace, draft, now) = (workspace.to_owned(), draft.clone(), app.clock.now());
-    let required = app.config.publishing.media_required;
+    let rules = Rules::of(app);
     app.db
         .read(move |tx| async move {
-            let plan = plan(&tx, &workspace, &draft, now, required).await?;
+            let plan = plan(&tx, &workspace, &draft, now, rules).await?;
             Ok(Checked {
                 deliveries: plan.deliveries.iter().map(|p| p.checked(&plan.wrong)).collect(),
                 problems: plan.wrong,
@@ -97,7 +97,7 @@ pub async fn edit(
     change: Change,
 ) -> Result<PostView, Refusal> {
     let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let required = app.config.publishing.media_required;
+    let rules = Rules::of(app);
     let edited = app
         .db
         .write(move |tx| async move {
@@ -109,7 +109,7 @@ pub async fn edit(
             let media: Vec<String> =
                 media::of_post(&tx, &id).await?.into_iter().map(|m| m.id).collect();
             let draft = merged(&post, &olds, media, change);
-            let plan = plan_for(&tx, &workspace, &draft, now, required, Some(&post)).await?;
+            let plan = plan_for(&tx, &workspace, &draft, now, rules, Some(&post)).await?;
             let plan = plan.accepted(draft.draft)?;
             let changed = Post {
                 text: draft.text.clone(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use carillon_networks::{Class, Context, Error, Polled, Remote, SendClass, Window};
 
 use super::account;
-use super::deliver::{self, Durable, FIRST_INTENT, Work};
+use super::deliver::{self, Durable, Work};
 use super::outcome::{self, Line, Lost, Next, Outcome};
 use crate::App;
 use crate::config::Publishing;
@@ -179,7 +179,7 @@ fn absent(app: &App, work: &Work, line: Line) -> Outcome {
     let sent = d.intent_at.unwrap_or(now);
     match work.placement.send {
         SendClass::Keyed { horizon } => {
-            let first = d.checkpoints.get(FIRST_INTENT).and_then(|v| v.as_i64()).unwrap_or(sent);
+            let first = d.first_intent_at.unwrap_or(sent);
             let inside = horizon.is_none_or(|h| now - first < h.as_millis() as i64);
             // One look more than the first: a call that was slow to arrive must have ended.
             if d.looks < 1 {
@@ -275,7 +275,7 @@ async fn ask(app: &App, claim: &Claim, work: &Work) -> Result<Result<Polled, Err
         work.delivery.checkpoints.clone(),
         &keeper,
     );
-    let answer = work.network.poll(&cx, &out).await;
+    let answer = work.noted(work.network.poll(&cx, &out).await);
     keeper.still_ours()?;
     Ok(answer.map_err(|e| account::in_words(e, work.network, &base)))
 }
@@ -291,8 +291,7 @@ async fn candidates(
         return Ok(Err(asked.err().unwrap_or_else(died)));
     };
     let now = app.clock.now();
-    let first = d.checkpoints.get(FIRST_INTENT).and_then(|v| v.as_i64());
-    let since = first.or(d.intent_at).unwrap_or(now) - SLACK;
+    let since = d.first_intent_at.or(d.intent_at).unwrap_or(now) - SLACK;
     let cx = Context::new(
         &app.http,
         &account,
@@ -302,7 +301,8 @@ async fn candidates(
         d.checkpoints.clone(),
         &keeper,
     );
-    let found = work.network.look_up(&cx, &out, Window { since, until: now + SLACK }).await;
+    let window = Window { since, until: now + SLACK };
+    let found = work.noted(work.network.look_up(&cx, &out, window).await);
     keeper.still_ours()?;
     let found = match found {
         Ok(found) => found,

@@ -137,7 +137,7 @@ async fn free(app: &App, everybody: bool) -> Result<Swept, Error> {
                     }
                     // Not before the network had the time to finish what it was sent.
                     let at = settle::look_at(&config, d.intent_at.unwrap_or(now), 0).unwrap_or(now);
-                    queue::move_to(&tx, &d.id, &claim.lane, at.max(now)).await?;
+                    queue::move_to(&tx, &d.id, at.max(now)).await?;
                     attempts::close_open(&tx, &d.id, "unknown", now).await?;
                     let problem = super::account::problem(&settle::died());
                     let moved = Moved {

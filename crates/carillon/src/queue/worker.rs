@@ -127,10 +127,11 @@ impl Worker {
             .map(|pool| {
                 let slots = match pool {
                     Pool::Send => config.send_slots,
+                    Pool::Upload => config.upload_slots,
                     Pool::Media => config.media_slots,
                     Pool::Housekeeping => 1,
                 };
-                let busy = held.values().filter(|c| c.kind.pool() == *pool).count();
+                let busy = held.values().filter(|c| c.pool == *pool).count();
                 (*pool, slots.saturating_sub(busy))
             })
             .collect()
@@ -156,6 +157,17 @@ impl Worker {
 
     async fn settle(&self, claim: &Claim, verdict: Verdict) -> Result<(), Error> {
         let (claim, now) = (claim.clone(), self.app.clock.now());
+        let over = match &verdict {
+            Verdict::Dead { error } => Some(error),
+            Verdict::Again { error, .. } if claim.tries + 1 >= TRIES => Some(error),
+            _ => None,
+        };
+        if let Some(error) = over
+            && work::gave_up(&self.app, &claim, error).await
+        {
+            tracing::error!(job_id = %claim.id, kind = %claim.kind, error, "a job was given up");
+            return Ok(());
+        }
         let (state, after, error) = match verdict {
             Verdict::Settled => return Ok(()),
             Verdict::Done => ("done", None, None),
@@ -184,29 +196,32 @@ impl Worker {
             .await
     }
 
-    /// Extends every held lease, in one unit of work, and says that this worker lives.
     async fn heartbeat(self) {
-        let every = self.app.config.queue.heartbeat;
         loop {
-            let now = self.app.clock.now();
-            let until = now + self.app.config.queue.lease.as_millis() as i64;
-            let claims: Vec<Claim> =
-                self.held.lock().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
-            let id = self.id.clone();
-            let beat = self.app.db.write(move |tx| async move {
-                nodes::seen(&tx, &id, "worker", now).await?;
-                for claim in &claims {
-                    queue::extend(&tx, claim, until).await?;
-                }
-                Ok::<_, Error>(())
-            });
-            if let Err(e) = beat.await {
-                tracing::warn!(error = %e, "no heartbeat: leases may run out");
+            self.beat().await;
+            self.app.clock.sleep(self.app.config.queue.heartbeat).await;
+        }
+    }
+
+    /// Extends every held lease, in one unit of work, and says that this worker lives.
+    pub async fn beat(&self) {
+        let now = self.app.clock.now();
+        let until = now + self.app.config.queue.lease.as_millis() as i64;
+        let claims: Vec<Claim> =
+            self.held.lock().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
+        let id = self.id.clone();
+        let beat = self.app.db.write(move |tx| async move {
+            nodes::seen(&tx, &id, "worker", now).await?;
+            for claim in &claims {
+                queue::extend(&tx, claim, until).await?;
             }
-            if let Err(e) = self.app.follow_database_clock().await {
-                tracing::debug!(error = %e, "the database's clock was not read");
-            }
-            self.app.clock.sleep(every).await;
+            Ok::<_, Error>(())
+        });
+        if let Err(e) = beat.await {
+            tracing::warn!(error = %e, "no heartbeat: leases may run out");
+        }
+        if let Err(e) = self.app.follow_database_clock().await {
+            tracing::debug!(error = %e, "the database's clock was not read");
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Connection {
     pub problem: Option<Problem>,
     pub checked_at: Option<i64>,
     pub published_at: Option<i64>,
+    /// The network said that no post is left before then, ms UTC.
+    pub quota_until: Option<i64>,
     pub created_at: i64,
 }
 
@@ -34,6 +36,11 @@ impl Connection {
 /// The lane of a connection's deliveries.
 pub fn lane(connection_id: &str) -> String {
     format!("connection:{connection_id}")
+}
+
+/// Where its large uploads go, beside what is sent meanwhile.
+pub fn upload_lane(connection_id: &str) -> String {
+    format!("connection:{connection_id}/upload")
 }
 
 pub async fn add(tx: &Tx, c: &Connection) -> Result<(), Error> {
@@ -178,6 +185,12 @@ pub async fn break_(tx: &Tx, id: &str, problem: &Problem, now: i64) -> Result<()
     Ok(())
 }
 
+/// The network said that this account may not post before `until`.
+pub async fn spent(tx: &Tx, id: &str, until: i64) -> Result<(), Error> {
+    tx.execute("UPDATE connection SET quota_until = $1 WHERE id = $2", params![until, id]).await?;
+    Ok(())
+}
+
 pub async fn published(tx: &Tx, id: &str, now: i64) -> Result<(), Error> {
     tx.execute("UPDATE connection SET published_at = $1 WHERE id = $2", params![now, id]).await?;
     Ok(())
@@ -203,8 +216,6 @@ pub struct Lanes {
     pub paused: i64,
     /// How many wait because the network asked for it.
     pub held_off: i64,
-    /// The latest end of such a wait, ms UTC.
-    pub held_off_until: Option<i64>,
 }
 
 /// Of every workspace, by network.
@@ -213,11 +224,10 @@ pub async fn lanes(tx: &Tx, now: i64) -> Result<Vec<Lanes>, Error> {
         .rows(
             "SELECT connection.network AS network, count(*) AS connections, \
                CAST(sum(CASE WHEN gate.paused_at IS NOT NULL THEN 1 ELSE 0 END) AS BIGINT) AS paused, \
-               CAST(sum(CASE WHEN gate.open_at > $1 THEN 1 ELSE 0 END) AS BIGINT) AS held_off, \
-               max(CASE WHEN gate.open_at > $2 THEN gate.open_at ELSE NULL END) AS held_off_until \
+               CAST(sum(CASE WHEN gate.open_at > $1 THEN 1 ELSE 0 END) AS BIGINT) AS held_off \
              FROM connection LEFT JOIN gate ON gate.lane = 'connection:' || connection.id \
              WHERE connection.deleted_at IS NULL GROUP BY connection.network",
-            params![now, now],
+            params![now],
         )
         .await?;
     rows.iter()
@@ -227,7 +237,6 @@ pub async fn lanes(tx: &Tx, now: i64) -> Result<Vec<Lanes>, Error> {
                 connections: r.int("connections")?,
                 paused: r.int("paused")?,
                 held_off: r.int("held_off")?,
-                held_off_until: r.opt_int("held_off_until")?,
             })
         })
         .collect()
@@ -246,6 +255,7 @@ fn read(r: &Row) -> Result<Connection, Error> {
         problem: r.opt_json("problem")?,
         checked_at: r.opt_int("checked_at")?,
         published_at: r.opt_int("published_at")?,
+        quota_until: r.opt_int("quota_until")?,
         created_at: r.int("created_at")?,
     })
 }

@@ -27,6 +27,8 @@ pub struct Delivery {
     pub send_key: String,
     pub checkpoints: BTreeMap<String, Json>,
     pub intent_at: Option<i64>,
+    /// When the visible call may first have begun since it was last certain that nothing is there.
+    pub first_intent_at: Option<i64>,
     pub tries: i64,
     pub looks: i64,
     pub next_attempt_at: Option<i64>,
@@ -44,6 +46,7 @@ pub struct Moved<'a> {
     pub tries: i64,
     pub looks: i64,
     pub intent_at: Option<i64>,
+    pub first_intent_at: Option<i64>,
     pub next_attempt_at: Option<i64>,
     pub problem: Option<&'a Problem>,
     pub remote_id: Option<&'a str>,
@@ -58,6 +61,7 @@ impl<'a> Moved<'a> {
             tries: d.tries,
             looks: d.looks,
             intent_at: d.intent_at,
+            first_intent_at: d.first_intent_at,
             next_attempt_at: None,
             problem: d.problem.as_ref(),
             remote_id: d.remote_id.as_deref(),
@@ -98,8 +102,8 @@ pub async fn edit(tx: &Tx, d: &Delivery, from: DeliveryState, now: i64) -> Resul
     let changed = tx
         .execute(
         "UPDATE delivery SET text = $1, scheduled_at = $2, state = $3, position = $4, checkpoints = $5, tries = $6, \
-         looks = $7, intent_at = $8, next_attempt_at = $9, problem = $10, cause = $11, cancel_wish_at = NULL, \
-         updated_at = $12 WHERE id = $13 AND state = $14",
+         looks = $7, intent_at = $8, first_intent_at = $9, next_attempt_at = $10, problem = $11, cause = $12, \
+         cancel_wish_at = NULL, updated_at = $13 WHERE id = $14 AND state = $15",
         params![
             d.text.clone(),
             d.scheduled_at,
@@ -109,6 +113,7 @@ pub async fn edit(tx: &Tx, d: &Delivery, from: DeliveryState, now: i64) -> Resul
             d.tries,
             d.looks,
             d.intent_at,
+            d.first_intent_at,
             d.next_attempt_at,
             d.problem.as_ref().map(store::json),
             d.problem.as_ref().map(|p| p.class.as_str()),
@@ -138,13 +143,15 @@ pub async fn go(
 ) -> Result<bool, Error> {
     let changed = tx
         .execute(
-            "UPDATE delivery SET state = $1, tries = $2, looks = $3, intent_at = $4, next_attempt_at = $5, problem = $6, \
-             cause = $7, remote_id = $8, remote_url = $9, published_at = $10, updated_at = $11 WHERE id = $12 AND state = $13",
+            "UPDATE delivery SET state = $1, tries = $2, looks = $3, intent_at = $4, first_intent_at = $5, \
+             next_attempt_at = $6, problem = $7, cause = $8, remote_id = $9, remote_url = $10, published_at = $11, \
+             updated_at = $12 WHERE id = $13 AND state = $14",
             params![
                 to.as_str(),
                 moved.tries,
                 moved.looks,
                 moved.intent_at,
+                moved.first_intent_at,
                 moved.next_attempt_at,
                 moved.problem.map(store::json),
                 moved.problem.map(|p| p.class.as_str()),
@@ -164,9 +171,9 @@ pub async fn go(
 pub async fn intend(tx: &Tx, id: &str, from: DeliveryState, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(
-            "UPDATE delivery SET state = 'sending', intent_at = $1, next_attempt_at = NULL, updated_at = $2 \
-             WHERE id = $3 AND state = $4 AND cancel_wish_at IS NULL",
-            params![now, now, id, from.as_str()],
+            "UPDATE delivery SET state = 'sending', intent_at = $1, first_intent_at = coalesce(first_intent_at, $2), \
+             next_attempt_at = NULL, updated_at = $3 WHERE id = $4 AND state = $5 AND cancel_wish_at IS NULL",
+            params![now, now, now, id, from.as_str()],
         )
         .await?;
     Ok(changed == 1)
@@ -285,6 +292,7 @@ pub(super) fn read(r: &Row) -> Result<Delivery, Error> {
         send_key: r.text("send_key")?,
         checkpoints: r.json("checkpoints")?,
         intent_at: r.opt_int("intent_at")?,
+        first_intent_at: r.opt_int("first_intent_at")?,
         tries: r.int("tries")?,
         looks: r.int("looks")?,
         next_attempt_at: r.opt_int("next_attempt_at")?,

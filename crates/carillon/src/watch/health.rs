@@ -15,6 +15,8 @@ use crate::App;
 use crate::db;
 use crate::domain::job::Pool;
 use crate::domain::when::iso;
+use crate::publishing::circuits::{CircuitState, CircuitView, view};
+use crate::store::circuits::{self, Circuit};
 use crate::store::connections::Lanes;
 use crate::store::{attempts, connections, nodes, queue};
 use crate::{ids, words};
@@ -131,21 +133,16 @@ words! {
     }
 }
 
-/// Whether anything is sent to a network now.
+/// Whether anything is sent to a network now. Where a network has many servers, the worst of theirs.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Breaker {
-    pub state: BreakerState,
-    /// When the wait that the network asked for ends.
+    pub state: CircuitState,
+    /// When the next try may go.
     pub until: Option<String>,
-}
-
-words! {
-    pub enum BreakerState {
-        /// Calls go through.
-        Closed = "closed",
-        /// Every connection waits.
-        Open = "open",
-    }
+    /// Failures that still count.
+    pub failures: i64,
+    /// The failure that opened it.
+    pub reason: Option<String>,
 }
 
 /// The last answer, so that being asked a thousand times a second costs one look.
@@ -174,7 +171,7 @@ pub async fn check(app: &App) -> Health {
     let (queue, scheduler, external_apis) = match seen {
         Some(seen) => {
             let now = app.clock.now();
-            let external_apis = of_networks(&seen.tries, &seen.lanes);
+            let external_apis = of_networks(&seen.tries, &seen.lanes, &views(app, &seen.circuits));
             (judge_queue(&seen, now), judge_scheduler(&seen, now), external_apis)
         }
         None => unseen(),
@@ -196,14 +193,20 @@ pub async fn check(app: &App) -> Health {
 /// Each network's state, for `GET /api/platforms/health`.
 pub async fn platforms(app: &App) -> Result<Platforms, db::Error> {
     let now = app.clock.now();
-    let (tries, lanes) = app
+    let (tries, lanes, circuits) = app
         .db
         .read(move |tx| async move {
             let tries = attempts::by_network(&tx, now - RECENT_MS).await?;
-            Ok::<_, db::Error>((tries, connections::lanes(&tx, now).await?))
+            let lanes = connections::lanes(&tx, now).await?;
+            Ok::<_, db::Error>((tries, lanes, circuits::all(&tx).await?))
         })
         .await?;
-    Ok(Platforms { platforms: of_networks(&tries, &lanes) })
+    Ok(Platforms { platforms: of_networks(&tries, &lanes, &views(app, &circuits)) })
+}
+
+fn views(app: &App, circuits: &[Circuit]) -> Vec<CircuitView> {
+    let now = app.clock.now();
+    circuits.iter().map(|c| view(app, c, now)).collect()
 }
 
 type Tries = (String, i64, i64, Option<i64>);
@@ -215,6 +218,7 @@ struct Seen {
     last_worker: Option<i64>,
     tries: Vec<Tries>,
     lanes: Vec<Lanes>,
+    circuits: Vec<Circuit>,
 }
 
 async fn database(app: &App) -> (Check, Option<Seen>) {
@@ -226,6 +230,7 @@ async fn database(app: &App) -> (Check, Option<Seen>) {
             last_worker: nodes::last_worker(&tx).await?,
             tries: attempts::by_network(&tx, now - RECENT_MS).await?,
             lanes: connections::lanes(&tx, now).await?,
+            circuits: circuits::all(&tx).await?,
         })
     });
     let looked = tokio::time::timeout(PATIENCE, look).await;
@@ -303,7 +308,7 @@ fn unseen() -> (QueueCheck, SchedulerCheck, Vec<Platform>) {
     )
 }
 
-fn of_networks(tries: &[Tries], lanes: &[Lanes]) -> Vec<Platform> {
+fn of_networks(tries: &[Tries], lanes: &[Lanes], circuits: &[CircuitView]) -> Vec<Platform> {
     carillon_networks::ALL
         .iter()
         .map(|network| {
@@ -315,7 +320,10 @@ fn of_networks(tries: &[Tries], lanes: &[Lanes]) -> Vec<Platform> {
                 .unwrap_or_else(|| (String::new(), 0, 0, None));
             let lanes = lanes.iter().find(|l| l.network == spec.id);
             let (connections, held_off) = lanes.map_or((0, 0), |l| (l.connections, l.held_off));
-            let open = connections > 0 && held_off == connections;
+            let circuit = circuits
+                .iter()
+                .filter(|c| c.network == spec.id)
+                .max_by_key(|c| (c.state != CircuitState::Closed, c.failures));
             Platform {
                 network: spec.id.to_owned(),
                 name: spec.name.to_owned(),
@@ -325,8 +333,10 @@ fn of_networks(tries: &[Tries], lanes: &[Lanes]) -> Vec<Platform> {
                     _ => PlatformState::Degraded,
                 },
                 breaker: Breaker {
-                    state: if open { BreakerState::Open } else { BreakerState::Closed },
-                    until: lanes.filter(|_| open).and_then(|l| l.held_off_until).map(iso),
+                    state: circuit.map_or(CircuitState::Closed, |c| c.state),
+                    until: circuit.and_then(|c| c.open_until.clone()),
+                    failures: circuit.map_or(0, |c| c.failures),
+                    reason: circuit.and_then(|c| c.reason.clone()),
                 },
                 failures: bad,
                 successes: good,
@@ -346,7 +356,14 @@ mod tests {
     const NOW: i64 = 1_800_000_000_000;
 
     fn seen(oldest_due: Option<i64>, last_worker: Option<i64>) -> Seen {
-        Seen { backlog: 0, oldest_due, last_worker, tries: Vec::new(), lanes: Vec::new() }
+        Seen {
+            backlog: 0,
+            oldest_due,
+            last_worker,
+            tries: Vec::new(),
+            lanes: Vec::new(),
+            circuits: Vec::new(),
+        }
     }
 
     #[test]
@@ -365,7 +382,7 @@ mod tests {
     fn a_network_is_what_its_answers_say() {
         let of = |good, bad| {
             let tries = [("mastodon".to_owned(), good, bad, None)];
-            let all = of_networks(&tries, &[]);
+            let all = of_networks(&tries, &[], &[]);
             all.into_iter().find(|p| p.network == "mastodon").map(|p| p.state)
         };
         assert_eq!(of(5, 0), Some(PlatformState::Ok));
@@ -375,20 +392,23 @@ mod tests {
     }
 
     #[test]
-    fn a_breaker_is_open_when_every_connection_waits() {
-        let lanes = |held_off| Lanes {
-            network: "telegram".into(),
-            connections: 2,
-            paused: 0,
-            held_off,
-            held_off_until: (held_off > 0).then_some(NOW),
+    fn a_breaker_is_its_worst_circuit() {
+        let circuit = |name: &str, state| CircuitView {
+            name: name.into(),
+            network: "mastodon".into(),
+            state,
+            failures: 1,
+            opened_at: None,
+            open_until: Some(iso(NOW)),
+            reason: None,
         };
-        let of = |held_off| {
-            let all = of_networks(&[], &[lanes(held_off)]);
-            all.into_iter().find(|p| p.network == "telegram").map(|p| p.breaker)
-        };
-        assert_eq!(of(1).map(|b| b.state), Some(BreakerState::Closed));
-        let open = of(2).expect("telegram is a network");
-        assert_eq!((open.state, open.until), (BreakerState::Open, Some(iso(NOW))));
+        let circuits = [
+            circuit("mastodon:one.example", CircuitState::Open),
+            circuit("mastodon:two.example", CircuitState::Closed),
+        ];
+        let all = of_networks(&[], &[], &circuits);
+        let of = |id: &str| all.iter().find(|p| p.network == id).map(|p| p.breaker.state);
+        assert_eq!(of("mastodon"), Some(CircuitState::Open));
+        assert_eq!(of("telegram"), Some(CircuitState::Closed));
     }
 }

@@ -9,7 +9,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ids", &[]),
     // `db` only for the conversion of what is kept into what is refused.
     ("domain", &["db"]),
-    ("config", &["db"]),
+    ("config", &["db", "domain", "networks"]),
     ("db", &["config"]),
     ("store", &["db", "domain", "ids"]),
     ("app", &["clock", "config", "db", "identity", "media", "store", "domain", "networks"]),

@@ -1,12 +1,17 @@
 //! Jobs and gates: what there is to do, and what holds it back.
 //!
 //! A *gate* is the row of one lane. Its `next_at` says when the lane next wants a worker: the
-//! earliest ready job, [`NEVER`] when there is none, null while the lane is full or paused. Whoever
-//! changes a lane's jobs writes the gate in the same transaction, gate first when adding, so that a
-//! claim reads gates only and a paused lane with 100,000 jobs costs nothing.
+//! earliest ready job, but not before the lane may open; [`NEVER`] when there is none, null while
+//! the lane is full or paused (the view `lane_due`). Whoever changes a lane's jobs writes the gate
+//! in the same transaction, gate first when adding, so that a claim reads gates only and a paused
+//! lane with 100,000 jobs costs nothing. What holds whole classes of lanes back is in gates.rs.
 
+pub mod gates;
 mod postgres;
 mod sqlite;
+mod stats;
+
+pub use stats::{Stats, backlog, due_before, oldest_due, stats};
 
 use crate::db::{Error, Row, Tx};
 use crate::domain::job::{Claim, NewJob, Pool};
@@ -17,11 +22,17 @@ pub const NEVER: i64 = 9_000_000_000_000;
 
 /// Adds a job; `None` when its unique key is there already.
 pub async fn add(tx: &Tx, job: &NewJob, now: i64) -> Result<Option<String>, Error> {
+    let pool = job.kind.pool().as_str();
     tx.execute(
-        "INSERT INTO gate (lane, pool, width, next_at, open_at) VALUES ($1, $2, $3, $4, 0) \
-         ON CONFLICT (lane) DO UPDATE SET next_at = \
-         CASE WHEN gate.next_at > excluded.next_at THEN excluded.next_at ELSE gate.next_at END",
-        params![&job.lane, job.kind.pool().as_str(), job.width, job.run_at],
+        "INSERT INTO gate (lane, pool, width, next_at, open_at, shut_by) SELECT x.lane, x.pool, x.width, \
+           CASE WHEN p.scope IS NULL THEN x.run_at ELSE NULL END, 0, p.scope \
+           FROM (SELECT CAST($1 AS TEXT) AS lane, CAST($2 AS TEXT) AS pool, CAST($3 AS BIGINT) AS width, \
+             CAST($4 AS BIGINT) AS run_at) AS x LEFT JOIN pause AS p ON p.scope = 'queue:' || x.pool WHERE 1 = 1 \
+         ON CONFLICT (lane) DO UPDATE SET next_at = CASE \
+           WHEN gate.next_at IS NULL OR gate.next_at <= excluded.next_at THEN gate.next_at \
+           WHEN excluded.next_at >= gate.open_at AND excluded.next_at >= gate.circuit_until THEN excluded.next_at \
+           WHEN gate.open_at >= gate.circuit_until THEN gate.open_at ELSE gate.circuit_until END",
+        params![&job.lane, pool, job.width, job.run_at],
     )
     .await?;
     let id = ids::new(now);
@@ -50,16 +61,22 @@ pub async fn claim(
     now: i64,
     lease_until: i64,
 ) -> Result<Vec<Claim>, Error> {
-    let rows = if tx.is_postgres() {
+    let (rows, probes) = if tx.is_postgres() {
         postgres::claim(tx, pool, most, owner, now, lease_until).await?
     } else {
         sqlite::claim(tx, pool, most, owner, now, lease_until).await?
     };
-    rows.iter().map(claimed).collect()
+    let mut claims: Vec<Claim> =
+        rows.iter().map(|row| claimed(row, pool)).collect::<Result<_, _>>()?;
+    for claim in claims.iter_mut().filter(|c| probes.contains(&c.id)) {
+        claim.probe = true;
+    }
+    Ok(claims)
 }
 
-fn claimed(row: &Row) -> Result<Claim, Error> {
+fn claimed(row: &Row, pool: Pool) -> Result<Claim, Error> {
     Ok(Claim {
+        pool,
         id: row.text("id")?,
         kind: row.word("kind")?,
         lane: row.text("lane")?,
@@ -69,6 +86,7 @@ fn claimed(row: &Row) -> Result<Claim, Error> {
         lease_until: row.opt_int("lease_until")?.unwrap_or(0),
         run_at: row.int("run_at")?,
         tries: row.int("tries")?,
+        probe: false,
     })
 }
 
@@ -125,6 +143,27 @@ pub async fn put_back(
     Ok(changed == 1)
 }
 
+/// Puts a claimed job into another lane, due now: its next step belongs to another pool.
+pub async fn hand_over(tx: &Tx, claim: &Claim, lane: &str, run_at: i64) -> Result<bool, Error> {
+    // Lanes in one order everywhere, so that two nodes never wait for each other.
+    if tx.is_postgres() {
+        let both = "SELECT lane FROM gate WHERE lane IN ($1, $2) ORDER BY lane FOR UPDATE";
+        tx.rows(both, params![lane, &claim.lane]).await?;
+    }
+    let changed = tx
+        .execute(
+            "UPDATE job SET state = 'ready', lane = $1, run_at = $2, lease_owner = NULL, lease_until = NULL \
+             WHERE id = $3 AND fence = $4 AND lease_owner = $5 AND state = 'leased'",
+            params![lane, run_at, &claim.id, claim.fence, &claim.owner],
+        )
+        .await?;
+    if changed == 1 {
+        retime(tx, &claim.lane).await?;
+        retime(tx, lane).await?;
+    }
+    Ok(changed == 1)
+}
+
 /// Works out a lane's `next_at` anew from its jobs. Call it after they changed.
 pub async fn retime(tx: &Tx, lane: &str) -> Result<(), Error> {
     // Two statements on PostgreSQL's account: the first waits for whoever holds the lane, so that
@@ -133,80 +172,41 @@ pub async fn retime(tx: &Tx, lane: &str) -> Result<(), Error> {
         tx.rows("SELECT lane FROM gate WHERE lane = $1 FOR UPDATE", params![lane]).await?;
     }
     tx.execute(
-        "UPDATE gate SET next_at = CASE \
-           WHEN paused_at IS NOT NULL THEN NULL \
-           WHEN (SELECT count(*) FROM job WHERE job.lane = gate.lane AND job.state = 'leased') >= width THEN NULL \
-           ELSE coalesce((SELECT min(job.run_at) FROM job WHERE job.lane = gate.lane AND job.state = 'ready'), 9000000000000) \
-         END WHERE lane = $1",
+        "UPDATE gate SET next_at = (SELECT due FROM lane_due WHERE lane_due.lane = gate.lane) WHERE lane = $1",
         params![lane],
     )
     .await?;
     Ok(())
 }
 
-/// Works out every lane anew whose `next_at` is not what its jobs say; how many there were.
+/// Works out every lane anew whose `next_at` or pause is not what it should be; how many there were.
 pub async fn repair(tx: &Tx) -> Result<u64, Error> {
     let rows = tx
         .rows(
-            "SELECT lane FROM (SELECT gate.lane AS lane, coalesce(gate.next_at, -1) AS kept, CASE \
-               WHEN paused_at IS NOT NULL THEN -1 \
-               WHEN (SELECT count(*) FROM job WHERE job.lane = gate.lane AND job.state = 'leased') >= width THEN -1 \
-               ELSE coalesce((SELECT min(job.run_at) FROM job WHERE job.lane = gate.lane AND job.state = 'ready'), 9000000000000) \
-             END AS due FROM gate) AS g WHERE kept <> due",
+            "SELECT gate.lane AS lane FROM gate JOIN lane_due ON lane_due.lane = gate.lane \
+             JOIN lane_pause ON lane_pause.lane = gate.lane \
+             WHERE coalesce(gate.next_at, -1) <> coalesce(lane_due.due, -1) \
+             OR coalesce(gate.shut_by, '') <> coalesce(lane_pause.shut_by, '') ORDER BY gate.lane",
             params![],
         )
         .await?;
     for row in &rows {
-        retime(tx, &row.text("lane")?).await?;
+        let lane = row.text("lane")?;
+        gates::reshut(tx, &lane).await?;
+        retime(tx, &lane).await?;
     }
     Ok(rows.len() as u64)
 }
 
-/// When a pool's next lane wants a worker; lanes that must not open yet count from when they may.
+/// When a pool's next lane wants a worker.
 pub async fn next_at(tx: &Tx, pool: Pool) -> Result<Option<i64>, Error> {
     let row = tx
         .row(
-            "SELECT min(CASE WHEN next_at > open_at THEN next_at ELSE open_at END) AS at FROM gate \
-             WHERE pool = $1 AND next_at IS NOT NULL AND next_at < 9000000000000",
+            "SELECT min(next_at) AS at FROM gate WHERE pool = $1 AND next_at IS NOT NULL AND next_at < 9000000000000",
             params![pool.as_str()],
         )
         .await?;
     row.map_or(Ok(None), |r| r.opt_int("at"))
-}
-
-/// Keeps a lane shut until `at`: the network asked for a pause.
-pub async fn hold_lane(tx: &Tx, lane: &str, at: i64) -> Result<(), Error> {
-    tx.execute("UPDATE gate SET open_at = $1 WHERE lane = $2", params![at, lane]).await?;
-    Ok(())
-}
-
-/// Pauses a lane (`Some((now, why))`) or lets it go on; makes the gate where there is none yet.
-pub async fn pause(
-    tx: &Tx,
-    lane: &str,
-    pool: Pool,
-    paused: Option<(i64, &str)>,
-) -> Result<(), Error> {
-    tx.execute(
-        "INSERT INTO gate (lane, pool, width, next_at, open_at) VALUES ($1, $2, 1, 9000000000000, 0) \
-         ON CONFLICT (lane) DO NOTHING",
-        params![lane, pool.as_str()],
-    )
-    .await?;
-    tx.execute(
-        "UPDATE gate SET paused_at = $1, paused_why = $2, open_at = 0 WHERE lane = $3",
-        params![paused.map(|p| p.0), paused.map(|p| p.1), lane],
-    )
-    .await?;
-    retime(tx, lane).await
-}
-
-/// Why the lane is paused, if it is.
-pub async fn paused_why(tx: &Tx, lane: &str) -> Result<Option<String>, Error> {
-    let row = tx
-        .row("SELECT paused_why FROM gate WHERE lane = $1 AND paused_at IS NOT NULL", params![lane])
-        .await?;
-    row.map_or(Ok(None), |r| r.opt_text("paused_why"))
 }
 
 /// Frees jobs whose lease ended before `now`, or (with `owner`) all that this owner held. They are
@@ -222,7 +222,7 @@ pub async fn free(tx: &Tx, now: i64, everybody: bool) -> Result<Vec<Claim>, Erro
         .await?;
     let mut freed = Vec::new();
     for row in &rows {
-        let claim = claimed(row)?;
+        let claim = claimed(row, Pool::Send)?;
         let changed = tx
             .execute(
                 "UPDATE job SET state = 'ready', run_at = $1, lease_owner = NULL, lease_until = NULL \
@@ -265,12 +265,17 @@ pub enum Removed {
 }
 
 /// Removes the job of a subject that is not being worked on.
-pub async fn remove(tx: &Tx, subject: &str, lane: &str) -> Result<Removed, Error> {
+pub async fn remove(tx: &Tx, subject: &str) -> Result<Removed, Error> {
     let gone = tx
-        .execute("DELETE FROM job WHERE subject = $1 AND state = 'ready'", params![subject])
+        .rows(
+            "DELETE FROM job WHERE subject = $1 AND state = 'ready' RETURNING lane",
+            params![subject],
+        )
         .await?;
-    if gone > 0 {
-        retime(tx, lane).await?;
+    for row in &gone {
+        retime(tx, &row.text("lane")?).await?;
+    }
+    if !gone.is_empty() {
         return Ok(Removed::Yes);
     }
     let leased = tx
@@ -291,17 +296,17 @@ pub async fn awaits(tx: &Tx, subject: &str) -> Result<bool, Error> {
 }
 
 /// Moves the waiting job of a subject to another time; `false` when none waits.
-pub async fn move_to(tx: &Tx, subject: &str, lane: &str, run_at: i64) -> Result<bool, Error> {
+pub async fn move_to(tx: &Tx, subject: &str, run_at: i64) -> Result<bool, Error> {
     let moved = tx
-        .execute(
-            "UPDATE job SET run_at = $1 WHERE subject = $2 AND state = 'ready'",
+        .rows(
+            "UPDATE job SET run_at = $1 WHERE subject = $2 AND state = 'ready' RETURNING lane",
             params![run_at, subject],
         )
         .await?;
-    if moved > 0 {
-        retime(tx, lane).await?;
+    for row in &moved {
+        retime(tx, &row.text("lane")?).await?;
     }
-    Ok(moved > 0)
+    Ok(!moved.is_empty())
 }
 
 /// Removes finished jobs older than `before`, a batch at a time.
@@ -311,102 +316,4 @@ pub async fn prune(tx: &Tx, before: i64) -> Result<u64, Error> {
         params![before],
     )
     .await
-}
-
-/// The numbers of `GET /api/scheduling/stats`, of the jobs kept.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Stats {
-    /// Being worked on.
-    pub active: i64,
-    /// Due and not begun.
-    pub waiting: i64,
-    /// Due later.
-    pub delayed: i64,
-    pub completed: i64,
-    pub failed: i64,
-    /// Ready but in a paused lane.
-    pub paused: i64,
-    pub completed_last_minute: i64,
-    pub failed_last_minute: i64,
-    /// Mean ms from claim to end, of the last minute.
-    pub mean_ms: i64,
-    pub total: i64,
-    /// ISO 8601, when this was read.
-    pub time: String,
-}
-
-pub async fn stats(tx: &Tx, now: i64) -> Result<Stats, Error> {
-    let rows = tx
-        .rows(
-            "SELECT CASE WHEN job.state = 'ready' AND gate.paused_at IS NOT NULL THEN 'paused' \
-                         WHEN job.state = 'ready' AND job.run_at <= $1 THEN 'waiting' \
-                         WHEN job.state = 'ready' THEN 'delayed' ELSE job.state END AS state, \
-                    count(*) AS n FROM job LEFT JOIN gate ON gate.lane = job.lane GROUP BY 1",
-            params![now],
-        )
-        .await?;
-    let mut s = Stats { time: crate::domain::when::iso(now), ..Stats::default() };
-    for row in &rows {
-        let n = row.int("n")?;
-        s.total += n;
-        match row.text("state")?.as_str() {
-            "paused" => s.paused = n,
-            "waiting" => s.waiting = n,
-            "delayed" => s.delayed = n,
-            "leased" => s.active = n,
-            "done" => s.completed = n,
-            _ => s.failed = n,
-        }
-    }
-    let recent = tx
-        .rows(
-            "SELECT state, count(*) AS n, CAST(avg(finished_at - claimed_at) AS BIGINT) AS ms FROM job \
-             WHERE state IN ('done', 'dead') AND finished_at >= $1 GROUP BY state",
-            params![now - 60_000],
-        )
-        .await?;
-    for row in &recent {
-        if row.text("state")? == "done" {
-            s.completed_last_minute = row.int("n")?;
-            s.mean_ms = row.opt_int("ms")?.unwrap_or(0);
-        } else {
-            s.failed_last_minute = row.int("n")?;
-        }
-    }
-    Ok(s)
-}
-
-/// The due time of a pool's oldest job that is ready, unpaused and late; `None` when nothing is.
-pub async fn oldest_due(tx: &Tx, pool: Pool, now: i64) -> Result<Option<i64>, Error> {
-    let row = tx
-        .row(
-            "SELECT min(next_at) AS at FROM gate WHERE pool = $1 AND next_at <= $2 AND open_at <= $3",
-            params![pool.as_str(), now, now],
-        )
-        .await?;
-    row.map_or(Ok(None), |r| r.opt_int("at"))
-}
-
-/// How many jobs are due and not begun, paused lanes left out.
-pub async fn backlog(tx: &Tx, now: i64) -> Result<i64, Error> {
-    let row = tx
-        .row(
-            "SELECT count(*) AS n FROM job JOIN gate ON gate.lane = job.lane \
-             WHERE job.state = 'ready' AND job.run_at <= $1 AND gate.paused_at IS NULL",
-            params![now],
-        )
-        .await?;
-    row.map_or(Ok(0), |r| r.int("n"))
-}
-
-/// Deliveries that are ready and due before this time.
-pub async fn due_before(tx: &Tx, at: i64) -> Result<i64, Error> {
-    let row = tx
-        .row(
-            "SELECT count(*) AS n FROM job WHERE state = 'ready' AND kind = 'deliver' AND run_at <= $1",
-            params![at],
-        )
-        .await?;
-    row.map_or(Ok(0), |r| r.int("n"))
 }

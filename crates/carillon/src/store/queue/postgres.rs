@@ -1,10 +1,12 @@
 //! Claiming beside other nodes: lock the lanes nobody else holds, take their first jobs, work out
 //! their next time: three statements whatever the number of lanes.
 
+use super::gates::{self, Probe};
 use crate::db::{Error, Row, Tx};
 use crate::domain::job::Pool;
 use crate::params;
 
+/// The rows claimed, and the ids of the probes among them.
 pub(super) async fn claim(
     tx: &Tx,
     pool: Pool,
@@ -12,18 +14,34 @@ pub(super) async fn claim(
     owner: &str,
     now: i64,
     lease_until: i64,
-) -> Result<Vec<Row>, Error> {
+) -> Result<(Vec<Row>, Vec<String>), Error> {
     let open = tx
         .rows(
-            "SELECT lane FROM gate WHERE pool = $1 AND next_at <= $2 AND open_at <= $3 \
-             ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED",
-            params![pool.as_str(), now, now, most],
+            "SELECT lane, circuit, circuit_until FROM gate WHERE pool = $1 AND next_at <= $2 \
+             ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED",
+            params![pool.as_str(), now, most],
         )
         .await?;
-    if open.is_empty() {
-        return Ok(Vec::new());
+    let (mut lanes, mut probing) = (Vec::new(), Vec::new());
+    for row in &open {
+        let lane = row.text("lane")?;
+        if row.int("circuit_until")? > 0
+            && let Some(circuit) = row.opt_text("circuit")?
+        {
+            match gates::admit(tx, &circuit, now, lease_until).await? {
+                Probe::Closed => {}
+                Probe::Go => probing.push(lane.clone()),
+                Probe::Wait(until) => {
+                    gates::wait(tx, &lane, until).await?;
+                    continue;
+                }
+            }
+        }
+        lanes.push(lane);
     }
-    let lanes: Vec<String> = open.iter().map(|r| r.text("lane")).collect::<Result<_, _>>()?;
+    if lanes.is_empty() {
+        return Ok(Default::default());
+    }
     let lanes = crate::store::json(&lanes);
     // A statement of its own: its snapshot sees what whoever held these lanes before has done.
     let claimed = tx
@@ -44,13 +62,16 @@ pub(super) async fn claim(
     // Every lane that was looked at, also one without a job to take: a lane whose time is wrong
     // must not stand at the head for ever.
     tx.execute(
-        "UPDATE gate SET next_at = CASE \
-           WHEN paused_at IS NOT NULL THEN NULL \
-           WHEN (SELECT count(*) FROM job WHERE job.lane = gate.lane AND job.state = 'leased') >= width THEN NULL \
-           ELSE coalesce((SELECT min(job.run_at) FROM job WHERE job.lane = gate.lane AND job.state = 'ready'), 9000000000000) \
-         END WHERE lane IN (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json)))",
+        "UPDATE gate SET next_at = (SELECT due FROM lane_due WHERE lane_due.lane = gate.lane) \
+         WHERE lane IN (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json)))",
         params![&lanes],
     )
     .await?;
-    Ok(claimed)
+    let mut probes = Vec::new();
+    for row in &claimed {
+        if probing.contains(&row.text("lane")?) {
+            probes.push(row.text("id")?);
+        }
+    }
+    Ok((claimed, probes))
 }

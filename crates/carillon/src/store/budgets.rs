@@ -1,0 +1,131 @@
+//! What was spent of posting budgets. Spent in the transaction of the intent, so that a budget
+//! cannot be lost beside what it counts; a row that cannot be read lets nothing through.
+
+use crate::db::{Error, Tx};
+use crate::domain::budget::Budget;
+use crate::{params, store};
+
+const DAY: i64 = 86_400_000;
+
+/// Takes one post from each of these budgets, which are kept under one name; `Some(at)` when one of
+/// them has nothing left before that time (ms UTC), and nothing is taken.
+///
+/// Budgets of a day or more are counted by UTC day; shorter ones by GCRA: a quarter of the posts
+/// may go at once, then they are spread evenly.
+pub async fn spend(
+    tx: &Tx,
+    name: &str,
+    budgets: &[Budget],
+    now: i64,
+) -> Result<Option<i64>, Error> {
+    let row = if tx.is_postgres() {
+        tx.row("SELECT spent FROM budget WHERE name = $1 FOR UPDATE", params![name]).await?
+    } else {
+        tx.row("SELECT spent FROM budget WHERE name = $1", params![name]).await?
+    };
+    let mut spent: Vec<Spent> = row.map_or(Ok(Vec::new()), |r| r.json("spent"))?;
+    spent.resize(budgets.len(), (0, 0, 0));
+    let mut wait = None::<i64>;
+    for (budget, spent) in budgets.iter().zip(&mut spent) {
+        match after(*budget, *spent, now) {
+            Ok(next) => *spent = next,
+            Err(at) => wait = Some(wait.map_or(at, |w| w.max(at))),
+        }
+    }
+    if wait.is_none() {
+        tx.execute(
+            "INSERT INTO budget (name, spent) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET spent = excluded.spent",
+            params![name, store::json(&spent)],
+        )
+        .await?;
+    }
+    Ok(wait)
+}
+
+/// Gives one post back to the budgets that count by day: it is certain that nothing was posted.
+pub async fn refund(tx: &Tx, name: &str) -> Result<(), Error> {
+    let row = if tx.is_postgres() {
+        tx.row("SELECT spent FROM budget WHERE name = $1 FOR UPDATE", params![name]).await?
+    } else {
+        tx.row("SELECT spent FROM budget WHERE name = $1", params![name]).await?
+    };
+    let Some(row) = row else { return Ok(()) };
+    let mut spent: Vec<Spent> = row.json("spent")?;
+    for (_, _, used) in &mut spent {
+        *used = (*used - 1).max(0);
+    }
+    tx.execute("UPDATE budget SET spent = $1 WHERE name = $2", params![store::json(&spent), name])
+        .await?;
+    Ok(())
+}
+
+/// GCRA's theoretical arrival time; the UTC day, and what was used on it.
+type Spent = (i64, i64, i64);
+
+/// The row after one more post, or when the next may go.
+fn after(budget: Budget, row: Spent, now: i64) -> Result<Spent, i64> {
+    let (tat, day, used) = row;
+    let (posts, per) = (i64::from(budget.posts.max(1)), budget.per.as_millis() as i64);
+    if per >= DAY {
+        let days = per / DAY;
+        let today = now.div_euclid(DAY * days);
+        let used = if today == day { used } else { 0 };
+        return if used < posts {
+            Ok((tat, today, used + 1))
+        } else {
+            Err((today + 1) * DAY * days)
+        };
+    }
+    let each = (per / posts).max(1);
+    let burst = (posts / 4).max(1) * each;
+    let arrives = tat.max(now) + each;
+    if arrives - burst > now { Err(arrives - burst) } else { Ok((arrives, day, used)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn sent(budget: Budget, from: i64, to: i64) -> Vec<i64> {
+        let (mut row, mut now, mut sent) = ((0, 0, 0), from, Vec::new());
+        while now < to {
+            match after(budget, row, now) {
+                Ok(next) => {
+                    row = next;
+                    sent.push(now);
+                }
+                Err(at) => {
+                    assert!(at > now, "the next time lies ahead");
+                    now = at;
+                }
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn a_minute_never_sees_more_than_a_quarter_above_its_budget() {
+        let budget = Budget { posts: 20, per: Duration::from_secs(60) };
+        let sent = sent(budget, 1_000_000, 1_000_000 + 600_000);
+        for (i, at) in sent.iter().enumerate() {
+            let within = sent[i..].iter().take_while(|t| **t < at + 60_000).count();
+            assert!(within <= 25, "{within} in a minute");
+        }
+        assert!(sent.len() >= 200, "and what it allows is used: {}", sent.len());
+    }
+
+    #[test]
+    fn one_a_second_is_one_a_second() {
+        let sent = sent(Budget { posts: 1, per: Duration::from_secs(1) }, 5_000, 10_000);
+        assert_eq!(sent, [5_000, 6_000, 7_000, 8_000, 9_000]);
+    }
+
+    #[test]
+    fn a_day_ends_at_midnight_utc() {
+        let budget = Budget { posts: 2, per: Duration::from_secs(86_400) };
+        let sent = sent(budget, 10 * DAY + 1_000, 12 * DAY);
+        assert_eq!(sent, [10 * DAY + 1_000, 10 * DAY + 1_000, 11 * DAY, 11 * DAY]);
+    }
+}

@@ -1,0 +1,299 @@
+//! Rung 1, the crash sweep: every scenario is run once to count the moments at which its process
+//! can die, then once for each of them, and the short ones for each pair.
+//!
+//! A scenario is a network, a fault and a shape ([`scenarios`]); after every run nothing may be
+//! lost or doubled at the network. Beside deaths, every unit of work meets every fate of a commit:
+//! refused, done but not heard of, not done and not heard of.
+
+mod scenarios;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use carillon::db::Fate;
+use carillon::domain::when;
+use carillon::publishing::{schedule, view};
+
+pub use scenarios::{Does, Scenario, When, all};
+
+use crate::sim::check::{self, May, Wrong};
+use crate::sim::process::Act;
+use crate::sim::stage::{Doom, Run, Stage, simulate};
+use crate::sim::world;
+use crate::{Counts, Scale};
+
+/// What was seen to go wrong: where, how to see it again, what.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub scenario: String,
+    pub dooms: String,
+    pub wrong: Wrong,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}] {}", self.scenario, self.dooms, self.wrong)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Swept {
+    pub scenarios: u64,
+    pub points: u64,
+    pub commits: u64,
+    pub pairs: u64,
+    pub held: u64,
+    pub findings: Vec<Finding>,
+}
+
+impl Swept {
+    fn add(&mut self, other: Swept) {
+        self.scenarios += other.scenarios;
+        self.points += other.points;
+        self.commits += other.commits;
+        self.pairs += other.pairs;
+        self.held += other.held;
+        self.findings.extend(other.findings);
+    }
+
+    fn counts(&self) -> Counts {
+        let lost = |f: &&Finding| matches!(f.wrong, Wrong::Lost(_));
+        let lost = self.findings.iter().filter(lost).count() as u64;
+        Counts {
+            rung: "crash sweep",
+            made: vec![
+                ("scenarios", self.scenarios),
+                ("crash points", self.points),
+                ("pairs", self.pairs),
+                ("lost commits", self.commits),
+            ],
+            lost,
+            doubled: self.findings.len() as u64 - lost,
+            held: self.held,
+        }
+    }
+}
+
+/// Sweeps everything; what went wrong is printed as it is found.
+pub fn run(scale: Scale) -> Result<Counts> {
+    let threads = 2;
+    let all = Arc::new(all(scale));
+    let parts: Vec<_> = (0..threads)
+        .map(|part| {
+            let all = all.clone();
+            std::thread::spawn(move || {
+                let mine = all.iter().skip(part).step_by(threads);
+                sweep(mine, scale, &mut |finding| eprintln!("{finding}"), &mut |_| false)
+            })
+        })
+        .collect();
+    let mut swept = Swept::default();
+    for part in parts {
+        swept.add(part.join().map_err(|_| anyhow!("a sweep panicked"))??);
+    }
+    Ok(swept.counts())
+}
+
+/// Sweeps these scenarios until `enough`.
+pub fn sweep<'s>(
+    scenarios: impl Iterator<Item = &'s Scenario>,
+    scale: Scale,
+    found: &mut dyn FnMut(&Finding),
+    enough: &mut dyn FnMut(&Swept) -> bool,
+) -> Result<Swept> {
+    let stage = simulate(Stage::new())?;
+    let mut swept = Swept::default();
+    for scenario in scenarios {
+        if enough(&swept) {
+            break;
+        }
+        one(&stage, scenario, scale, &mut swept, found, enough)?;
+    }
+    Ok(swept)
+}
+
+fn one(
+    stage: &Stage,
+    scenario: &Scenario,
+    scale: Scale,
+    swept: &mut Swept,
+    found: &mut dyn FnMut(&Finding),
+    enough: &mut dyn FnMut(&Swept) -> bool,
+) -> Result<()> {
+    swept.scenarios += 1;
+    let mut tried = |swept: &mut Swept, dooms: &[Doom]| -> Vec<(u64, u64)> {
+        let ended = simulate(play(stage, scenario, dooms));
+        match ended {
+            Ok(Played { wrong: None, held, lives }) => {
+                swept.held += held;
+                lives
+            }
+            Ok(Played { wrong: Some(wrong), lives, .. }) => {
+                note(swept, scenario, dooms, wrong, found);
+                lives
+            }
+            Err(e) => {
+                note(swept, scenario, dooms, Wrong::Lost(format!("{e:#}")), found);
+                Vec::new()
+            }
+        }
+    };
+    let crash = |at| Doom { crash_at: at, fault_at: None };
+    let Some(&(gates, units)) = tried(swept, &[]).first() else { return Ok(()) };
+    for k in 1..=gates {
+        swept.points += 1;
+        let lives = tried(swept, &[crash(k)]);
+        if enough(swept) {
+            return Ok(());
+        }
+        let Some(&(second, _)) = lives.get(1) else { continue };
+        if scenario.pairs && scale == Scale::Full {
+            for l in 1..=second {
+                swept.pairs += 1;
+                tried(swept, &[crash(k), crash(l)]);
+            }
+        } else if scenario.pairs {
+            // A few of them: the second death soon after the first, and one far on.
+            for l in [1, 3, second / 2, second].into_iter().filter(|l| (1..=second).contains(l)) {
+                if k % 7 == 0 {
+                    swept.pairs += 1;
+                    tried(swept, &[crash(k), crash(l)]);
+                }
+            }
+        }
+    }
+    for unit in 1..=units {
+        for fate in [Fate::Busy, Fate::CommitUnheard, Fate::VanishUnheard] {
+            if enough(swept) {
+                return Ok(());
+            }
+            swept.commits += 1;
+            tried(swept, &[Doom { crash_at: 0, fault_at: Some((unit, fate)) }]);
+        }
+    }
+    Ok(())
+}
+
+fn note(
+    swept: &mut Swept,
+    scenario: &Scenario,
+    dooms: &[Doom],
+    wrong: Wrong,
+    found: &mut dyn FnMut(&Finding),
+) {
+    let dooms: Vec<String> = dooms
+        .iter()
+        .map(|d| match d.fault_at {
+            Some((unit, fate)) => format!("unit {unit} {fate:?}"),
+            None => format!("dies at {}", d.crash_at),
+        })
+        .collect();
+    let finding = Finding { scenario: scenario.name(), dooms: dooms.join(", "), wrong };
+    found(&finding);
+    swept.findings.push(finding);
+}
+
+pub struct Played {
+    pub wrong: Option<Wrong>,
+    pub held: u64,
+    /// Gates and units of each process, in order.
+    pub lives: Vec<(u64, u64)>,
+}
+
+/// One run of a scenario with these dooms, and what it came to.
+pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<Played> {
+    let mut run = stage.run().await?;
+    world::with(|w| *w.manners(scenario.network) = scenario.manners.clone());
+    let mut of: Vec<String> = Vec::new();
+    let mut posts = Vec::new();
+    for n in 0..scenario.posts {
+        let (post, deliveries) =
+            run.schedule(&format!("{} {n}", scenario.text), &[scenario.network]).await?;
+        of.extend(deliveries);
+        posts.push(post);
+    }
+    run.clock.advance(Duration::from_secs(61));
+    let told = Arc::new(Mutex::new(None));
+    let act = |when: When| {
+        let (does, at) = scenario.act?;
+        (at == when).then(|| person(&run, does, posts[0].clone(), told.clone()))
+    };
+    let at_gate = match scenario.act {
+        Some((_, When::Gate(g))) => act(When::Gate(g)).map(|act| (g, act)),
+        _ => None,
+    };
+    let at_end = act(When::End);
+    let mut lives = run.to_quiet(dooms, scenario.rest, at_gate).await?;
+    check::arrive(&run);
+    if let Some(act) = at_end {
+        act.await;
+        lives.extend(run.to_quiet(&[], scenario.rest, None).await?);
+        check::arrive(&run);
+    }
+    let troubled = !dooms.is_empty();
+    let accepted = *told.lock().unwrap_or_else(|e| e.into_inner());
+    let cancels = matches!(scenario.act, Some((Does::Cancel, _)));
+    let may = |n: usize| May {
+        ask: scenario.may_ask(troubled),
+        fail: n == 0 && scenario.may_fail,
+        cancel: n == 0 && cancels,
+        cancelled: n == 0 && cancels && accepted == Some(true),
+        late: false,
+    };
+    let of_with: Vec<(String, May)> =
+        of.iter().enumerate().map(|(n, id)| (id.clone(), may(n))).collect();
+    let mut wrong = check::check(&run, &of_with, false).await?;
+    let held = check::answer_all(&run, &of).await?;
+    if wrong.is_none() && held > 0 {
+        run.to_quiet(&[], scenario.rest, None).await?;
+        check::arrive(&run);
+        check::answer_all(&run, &of).await?;
+        wrong = check::check(&run, &of_with, true).await?;
+    }
+    let lives = lives.iter().map(|p| (p.gates(), p.units())).collect();
+    Ok(Played { wrong, held, lives })
+}
+
+/// What a person does to the first post; whether it was accepted is kept.
+fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>>) -> Act {
+    let (app, workspace, clock) =
+        (run.people.clone(), run.stage.workspace.clone(), run.clock.clone());
+    Box::pin(async move {
+        let Ok(seen) = view::post(&app, &workspace, &post).await else { return };
+        let done = match does {
+            Does::Cancel => schedule::cancel(&app, &workspace, &post).await.map(drop),
+            Does::Retry => {
+                let first = seen.deliveries.first().map(|d| d.id.clone()).unwrap_or_default();
+                schedule::retry_delivery(&app, &workspace, &first).await.map(drop)
+            }
+            Does::Edit => {
+                let change = schedule::Change {
+                    version: seen.version,
+                    text: Some("Edited".into()),
+                    ..schedule::Change::default()
+                };
+                schedule::edit(&app, &workspace, &post, change).await.map(drop)
+            }
+            Does::Move => {
+                let to = when::iso(clock.now() + 120_000);
+                schedule::move_to(&app, &workspace, &post, &to, None, None).await.map(drop)
+            }
+        };
+        *told.lock().unwrap_or_else(|e| e.into_inner()) = Some(done.is_ok());
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_crash_loses_or_doubles() {
+        let counts = run(Scale::Bounded).expect("it runs");
+        println!("{counts}");
+        assert!(counts.made.iter().all(|(_, n)| *n > 100), "{counts}");
+        assert_eq!((counts.lost, counts.doubled), (0, 0), "{counts}");
+        assert!(counts.held > 0, "the blind ones ask: {counts}");
+    }
+}

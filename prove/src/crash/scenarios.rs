@@ -1,0 +1,199 @@
+//! The scenarios of the crash sweep: which network, which fault, which shape.
+
+use std::collections::VecDeque;
+
+use crate::Scale;
+use crate::sim::network::{ALL, BLIND, HANDLE, HORIZON, KEYED, LAG, LAGGING, READABLE};
+use crate::sim::world::{Answer, Effect, Manners, Trouble, Twice};
+
+/// What a person does on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    Cancel,
+    Retry,
+    Edit,
+    Move,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// While the first process stands at this gate.
+    Gate(u64),
+    /// When nothing is left to do.
+    End,
+}
+
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub network: &'static str,
+    pub fault: String,
+    pub manners: Manners,
+    pub text: &'static str,
+    /// So many posts on one lane; the fault meets the first.
+    pub posts: usize,
+    pub act: Option<(Does, When)>,
+    /// How long a restart takes, in ms.
+    pub rest: i64,
+    /// The network leaves it open, whatever the product does.
+    pub may_ask: bool,
+    pub may_fail: bool,
+    /// Short enough for every pair of deaths.
+    pub pairs: bool,
+}
+
+impl Scenario {
+    pub fn name(&self) -> String {
+        let act = self.act.map_or(String::new(), |(does, when)| format!(", {does:?} at {when:?}"));
+        format!(
+            "{}, {}, {} post(s), {} s rest{act}",
+            self.network,
+            self.fault,
+            self.posts,
+            self.rest / 1000
+        )
+    }
+
+    /// May a person be asked? Where nothing can be read back, after every doubt; else never.
+    pub fn may_ask(&self, troubled: bool) -> bool {
+        self.may_ask
+            || (self.network == BLIND
+                && (troubled || self.manners.sends.iter().any(|t| t.doubtful())))
+    }
+
+    fn of(network: &'static str, fault: impl Into<String>, manners: Manners) -> Self {
+        Self {
+            network,
+            fault: fault.into(),
+            manners,
+            text: "Doors open at seven",
+            posts: 1,
+            act: None,
+            rest: 1_000,
+            may_ask: false,
+            may_fail: false,
+            pairs: true,
+        }
+    }
+}
+
+/// Everything that is swept.
+pub fn all(scale: Scale) -> Vec<Scenario> {
+    let faults: Vec<Scenario> = ALL.iter().flat_map(|n| faults(n)).collect();
+    let mut all = faults.clone();
+    let full = scale == Scale::Full;
+    for s in &faults {
+        // Two on a lane, and a restart that takes longer than a lease.
+        let two = Scenario { posts: 2, pairs: false, ..s.clone() };
+        let slow = Scenario { rest: 70_000, pairs: false, ..s.clone() };
+        if full {
+            all.extend([two, slow]);
+        } else if ["none", "Now Reset", "No Timeout"].contains(&s.fault.as_str()) {
+            all.push(two);
+        }
+    }
+    for s in &faults {
+        let plain = ["none", "Now Reset", "No Reset", "No Content", "No Auth"];
+        if !plain.contains(&s.fault.as_str()) {
+            continue;
+        }
+        for does in [Does::Cancel, Does::Retry, Does::Edit, Does::Move] {
+            let gates: Vec<u64> = if full { (1..70).step_by(2).collect() } else { vec![9, 17] };
+            let gates = gates.into_iter().map(When::Gate);
+            for when in gates.chain([When::End]) {
+                if !full && !["none", "Now Reset"].contains(&s.fault.as_str()) {
+                    continue;
+                }
+                all.push(Scenario { act: Some((does, when)), pairs: false, ..s.clone() });
+            }
+        }
+    }
+    all
+}
+
+fn faults(network: &'static str) -> Vec<Scenario> {
+    use Answer::*;
+    let lag = if network == LAGGING { LAG } else { 0 };
+    let manners = || Manners { lag, ..Manners::default() };
+    let sends = |all: &[Trouble]| Manners { sends: VecDeque::from(all.to_vec()), ..manners() };
+    let t = |effect, answer| Trouble { effect, answer };
+    let mut all = vec![Scenario::of(network, "none", manners())];
+    let late = Effect::Late(25_000);
+    for effect in [Effect::Now, Effect::No, late] {
+        for answer in [Timeout, Reset, ServerError, Garbage] {
+            let word = if effect == late { "Late".into() } else { format!("{effect:?}") };
+            all.push(Scenario::of(
+                network,
+                format!("{word} {answer:?}"),
+                sends(&[t(effect, answer)]),
+            ));
+        }
+    }
+    for answer in [NotSent, Unavailable, RateLimit, Quota, Auth] {
+        let trouble = t(Effect::No, answer);
+        all.push(Scenario::of(network, format!("No {answer:?}"), sends(&[trouble])));
+    }
+    for answer in [Policy, Duplicate] {
+        let s = Scenario::of(network, format!("No {answer:?}"), sends(&[t(Effect::No, answer)]));
+        // A death can hide the refusal, and then a later "I have it" is no proof.
+        all.push(Scenario { may_fail: true, may_ask: answer == Duplicate, ..s });
+    }
+    all.push(Scenario {
+        text: "forbidden words",
+        may_fail: true,
+        ..Scenario::of(network, "No Content", manners())
+    });
+    all.push(Scenario::of(network, "prepare down", Manners { prepare_down: 2, ..manners() }));
+    let twice = [t(Effect::Now, Reset), t(Effect::No, Timeout)];
+    all.push(Scenario {
+        pairs: false,
+        ..Scenario::of(network, "Now Reset, No Timeout", sends(&twice))
+    });
+    let twice = [t(Effect::No, Timeout), t(Effect::Now, Garbage)];
+    all.push(Scenario {
+        pairs: false,
+        ..Scenario::of(network, "No Timeout, Now Garbage", sends(&twice))
+    });
+    if network == BLIND {
+        return all;
+    }
+    for effect in [Effect::Now, Effect::No] {
+        let lost = || sends(&[t(effect, Reset)]);
+        let s = |fault: &str, manners| Scenario {
+            pairs: false,
+            ..Scenario::of(network, format!("{effect:?} Reset, {fault}"), manners)
+        };
+        all.push(s("look down", Manners { looks_down: 1, ..lost() }));
+        // Too many looks that say nothing: a person has to.
+        all.push(Scenario {
+            may_ask: true,
+            ..s("looks down", Manners { looks_down: 9, ..lost() })
+        });
+        all.push(s("look refused", Manners { look_refused: true, ..lost() }));
+    }
+    if [READABLE, LAGGING].contains(&network) {
+        // The listing is slower than the network says, but it knows what it has.
+        for (fault, twice) in [("named", Twice::Names), ("refused", Twice::Refuses)] {
+            let manners = Manners { lag: 7_200_000, twice, ..sends(&[t(Effect::Now, Reset)]) };
+            all.push(Scenario {
+                may_ask: twice == Twice::Refuses,
+                pairs: false,
+                ..Scenario::of(network, format!("hidden, then {fault}"), manners)
+            });
+        }
+    }
+    if network == HANDLE {
+        all.push(Scenario::of(network, "works on it", Manners { prepare_works: 2, ..manners() }));
+        let works = Trouble { effect: Effect::Late(8_000), answer: Processing };
+        all.push(Scenario::of(network, "shows it later", sends(&[works])));
+        let lost = Manners { expires: true, ..sends(&[t(Effect::No, Reset)]) };
+        all.push(Scenario { pairs: false, ..Scenario::of(network, "handle expires", lost) });
+    }
+    if [KEYED, HORIZON].contains(&network) {
+        let both = [t(Effect::Now, Reset), t(Effect::Now, Timeout), t(late, Reset)];
+        all.push(Scenario {
+            pairs: false,
+            ..Scenario::of(network, "three lost answers", sends(&both))
+        });
+    }
+    all
+}
