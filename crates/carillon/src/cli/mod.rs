@@ -26,7 +26,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db;
 use crate::domain::refusal::{Kind, Refusal};
-use crate::store::accounts;
+use crate::domain::when;
+use crate::store::accounts::{self, Workspace};
 
 /// Carillon: every post goes out once, on time, or you know why and what to do.
 #[derive(Debug, Parser)]
@@ -78,7 +79,7 @@ enum Command {
     /// Upload pictures and see what became of them
     #[command(subcommand, after_help = media::EXAMPLES)]
     Media(media::Media),
-    /// Operate: run, sweep, repair
+    /// Operate: dead letters, pauses, drain, sweep, what was done
     #[command(subcommand, after_help = ops::EXAMPLES)]
     Ops(ops::Ops),
     /// Show and check the settings
@@ -139,7 +140,7 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         }
         Command::Ops(command) => {
             let app = open(&given).await?;
-            command.run(&app, out).await?;
+            command.run(app, cli.global.workspace.as_deref(), out).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -168,14 +169,18 @@ struct Here {
 
 impl Here {
     async fn open(global: &Global, given: BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let app = open(&given).await?;
+        Self::of(open(&given).await?, global.workspace.as_deref()).await
+    }
+
+    /// The one that is named (by id or name), or the only one there is.
+    async fn of(app: App, named: Option<&str>) -> anyhow::Result<Self> {
         let all = app.db.read(|tx| async move { accounts::workspaces(&tx).await }).await?;
-        let workspace = match (&global.workspace, all.as_slice()) {
+        let workspace = match (named, all.as_slice()) {
             (Some(id), _) => all
                 .iter()
                 .find(|w| w.id == *id || w.name == *id)
                 .map(|w| w.id.clone())
-                .ok_or_else(|| Refusal::not_found("workspace"))?,
+                .ok_or_else(|| unknown_workspace(id, &all))?,
             (None, [one]) => one.id.clone(),
             (None, []) => {
                 return Err(Refusal::new(
@@ -200,6 +205,16 @@ impl Here {
         };
         Ok(Self { app, workspace })
     }
+}
+
+fn unknown_workspace(named: &str, all: &[Workspace]) -> Refusal {
+    let known: Vec<String> = all.iter().map(|w| format!("{} ({})", w.id, w.name)).collect();
+    let fix = match known.as_slice() {
+        [] => "Start `carillon serve` and open its address to set one up.".to_owned(),
+        known => format!("Name one of these, by id or name: {}.", known.join(", ")),
+    };
+    let sentence = format!("There is no workspace `{named}`.");
+    Refusal::new(Kind::NotFound, "not_found", sentence, fix)
 }
 
 fn settings(given: &BTreeMap<String, String>) -> anyhow::Result<Config> {
@@ -302,6 +317,22 @@ fn code(e: &anyhow::Error) -> u8 {
         Some(Kind::Unavailable) => 5,
         None if e.chain().any(|c| matches!(c.downcast_ref(), Some(db::Error::Unavailable(_)))) => 5,
         _ => 1,
+    }
+}
+
+/// A day (its first moment) or a time, in UTC where it does not say otherwise; ms UTC.
+fn day_or_time(option: &str, given: Option<&str>) -> anyhow::Result<Option<i64>> {
+    let Some(text) = given else { return Ok(None) };
+    let whole = if text.contains('T') { text.to_owned() } else { format!("{text}T00:00") };
+    match when::parse(&whole, "UTC") {
+        Ok(at) => Ok(Some(at)),
+        Err(_) => Err(Refusal::new(
+            Kind::Invalid,
+            "invalid_time",
+            format!("`{text}` is no day or time."),
+            format!("For example {option} 2026-11-23, or {option} 2026-11-23T09:00Z."),
+        )
+        .into()),
     }
 }
 

@@ -1,28 +1,58 @@
-//! `carillon ops`: what the runbooks call for.
+//! `carillon ops`: what the runbooks call for. Whatever takes or sends many things at once says
+//! first what it would do, and does it with `--go`.
+
+mod dead_letters;
+mod drain;
+mod trail;
 
 use clap::Subcommand;
 use serde::Deserialize;
 
-use super::Out;
+use super::{Here, Out, day_or_time};
 use crate::App;
 use crate::domain::refusal::{Kind, Refusal};
 use crate::media::{derive, library};
 use crate::publishing::sweep;
 use crate::queue::worker::Worker;
+use crate::store::audit::OPERATOR;
 use crate::store::queue;
 
-pub(super) const EXAMPLES: &str = "Examples:\n  carillon ops invoke publish-queue '{\"leadWindowMinutes\":5}'\n  carillon ops invoke media-derivatives '{\"assetId\":\"0193…\"}'\n  carillon ops sweep";
+pub(super) const EXAMPLES: &str = "Examples:
+  carillon ops dead-letters --network mastodon        what waits for a person
+  carillon ops retry-failed --class transient         what would be sent again
+  carillon ops retry-failed --class transient --go    send it again
+  carillon ops drain send --network mastodon --go     cancel what waits there
+  carillon ops invoke publish-queue '{\"leadWindowMinutes\":5}'
+  carillon ops invoke media-derivatives '{\"assetId\":\"0193…\"}'
+  carillon ops sweep                                  free what a dead worker held
+  carillon ops audit --limit 20                       who did what";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Ops {
+    /// List deliveries that failed, are held or were missed
+    #[command(after_help = dead_letters::LIST_EXAMPLES)]
+    DeadLetters(dead_letters::List),
+    /// Send failed deliveries again, those that cannot post twice; a dry run without --go
+    #[command(after_help = dead_letters::RETRY_EXAMPLES)]
+    RetryFailed(dead_letters::Retry),
+    /// Cancel what waits in a queue; posts stay. A dry run without --go
+    #[command(after_help = drain::EXAMPLES)]
+    Drain(drain::Drain),
+    /// Free work whose worker died, look after what is in doubt, repair lanes
+    Sweep,
+    /// List the sweeps that did something
+    Sweeps {
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// List who did what, the latest first
+    Audit(trail::Audit),
     /// Run a job now: publish-queue or media-derivatives, with an optional JSON payload
     Invoke {
         job: String,
         #[arg(default_value = "{}")]
         payload: String,
     },
-    /// Free work whose worker died, look after what is in doubt, repair lanes
-    Sweep,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -41,21 +71,18 @@ struct MediaDerivatives {
 }
 
 impl Ops {
-    pub(super) async fn run(&self, app: &App, out: &Out) -> anyhow::Result<()> {
+    pub(super) async fn run(
+        &self,
+        app: App,
+        workspace: Option<&str>,
+        out: &Out,
+    ) -> anyhow::Result<()> {
         match self {
-            Ops::Invoke { job, payload } => match job.as_str() {
-                "publish-queue" => publish_queue(app, read(payload)?, out).await,
-                "media-derivatives" => media_derivatives(app, read(payload)?, out).await,
-                other => Err(Refusal::new(
-                    Kind::Invalid,
-                    "unknown_job",
-                    format!("There is no job `{other}`."),
-                    "Known jobs: publish-queue, media-derivatives.",
-                )
-                .into()),
-            },
+            Ops::DeadLetters(list) => list.run(&Here::of(app, workspace).await?, out).await,
+            Ops::RetryFailed(retry) => retry.run(&Here::of(app, workspace).await?, out).await,
+            Ops::Drain(drain) => drain.run(&Here::of(app, workspace).await?, out).await,
             Ops::Sweep => {
-                let swept = sweep::sweep(app, false).await?;
+                let swept = sweep::by_hand(&app, None, OPERATOR).await?;
                 out.show(&swept, |s| {
                     format!(
                         "freed {} jobs, {} of them to be looked up; repaired {} lanes",
@@ -64,6 +91,19 @@ impl Ops {
                 });
                 Ok(())
             }
+            Ops::Sweeps { limit } => trail::sweeps(&app, *limit, out).await,
+            Ops::Audit(audit) => audit.run(&Here::of(app, workspace).await?, out).await,
+            Ops::Invoke { job, payload } => match job.as_str() {
+                "publish-queue" => publish_queue(&app, read(payload)?, out).await,
+                "media-derivatives" => media_derivatives(&app, read(payload)?, out).await,
+                other => Err(Refusal::new(
+                    Kind::Invalid,
+                    "unknown_job",
+                    format!("There is no job `{other}`."),
+                    "Known jobs: publish-queue, media-derivatives.",
+                )
+                .into()),
+            },
         }
     }
 }

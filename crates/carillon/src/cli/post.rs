@@ -2,8 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Here, Out, table};
-use crate::domain::when;
+use super::{Here, Out, day_or_time, table};
 use crate::publishing::schedule::{self, Draft, DraftDelivery};
 use crate::publishing::view::{self, PostView, Query};
 
@@ -117,13 +116,9 @@ impl Post {
                 });
             }
             Post::List(l) => {
-                let zone = "UTC";
-                let time = |t: &Option<String>| {
-                    t.as_deref().map(|t| when::parse(&with_time(t), zone)).transpose()
-                };
                 let query = Query {
-                    from: time(&l.from).map_err(super::post::usage)?,
-                    to: time(&l.to).map_err(super::post::usage)?,
+                    from: day_or_time("--from", l.from.as_deref())?,
+                    to: day_or_time("--to", l.to.as_deref())?,
                     state: l
                         .state
                         .as_deref()
@@ -151,14 +146,6 @@ impl Post {
         }
         Ok(())
     }
-}
-
-fn with_time(text: &str) -> String {
-    if text.contains('T') { text.to_owned() } else { format!("{text}T00:00") }
-}
-
-fn usage(e: when::Refused) -> anyhow::Error {
-    anyhow::anyhow!("{e}")
 }
 
 fn row(p: &PostView) -> Vec<String> {

@@ -107,7 +107,7 @@ async fn start(app: &App) -> anyhow::Result<()> {
     if let Some(backup) = &app.migrated.backup {
         tracing::info!(file = %backup.display(), "a copy was taken before");
     }
-    publishing::sweep::sweep(app, !app.db.is_postgres()).await?;
+    publishing::sweep::at_start(app).await?;
     Ok(())
 }
 

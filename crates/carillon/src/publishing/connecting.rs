@@ -21,7 +21,7 @@ pub use check::CheckItem;
 use check::{Renewals, Verdict};
 use form::Form;
 
-use super::{account, circuits, outcome, schedule};
+use super::{account, circuits, lineup, outcome};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Pool;
@@ -431,7 +431,7 @@ async fn cancel(tx: &Tx, d: &Delivery, reason: &Problem, now: i64) -> Result<(),
     }
     let moved = Moved { problem: Some(reason), ..Moved::from(d) };
     if deliveries::go(tx, &d.id, d.state, DeliveryState::Cancelled, &moved, now).await? {
-        schedule::note(tx, d, "disconnect", "cancelled", None, now).await?;
+        lineup::note(tx, d, "disconnect", "cancelled", None, now).await?;
         outcome::announce(tx, d, DeliveryState::Cancelled, None, now).await?;
     }
     Ok(())

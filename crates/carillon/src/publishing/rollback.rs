@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::view::{self, PostView};
-use super::{account, outcome, schedule};
+use super::{account, lineup, outcome};
 use crate::App;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
@@ -96,7 +96,7 @@ async fn take_down(
         let mut result = says("not_published", "It was not live.".into(), None);
         if d.state.uncancellable().is_none() && d.state != State::Cancelled {
             let (d, now) = (d.clone(), app.clock.now());
-            app.db.write(move |tx| async move { schedule::cancel_one(&tx, &d, now).await }).await?;
+            app.db.write(move |tx| async move { lineup::cancel_one(&tx, &d, now).await }).await?;
             result = Taken {
                 result: "cancelled".into(),
                 sentence: "It was not live yet and is cancelled.".into(),
@@ -138,7 +138,7 @@ async fn take_down(
                     let moved = Moved { problem: None, ..Moved::from(&gone) };
                     deliveries::go(&tx, &gone.id, State::Published, State::Removed, &moved, now)
                         .await?;
-                    schedule::note(&tx, &gone, "delete", "deleted", gone.remote_id.as_deref(), now)
+                    lineup::note(&tx, &gone, "delete", "deleted", gone.remote_id.as_deref(), now)
                         .await?;
                     outcome::announce(&tx, &gone, State::Removed, None, now).await?;
                     Ok::<_, Refusal>(())

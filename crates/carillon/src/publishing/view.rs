@@ -74,7 +74,8 @@ pub struct DeliveryView {
     pub problem: Option<Problem>,
     /// `is_it_live` when a person has to look and answer.
     pub question: Option<String>,
-    /// What may be done now: `cancel`, `retry`, `rollback`, `answer`.
+    /// What may be done now: `cancel`, `retry`, `rollback`, `answer`, `mark_posted` (an answer with
+    /// its address), `discard`.
     pub can: Vec<String>,
 }
 
@@ -243,16 +244,16 @@ fn brief(m: &Media) -> MediaBrief {
     }
 }
 
-fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
+pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
     let doubt = d.state == DeliveryState::Held && d.intent_at.is_some();
     let can_delete = carillon_networks::find(&d.network).is_some_and(|n| n.spec().abilities.delete);
     let mut can = Vec::new();
     use DeliveryState::*;
     match d.state {
         Queued => can.extend(["cancel", "retry"]),
-        Held if doubt => can.push("answer"),
-        Held | Missed => can.extend(["cancel", "retry"]),
-        Failed => can.push("retry"),
+        Held if doubt => can.extend(["answer", "discard"]),
+        Held | Missed => can.extend(["cancel", "retry", "mark_posted", "discard"]),
+        Failed => can.extend(["retry", "mark_posted", "discard"]),
         Published if can_delete => can.push("rollback"),
         _ => {}
     }

@@ -4,6 +4,8 @@
 //! other. Rows without a workspace are the installation's own (a pause of everything, a breaker
 //! put back by hand): they concern every workspace and are shown in each.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use crate::db::{Error, Row, Tx};
@@ -87,4 +89,18 @@ fn read(r: &Row) -> Result<Entry, Error> {
         subject: r.text("subject")?,
         data: r.json("data")?,
     })
+}
+
+/// Names of those who can act in a workspace, by actor. Others stay unnamed: an installation's row
+/// may be the deed of somebody whom this workspace does not know.
+pub async fn names(tx: &Tx, workspace: &str) -> Result<BTreeMap<String, String>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT 'account:' || account.id AS actor, account.name AS name FROM member \
+             JOIN account ON account.id = member.account_id WHERE member.workspace_id = $1 \
+             UNION ALL SELECT 'key:' || id AS actor, name FROM api_key WHERE workspace_id = $2",
+            params![workspace, workspace],
+        )
+        .await?;
+    rows.iter().map(|r| Ok((r.text("actor")?, r.text("name")?))).collect()
 }

@@ -97,12 +97,13 @@ pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
     Ok(())
 }
 
-/// What an edit changes.
-pub async fn edit(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Error> {
-    tx.execute(
+/// What an edit changes, if the state is still `from`; `false` when it is not.
+pub async fn edit(tx: &Tx, d: &Delivery, from: DeliveryState, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
         "UPDATE delivery SET text = $1, scheduled_at = $2, state = $3, position = $4, checkpoints = $5, tries = $6, \
-         looks = $7, intent_at = $8, first_intent_at = $9, next_attempt_at = $10, problem = $11, \
-         cancel_wish_at = NULL, updated_at = $12 WHERE id = $13",
+         looks = $7, intent_at = $8, first_intent_at = $9, next_attempt_at = $10, problem = $11, cause = $12, \
+         cancel_wish_at = NULL, updated_at = $13 WHERE id = $14 AND state = $15",
         params![
             d.text.clone(),
             d.scheduled_at,
@@ -115,12 +116,14 @@ pub async fn edit(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Error> {
             d.first_intent_at,
             d.next_attempt_at,
             d.problem.as_ref().map(store::json),
+            d.problem.as_ref().map(|p| p.class.as_str()),
             now,
-            &d.id
+            &d.id,
+            from.as_str()
         ],
     )
     .await?;
-    Ok(())
+    Ok(changed == 1)
 }
 
 /// Removes one that was never tried.
@@ -141,8 +144,8 @@ pub async fn go(
     let changed = tx
         .execute(
             "UPDATE delivery SET state = $1, tries = $2, looks = $3, intent_at = $4, first_intent_at = $5, \
-             next_attempt_at = $6, problem = $7, remote_id = $8, remote_url = $9, published_at = $10, updated_at = $11 \
-             WHERE id = $12 AND state = $13",
+             next_attempt_at = $6, problem = $7, cause = $8, remote_id = $9, remote_url = $10, published_at = $11, \
+             updated_at = $12 WHERE id = $13 AND state = $14",
             params![
                 to.as_str(),
                 moved.tries,
@@ -151,6 +154,7 @@ pub async fn go(
                 moved.first_intent_at,
                 moved.next_attempt_at,
                 moved.problem.map(store::json),
+                moved.problem.map(|p| p.class.as_str()),
                 moved.remote_id,
                 moved.remote_url,
                 moved.published_at,
@@ -196,6 +200,20 @@ pub async fn wish_cancel(tx: &Tx, id: &str, now: i64) -> Result<(), Error> {
 pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Delivery>, Error> {
     let row = tx
         .row("SELECT * FROM delivery WHERE workspace_id = $1 AND id = $2", params![workspace, id])
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The same, kept for this transaction: on PostgreSQL nobody else moves it before its end.
+pub async fn lock(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Delivery>, Error> {
+    if !tx.is_postgres() {
+        return find(tx, workspace, id).await;
+    }
+    let row = tx
+        .row(
+            "SELECT * FROM delivery WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
+            params![workspace, id],
+        )
         .await?;
     row.as_ref().map(read).transpose()
 }
@@ -259,7 +277,7 @@ pub async fn open_of_connection(tx: &Tx, connection: &str) -> Result<Vec<Deliver
     rows.iter().map(read).collect()
 }
 
-fn read(r: &Row) -> Result<Delivery, Error> {
+pub(super) fn read(r: &Row) -> Result<Delivery, Error> {
     Ok(Delivery {
         id: r.text("id")?,
         workspace_id: r.text("workspace_id")?,

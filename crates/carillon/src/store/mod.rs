@@ -11,14 +11,17 @@ pub mod audit;
 pub mod budgets;
 pub mod circuits;
 pub mod connections;
+pub mod dead_letters;
 pub mod deliveries;
 pub mod events;
 pub mod idempotency;
+pub mod lanes;
 pub mod media;
 pub mod nodes;
 pub mod pauses;
 pub mod posts;
 pub mod queue;
+pub mod sweeps;
 
 use serde::Serialize;
 

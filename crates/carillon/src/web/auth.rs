@@ -30,6 +30,16 @@ pub struct Caller {
     pub by: String,
 }
 
+impl Caller {
+    /// Who this is in the audit trail.
+    pub fn actor(&self) -> String {
+        match &self.account_id {
+            Some(id) => format!("account:{id}"),
+            None => format!("key:{}", self.by),
+        }
+    }
+}
+
 impl<S> FromRequestParts<S> for Caller
 where
     App: FromRef<S>,

@@ -22,15 +22,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         // Asked for: a foreign page can send forms without a preflight, but no JSON.
         if !is_json(request.headers()) {
-            return Err(ApiError::new(
-                Kind::Unsupported,
-                "content_type",
-                "The body is not declared as JSON.",
-                "Send it with `content-type: application/json`.",
-            ));
+            return Err(undeclared());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
         parse(&bytes).map(Json)
+    }
+}
+
+/// A JSON body that may be left out: everything in it has a value when not given.
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let declared = is_json(request.headers());
+        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if declared { parse(&bytes).map(Self) } else { Err(undeclared()) }
     }
 }
 
@@ -38,6 +49,15 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
     }
+}
+
+fn undeclared() -> ApiError {
+    ApiError::new(
+        Kind::Unsupported,
+        "content_type",
+        "The body is not declared as JSON.",
+        "Send it with `content-type: application/json`.",
+    )
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

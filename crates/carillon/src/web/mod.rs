@@ -31,7 +31,7 @@ use throttle::Throttle;
 
 pub use auth::Caller;
 pub use error::{ApiError, Envelope};
-pub use input::{Id, Json, Query};
+pub use input::{Id, Json, OptionalJson, Query};
 pub use router::{openapi, router};
 pub use serve::serve;
 

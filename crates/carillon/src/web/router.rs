@@ -15,7 +15,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::web::api::{
-    connections, deliveries, events, health, media, networks, posts, queue, session,
+    alerts, audit, connections, dead_letters, deliveries, events, health, media, networks, posts,
+    queue, session, sweeps,
 };
 use crate::web::pages::{layout, login, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
@@ -47,8 +48,16 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(deliveries::cancel))
         .routes(routes!(deliveries::retry))
         .routes(routes!(deliveries::answer))
+        .routes(routes!(deliveries::discard))
         .routes(routes!(events::stream))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::replay))
         .routes(routes!(queue::stats))
+        .routes(routes!(queue::lanes))
+        .routes(routes!(queue::drain))
+        .routes(routes!(sweeps::list, sweeps::create))
+        .routes(routes!(alerts::list))
+        .routes(routes!(audit::list))
         .routes(routes!(health::platforms));
     let mut all = OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", v1)

@@ -9,15 +9,15 @@ use crate::both;
 use crate::support::{On, TestApp};
 
 /// A served app and a key to its workspace.
-struct Api<'a> {
-    t: &'a TestApp,
-    url: String,
-    key: String,
-    client: reqwest::Client,
+pub(crate) struct Api<'a> {
+    pub(crate) t: &'a TestApp,
+    pub(crate) url: String,
+    pub(crate) key: String,
+    pub(crate) client: reqwest::Client,
 }
 
 impl<'a> Api<'a> {
-    async fn of(t: &'a TestApp) -> Self {
+    pub(crate) async fn of(t: &'a TestApp) -> Self {
         let url = t.serve().await;
         let (workspace, now) = (t.workspace.clone(), t.clock.now());
         let key = t
@@ -29,7 +29,12 @@ impl<'a> Api<'a> {
         Self { t, url, key, client: reqwest::Client::new() }
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         self.call_with(method, path, body, &[]).await
     }
 

@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod connecting;
+mod desk;
 mod documents;
 mod faults;
 mod kill;

@@ -69,10 +69,10 @@ both! {
         t.pass(2 * HOUR).await;
         let d = &t.post(&post.id).await.deliveries[0];
         assert_eq!((d.state, d.question.as_deref()), (State::Held, Some("is_it_live")));
-        assert_eq!(d.can, ["answer"]);
+        assert_eq!(d.can, ["answer", "discard"]);
         assert_eq!(t.visible("telegram").len(), 1);
-        let live = carillon::publishing::schedule::Answer { live: true, url: Some("https://t.me/alice/1".into()) };
-        let d = carillon::publishing::schedule::answer(&t.app, &t.workspace, &d.id, live).await.unwrap();
+        let live = carillon::publishing::desk::Answer { live: true, url: Some("https://t.me/alice/1".into()) };
+        let d = carillon::publishing::desk::answer(&t.app, &t.workspace, &d.id, live, "operator").await.unwrap();
         assert_eq!((d.state, d.remote_url.as_deref()), (State::Published, Some("https://t.me/alice/1")));
         t.pass(HOUR).await;
         assert_eq!(t.visible("telegram").len(), 1);
@@ -151,7 +151,7 @@ both! {
         assert_eq!((d.state, d.question.as_deref()), (State::Held, None));
         assert!(d.can.contains(&"retry".to_owned()));
         assert!(t.visible("mastodon").is_empty());
-        carillon::publishing::schedule::retry_delivery(&t.app, &t.workspace, &d.id).await.unwrap();
+        carillon::publishing::desk::retry(&t.app, &t.workspace, &d.id, None, "operator").await.unwrap();
         t.pass(Duration::from_secs(60)).await;
         assert_eq!(t.visible("mastodon").len(), 1);
     }

@@ -1,14 +1,14 @@
 //! Deliveries: how one went, and what a person may decide about it.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::publishing::schedule::{self, Answer};
+use crate::publishing::desk::{self, Answer};
 use crate::publishing::view::{self, AttemptView, DeliveryView};
 use crate::web::error::{Reads, Writes};
-use crate::web::{ApiError, Caller, Id, Json};
+use crate::web::{ApiError, Caller, Id, Json, OptionalJson};
 
 /// One delivery.
 #[utoipa::path(get, path = "/deliveries/{id}", tag = "deliveries",
@@ -49,22 +49,39 @@ pub async fn cancel(
     caller: Caller,
     Id(id): Id,
 ) -> Result<Json<DeliveryView>, ApiError> {
-    Ok(Json(schedule::cancel_delivery(&app, &caller.workspace_id, &id).await?))
+    Ok(Json(desk::cancel(&app, &caller.workspace_id, &id, &caller.actor()).await?))
 }
 
-/// Tries a failed, missed or held delivery again, now.
+/// What is to be different in the next try.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retry {
+    /// Instead of what the delivery said.
+    #[serde(default)]
+    #[schema(example = "Doors open at eight.")]
+    text: Option<String>,
+}
+
+/// Tries a failed, missed or held delivery again, now; with `text`, saying that instead.
+///
+/// A discarded one comes back by it too. 409 `in_doubt` while it may be live already.
 #[utoipa::path(post, path = "/deliveries/{id}/retry", tag = "deliveries",
-    params(("id" = String, Path, format = "uuid")),
+    params(("id" = String, Path, format = "uuid")), request_body = Option<Retry>,
     responses((status = 200, body = DeliveryView, description = "The delivery as it is now."), Writes))]
 pub async fn retry(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id,
+    OptionalJson(retry): OptionalJson<Retry>,
 ) -> Result<Json<DeliveryView>, ApiError> {
-    Ok(Json(schedule::retry_delivery(&app, &caller.workspace_id, &id).await?))
+    let (ws, actor) = (&caller.workspace_id, caller.actor());
+    Ok(Json(desk::retry(&app, ws, &id, retry.text, &actor).await?))
 }
 
 /// Answers "is it live?" for a delivery whose outcome no program can find out.
+///
+/// With `live` and a `url` also for one that failed, was missed or is held: somebody posted it by
+/// hand, and it counts as published.
 #[utoipa::path(post, path = "/deliveries/{id}/answer", tag = "deliveries",
     params(("id" = String, Path, format = "uuid")),
     request_body(content = Answer, example = json!({ "live": true, "url": "https://example.com/p/1" })),
@@ -75,5 +92,29 @@ pub async fn answer(
     Id(id): Id,
     Json(answer): Json<Answer>,
 ) -> Result<Json<DeliveryView>, ApiError> {
-    Ok(Json(schedule::answer(&app, &caller.workspace_id, &id, answer).await?))
+    Ok(Json(desk::answer(&app, &caller.workspace_id, &id, answer, &caller.actor()).await?))
+}
+
+/// Why a delivery is put away.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Discard {
+    /// For the audit trail.
+    #[serde(default)]
+    #[schema(example = "The concert was called off.")]
+    why: Option<String>,
+}
+
+/// Puts a failed, missed or held delivery away: it becomes cancelled and is not sent.
+#[utoipa::path(post, path = "/deliveries/{id}/discard", tag = "deliveries",
+    params(("id" = String, Path, format = "uuid")), request_body = Option<Discard>,
+    responses((status = 200, body = DeliveryView, description = "The delivery as it is now."), Writes))]
+pub async fn discard(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    OptionalJson(discard): OptionalJson<Discard>,
+) -> Result<Json<DeliveryView>, ApiError> {
+    let (ws, actor) = (&caller.workspace_id, caller.actor());
+    Ok(Json(desk::discard(&app, ws, &id, discard.why, &actor).await?))
 }

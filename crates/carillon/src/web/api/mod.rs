@@ -1,11 +1,16 @@
 //! REST under `/api/v1`: one file a resource. Handlers are thin: parse, call, answer.
 
+pub mod alerts;
+pub mod audit;
 pub mod connections;
+pub mod dead_letters;
 pub mod deliveries;
 pub mod events;
 pub mod health;
 pub mod media;
 pub mod networks;
+mod paging;
 pub mod posts;
 pub mod queue;
 pub mod session;
+pub mod sweeps;

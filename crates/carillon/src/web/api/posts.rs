@@ -6,10 +6,9 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::paging;
 use crate::app::App;
 use crate::domain::post::PostState;
-use crate::domain::refusal::{Refusal, Wrong};
-use crate::domain::when;
 use crate::ids;
 use crate::publishing::rollback::{self, RolledBack};
 use crate::publishing::schedule::{self, Change, Checked, Draft, Keyed};
@@ -45,19 +44,15 @@ pub async fn list(
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<PostView>>, ApiError> {
-    let limit = query.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        let message = format!("`limit` is {limit}; it can be 1 to 1000.");
-        return Err(Refusal::invalid(vec![Wrong::new("limit", "invalid_query", message)]).into());
-    }
+    let limit = paging::limit(query.limit, 100, 1000)?;
     let cursor = query.cursor.filter(|c| !c.is_empty());
     if cursor.as_deref().is_some_and(|c| !is_cursor(c)) {
         let message = "`cursor` is none that a page ended with.";
-        return Err(Refusal::invalid(vec![Wrong::new("cursor", "invalid_query", message)]).into());
+        return Err(paging::wrong("cursor", message.to_owned()).into());
     }
     let query = view::Query {
-        from: query.from.as_deref().map(|t| instant("from", t)).transpose()?,
-        to: query.to.as_deref().map(|t| instant("to", t)).transpose()?,
+        from: query.from.as_deref().map(|t| paging::instant("from", t)).transpose()?,
+        to: query.to.as_deref().map(|t| paging::instant("to", t)).transpose()?,
         state: query.state,
         cursor,
         limit,
@@ -69,11 +64,6 @@ pub async fn list(
 fn is_cursor(text: &str) -> bool {
     let (at, id) = text.split_once('~').map_or((None, text), |(at, id)| (Some(at), id));
     ids::valid(id) && at.is_none_or(|at| at.parse::<i64>().is_ok())
-}
-
-fn instant(field: &str, text: &str) -> Result<i64, Refusal> {
-    when::parse(text, "UTC")
-        .map_err(|e| Refusal::invalid(vec![Wrong::new(field, "invalid_time", format!("{e}."))]))
 }
 
 /// Creates a post: a draft, one to go out at a time, or one to go out now.

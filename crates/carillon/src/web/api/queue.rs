@@ -1,4 +1,5 @@
-//! The queue from outside: its numbers, and a push for whoever runs a clock of their own.
+//! The queue from outside: its numbers and lanes, what is taken out of it, and a push for whoever
+//! runs a clock of their own.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::app::App;
 use crate::db;
 use crate::domain::refusal::Kind;
 use crate::domain::when;
+use crate::publishing::drain::{self, Drain, Drained};
+use crate::publishing::lanes::{self, LaneView};
 use crate::queue::cron;
 use crate::queue::worker::Worker;
 use crate::store::queue::{self, Stats};
@@ -27,6 +30,35 @@ const PATIENCE: Duration = Duration::from_secs(25);
 pub async fn stats(State(app): State<App>, _: Caller) -> Result<Json<Stats>, ApiError> {
     let now = app.clock.now();
     Ok(Json(app.db.read(move |tx| async move { queue::stats(&tx, now).await }).await?))
+}
+
+/// What waits for each connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Lanes {
+    pub items: Vec<LaneView>,
+}
+
+/// Lists the lanes of the workspace's connections: what waits in each, and what holds it back.
+#[utoipa::path(get, path = "/queue/lanes", tag = "operations",
+    responses((status = 200, body = Lanes, description = "The lanes, by network and name."), Reads))]
+pub async fn lanes(State(app): State<App>, caller: Caller) -> Result<Json<Lanes>, ApiError> {
+    Ok(Json(Lanes { items: lanes::list(&app, &caller.workspace_id).await? }))
+}
+
+/// Takes what waits out of the queue: the deliveries become cancelled, their posts stay.
+///
+/// Without `"dryRun": false` it only says what it would take. What is under way at a network is
+/// left alone: it may be live.
+#[utoipa::path(post, path = "/queue/drain", tag = "operations",
+    request_body(content = Drain, example = json!({ "states": ["waiting"], "network": "mastodon", "dryRun": true })),
+    responses((status = 200, body = Drained, description = "What was, or would be, taken out."), Writes))]
+pub async fn drain(
+    State(app): State<App>,
+    caller: Caller,
+    Json(asked): Json<Drain>,
+) -> Result<Json<Drained>, ApiError> {
+    let (ws, actor) = (&caller.workspace_id, caller.actor());
+    Ok(Json(drain::drain(&app, ws, asked, &actor, |_| {}).await?))
 }
 
 /// What a push did.

@@ -1,0 +1,189 @@
+//! Deliveries into their queue and out of it again, each with its job in the same transaction.
+
+use super::outcome;
+use super::plan::{Plan, Planned};
+use crate::db::Tx;
+use crate::domain::delivery::DeliveryState as State;
+use crate::domain::job::{Kind, NewJob};
+use crate::domain::refusal::Refusal;
+use crate::ids;
+use crate::store::attempts::{self, Begun, Ended};
+use crate::store::connections;
+use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::posts::Post;
+use crate::store::queue::{self, Removed};
+
+/// Brings a post's deliveries to what the edit asks for: same target, same delivery.
+pub(super) async fn replace_deliveries(
+    tx: &Tx,
+    post: &Post,
+    olds: &[Delivery],
+    plan: &Plan,
+    now: i64,
+) -> Result<(), Refusal> {
+    let same = |d: &Delivery, p: &Planned| {
+        d.connection_id == p.connection.id
+            && d.placement == p.placement.id
+            && d.state != State::Removed
+    };
+    for old in olds.iter().filter(|d| d.state != State::Removed) {
+        if plan.deliveries.iter().any(|p| same(old, p)) {
+            continue;
+        }
+        if !old.state.open() {
+            return Err(already_sending(old));
+        }
+        cancel_one(tx, old, now).await?;
+        if attempts::of(tx, &old.workspace_id, &old.id).await?.is_empty() {
+            deliveries::remove(tx, &old.id).await?;
+        }
+    }
+    for p in plan.by_lane() {
+        match olds.iter().find(|d| same(d, p)) {
+            // What is live or on its way stays as it is.
+            Some(old) if !old.state.open() => {}
+            Some(old) => {
+                let d = Delivery {
+                    text: p.text.clone(),
+                    scheduled_at: p.at,
+                    position: p.position as i64,
+                    ..old.clone()
+                };
+                reopen(tx, post, d, now).await?;
+            }
+            None => add_delivery(tx, post, p, now).await?,
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn add_delivery(
+    tx: &Tx,
+    post: &Post,
+    p: &Planned,
+    now: i64,
+) -> Result<(), Refusal> {
+    let committed = post.committed_at.is_some();
+    let d = Delivery {
+        id: ids::new(now),
+        workspace_id: post.workspace_id.clone(),
+        post_id: post.id.clone(),
+        connection_id: p.connection.id.clone(),
+        network: p.spec.id.to_owned(),
+        placement: p.placement.id.to_owned(),
+        position: p.position as i64,
+        text: p.text.clone(),
+        scheduled_at: p.at,
+        state: if committed { State::Queued } else { State::Draft },
+        send_key: ids::secret(),
+        checkpoints: Default::default(),
+        intent_at: None,
+        first_intent_at: None,
+        tries: 0,
+        looks: 0,
+        next_attempt_at: if committed { p.at } else { None },
+        cancel_wish_at: None,
+        remote_id: None,
+        remote_url: None,
+        published_at: None,
+        problem: None,
+        created_at: now,
+    };
+    deliveries::add(tx, &d).await?;
+    if committed {
+        enqueue(tx, &d, now).await?;
+    }
+    Ok(())
+}
+
+async fn enqueue(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
+    let job = NewJob {
+        kind: Kind::Deliver,
+        lane: connections::lane(&d.connection_id),
+        width: 1,
+        subject: d.id.clone(),
+        run_at: d.scheduled_at.unwrap_or(now),
+        unique_key: None,
+    };
+    queue::add(tx, &job, now).await?;
+    Ok(())
+}
+
+/// Puts a delivery (back) into its queue with its present fields, as if never tried.
+pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> Result<(), Refusal> {
+    if queue::remove(tx, &d.id).await? == Removed::Leased {
+        return Err(already_sending(&d));
+    }
+    // Whoever knows that it is not live says so by taking the intent away first.
+    if d.intent_at.is_some() {
+        return Err(in_doubt(&d));
+    }
+    let from = d.state;
+    let committed = post.committed_at.is_some();
+    d.state = if committed { State::Queued } else { State::Draft };
+    d.next_attempt_at = if committed { d.scheduled_at } else { None };
+    d.checkpoints.clear();
+    (d.tries, d.looks, d.problem) = (0, 0, None);
+    if !deliveries::edit(tx, &d, from, now).await? {
+        return Err(already_sending(&Delivery { state: State::Sending, ..d }));
+    }
+    if committed {
+        enqueue(tx, &d, now).await?;
+    }
+    outcome::announce(tx, &d, d.state, None, now).await?;
+    Ok(())
+}
+
+/// Cancels a delivery; one that a worker holds right now gets the wish, which the intent obeys.
+pub(super) async fn cancel_one(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
+    if queue::remove(tx, &d.id).await? == Removed::Leased {
+        deliveries::wish_cancel(tx, &d.id, now).await?;
+        return Ok(());
+    }
+    let moved = Moved { problem: None, ..Moved::from(d) };
+    if deliveries::go(tx, &d.id, d.state, State::Cancelled, &moved, now).await? {
+        outcome::announce(tx, d, State::Cancelled, None, now).await?;
+    }
+    Ok(())
+}
+
+/// A line of the journal for something a person did.
+pub(super) async fn note(
+    tx: &Tx,
+    d: &Delivery,
+    step: &str,
+    outcome: &str,
+    remote_id: Option<&str>,
+    now: i64,
+) -> Result<(), Refusal> {
+    let id = ids::new(now);
+    let line = Begun {
+        id: &id,
+        workspace_id: &d.workspace_id,
+        delivery_id: &d.id,
+        fence: 0,
+        step,
+        request_hash: None,
+    };
+    attempts::begin(tx, &line, now).await?;
+    attempts::end(tx, &id, &Ended { outcome, remote_id, ..Ended::default() }, now).await?;
+    Ok(())
+}
+
+pub(super) fn already_sending(d: &Delivery) -> Refusal {
+    let why = d.state.uncancellable().unwrap_or("a worker has it in hand");
+    Refusal::conflict(
+        "already_sending",
+        format!("The delivery to {} cannot be changed: {why}.", d.network),
+        "Wait for its outcome; a live post can be rolled back.",
+    )
+}
+
+/// Of a delivery that may be live already: nothing may send it again before somebody has looked.
+pub(super) fn in_doubt(d: &Delivery) -> Refusal {
+    Refusal::conflict(
+        "in_doubt",
+        format!("The delivery to {} may be live already.", d.network),
+        "Look at the network first, then answer here whether it is live.",
+    )
+}
