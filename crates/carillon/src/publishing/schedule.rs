@@ -219,7 +219,14 @@ pub async fn edit(
             let olds = deliveries::of_post(&tx, &id).await?;
             let media: Vec<String> =
                 media::of_post(&tx, &id).await?.into_iter().map(|m| m.id).collect();
-            let draft = merged(&post, &olds, media, change);
+            let draft = merged(&post, &olds, media.clone(), change);
+            let same = draft.text == post.text && draft.title == post.title && draft.media == media;
+            // What is under way is recognised at the network by what was sent.
+            if let Some(d) = olds.iter().find(|d| d.under_way())
+                && !same
+            {
+                return Err(already_sending(d));
+            }
             let plan = plan_for(&tx, &workspace, &draft, now, rules, Some(&post)).await?;
             let plan = plan.accepted(draft.draft)?;
             let changed = Post {
@@ -266,7 +273,7 @@ pub async fn move_to(
                 .and_then(|at| when::not_past(at, now, &zone).map(|()| at))
                 .map_err(|e| Refusal::invalid(vec![wrong_time("scheduledAt", &e)]))?;
             let olds = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = olds.iter().find(|d| !d.state.open()) {
+            if let Some(d) = olds.iter().find(|d| !d.open()) {
                 return Err(already_sending(d));
             }
             let by = at - post.scheduled_at.unwrap_or(at);
@@ -318,7 +325,7 @@ pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal>
             }
             cancel_all(&tx, &post, now).await?;
             let still = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = still.iter().find(|d| d.state.active()) {
+            if let Some(d) = still.iter().find(|d| d.state.active() || d.in_doubt()) {
                 return Err(already_sending(d));
             }
             posts::delete(&tx, &workspace, &id, now).await?;
@@ -340,7 +347,7 @@ pub async fn cancel_delivery(
         .db
         .write(move |tx| async move {
             let d = find_delivery(&tx, &workspace, &id).await?;
-            if let Some(why) = d.state.uncancellable() {
+            if let Some(why) = d.uncancellable() {
                 return Err(Refusal::conflict(
                     "not_cancellable",
                     format!("This delivery cannot be cancelled: {why}."),
@@ -364,7 +371,7 @@ pub async fn retry_delivery(app: &App, workspace: &str, id: &str) -> Result<Deli
         .db
         .write(move |tx| async move {
             let mut d = find_delivery(&tx, &workspace, &id).await?;
-            let doubt = d.state == State::Held && d.intent_at.is_some();
+            let doubt = d.in_doubt();
             if doubt
                 || !matches!(d.state, State::Failed | State::Held | State::Missed | State::Queued)
             {
@@ -407,7 +414,7 @@ pub async fn answer(
         .db
         .write(move |tx| async move {
             let mut d = find_delivery(&tx, &workspace, &id).await?;
-            if d.state != State::Held || d.intent_at.is_none() {
+            if !d.in_doubt() {
                 return Err(Refusal::conflict(
                     "no_question",
                     "Nobody asks whether this delivery is live.",
@@ -798,7 +805,7 @@ async fn replace_deliveries(
         if plan.deliveries.iter().any(|p| same(old, p)) {
             continue;
         }
-        if !old.state.open() {
+        if !old.open() {
             return Err(already_sending(old));
         }
         cancel_one(tx, old, now).await?;
@@ -809,7 +816,7 @@ async fn replace_deliveries(
     for p in plan.by_lane() {
         match olds.iter().find(|d| same(d, p)) {
             // What is live or on its way stays as it is.
-            Some(old) if !old.state.open() => {}
+            Some(old) if !old.open() => {}
             Some(old) => {
                 let d = Delivery {
                     text: p.text.clone(),
@@ -856,7 +863,7 @@ fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change: Change) ->
 async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
     let all = deliveries::of_post(tx, &post.id).await?;
     let (open, rest): (Vec<&Delivery>, Vec<&Delivery>) =
-        all.iter().partition(|d| d.state.uncancellable().is_none());
+        all.iter().partition(|d| d.uncancellable().is_none());
     if open.is_empty()
         && let Some(d) = rest.first()
     {
@@ -865,7 +872,7 @@ async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
             format!(
                 "Nothing of this post can be cancelled: on {} {}.",
                 d.network,
-                d.state.uncancellable().unwrap_or("it cannot be")
+                d.uncancellable().unwrap_or("it cannot be")
             ),
             "A live post can be rolled back.",
         ));
@@ -935,10 +942,11 @@ fn version_conflict(post: &Post) -> Refusal {
 }
 
 fn already_sending(d: &Delivery) -> Refusal {
-    let why = d.state.uncancellable().unwrap_or("a worker has it in hand");
-    Refusal::conflict(
-        "already_sending",
-        format!("The delivery to {} cannot be changed: {why}.", d.network),
-        "Wait for its outcome; a live post can be rolled back.",
-    )
+    let why = d.uncancellable().unwrap_or("a worker has it in hand");
+    let sentence = format!("The delivery to {} cannot be changed: {why}.", d.network);
+    if d.in_doubt() {
+        return Refusal::conflict("unanswered", sentence, "Answer it, then repeat the change.");
+    }
+    let fix = "Wait for its outcome; a live post can be rolled back.";
+    Refusal::conflict("already_sending", sentence, fix)
 }
