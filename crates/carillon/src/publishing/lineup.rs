@@ -30,7 +30,7 @@ pub(super) async fn replace_deliveries(
         if plan.deliveries.iter().any(|p| same(old, p)) {
             continue;
         }
-        if !old.state.open() {
+        if !old.open() {
             return Err(already_sending(old));
         }
         cancel_one(tx, old, now).await?;
@@ -41,7 +41,7 @@ pub(super) async fn replace_deliveries(
     for p in plan.by_lane() {
         match olds.iter().find(|d| same(d, p)) {
             // What is live or on its way stays as it is.
-            Some(old) if !old.state.open() => {}
+            Some(old) if !old.open() => {}
             Some(old) => {
                 let d = Delivery {
                     text: p.text.clone(),
@@ -123,7 +123,7 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
     d.state = if committed { State::Queued } else { State::Draft };
     d.next_attempt_at = if committed { d.scheduled_at } else { None };
     d.checkpoints.clear();
-    (d.tries, d.looks, d.problem) = (0, 0, None);
+    (d.tries, d.looks, d.first_intent_at, d.problem) = (0, 0, None, None);
     if !deliveries::edit(tx, &d, from, now).await? {
         return Err(already_sending(&Delivery { state: State::Sending, ..d }));
     }
@@ -171,7 +171,10 @@ pub(super) async fn note(
 }
 
 pub(super) fn already_sending(d: &Delivery) -> Refusal {
-    let why = d.state.uncancellable().unwrap_or("a worker has it in hand");
+    if d.in_doubt() {
+        return in_doubt(d);
+    }
+    let why = d.uncancellable().unwrap_or("a worker has it in hand");
     Refusal::conflict(
         "already_sending",
         format!("The delivery to {} cannot be changed: {why}.", d.network),
