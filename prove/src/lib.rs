@@ -4,6 +4,9 @@
 //! A rung is a module with one `run(&Scale)`; its tests run the bounded part. Nothing here knows
 //! how the product keeps its promise, only what followers see.
 
+pub mod power;
+mod stage;
+
 use std::fmt;
 
 /// How far a rung goes.
