@@ -3,6 +3,7 @@
 
 mod dead_letters;
 mod drain;
+mod pauses;
 mod trail;
 
 use clap::Subcommand;
@@ -24,6 +25,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon ops drain send --network mastodon --go     cancel what waits there
   carillon ops invoke publish-queue '{\"leadWindowMinutes\":5}'
   carillon ops invoke media-derivatives '{\"assetId\":\"0193…\"}'
+  carillon ops pause network:mastodon --why 'It is down'
   carillon ops sweep                                  free what a dead worker held
   carillon ops audit --limit 20                       who did what";
 
@@ -38,6 +40,24 @@ pub(super) enum Ops {
     /// Cancel what waits in a queue; posts stay. A dry run without --go
     #[command(after_help = drain::EXAMPLES)]
     Drain(drain::Drain),
+    /// Keep everything, a network or a queue waiting; the whole installation's without --workspace
+    #[command(after_help = pauses::EXAMPLES)]
+    Pause(pauses::Pause),
+    /// Let go on what `pause` keeps waiting
+    #[command(after_help = pauses::EXAMPLES)]
+    Resume {
+        /// As it was paused: all, network:<id>, queue:<name>
+        scope: String,
+    },
+    /// List what is paused, since when and why
+    Pauses,
+    /// List the circuit breakers of the networks
+    Circuits,
+    /// Close a circuit now: what waited behind it goes at once
+    ResetCircuit {
+        /// As `circuits` names it
+        name: String,
+    },
     /// Free work whose worker died, look after what is in doubt, repair lanes
     Sweep,
     /// List the sweeps that did something
@@ -81,6 +101,11 @@ impl Ops {
             Ops::DeadLetters(list) => list.run(&Here::of(app, workspace).await?, out).await,
             Ops::RetryFailed(retry) => retry.run(&Here::of(app, workspace).await?, out).await,
             Ops::Drain(drain) => drain.run(&Here::of(app, workspace).await?, out).await,
+            Ops::Pause(pause) => pause.run(app, workspace, out).await,
+            Ops::Resume { scope } => pauses::resume(app, workspace, scope, out).await,
+            Ops::Pauses => pauses::pauses(app, workspace, out).await,
+            Ops::Circuits => pauses::circuits(app, workspace, out).await,
+            Ops::ResetCircuit { name } => pauses::reset_circuit(app, workspace, name, out).await,
             Ops::Sweep => {
                 let swept = sweep::by_hand(&app, None, OPERATOR).await?;
                 out.show(&swept, |s| {

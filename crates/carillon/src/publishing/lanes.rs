@@ -8,7 +8,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::when::iso;
 use crate::store::lanes::{self, Lane};
 
-/// The lane of one connection. Its deliveries are sent one at a time.
+/// The lane of one connection, or of its large uploads. What is in it goes one at a time.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LaneView {
@@ -58,6 +58,6 @@ fn view(l: Lane, now: i64) -> LaneView {
         circuit_until: to_come(l.circuit_until),
         paused_at: l.paused_at.map(iso),
         paused_why: l.paused_why,
-        shut_by: l.shut_by,
+        shut_by: l.shut_by.map(|s| s.split_once('/').map_or(s.clone(), |(_, s)| s.to_owned())),
     }
 }

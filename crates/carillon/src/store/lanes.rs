@@ -27,22 +27,23 @@ pub struct Lane {
     pub shut_by: Option<String>,
 }
 
-/// Every lane of a workspace, by network and name.
+/// Every lane of a workspace, by network and name; a connection's uploads have one of their own once
+/// there were any.
 pub async fn of(tx: &Tx, workspace: &str, now: i64) -> Result<Vec<Lane>, Error> {
     let rows = tx
         .rows(
-            "SELECT connection.id AS id, connection.name AS name, connection.network AS network, \
-               'connection:' || connection.id AS lane, gate.next_at, coalesce(gate.open_at, 0) AS open_at, \
-               coalesce(gate.circuit_until, 0) AS circuit_until, gate.paused_at, gate.paused_why, gate.shut_by, \
-               (SELECT count(*) FROM job WHERE job.lane = 'connection:' || connection.id \
-                AND job.state = 'ready' AND job.run_at <= $1) AS waiting, \
-               (SELECT count(*) FROM job WHERE job.lane = 'connection:' || connection.id \
-                AND job.state = 'ready' AND job.run_at > $2) AS later, \
-               (SELECT count(*) FROM job WHERE job.lane = 'connection:' || connection.id \
-                AND job.state = 'leased') AS active \
-             FROM connection LEFT JOIN gate ON gate.lane = 'connection:' || connection.id \
-             WHERE connection.workspace_id = $3 AND connection.deleted_at IS NULL \
-             ORDER BY connection.network, connection.name, connection.id",
+            "SELECT seen.*, \
+               (SELECT count(*) FROM job WHERE job.lane = seen.lane AND job.state = 'ready' AND job.run_at <= $1) AS waiting, \
+               (SELECT count(*) FROM job WHERE job.lane = seen.lane AND job.state = 'ready' AND job.run_at > $2) AS later, \
+               (SELECT count(*) FROM job WHERE job.lane = seen.lane AND job.state = 'leased') AS active \
+             FROM (SELECT connection.id AS id, connection.name AS name, connection.network AS network, \
+                 coalesce(gate.lane, 'connection:' || connection.id) AS lane, gate.next_at AS next_at, \
+                 coalesce(gate.open_at, 0) AS open_at, coalesce(gate.circuit_until, 0) AS circuit_until, \
+                 gate.paused_at AS paused_at, gate.paused_why AS paused_why, gate.shut_by AS shut_by \
+               FROM connection LEFT JOIN gate \
+                 ON gate.lane IN ('connection:' || connection.id, 'connection:' || connection.id || '/upload') \
+               WHERE connection.workspace_id = $3 AND connection.deleted_at IS NULL) AS seen \
+             ORDER BY seen.network, seen.name, seen.lane",
             params![now, now, workspace],
         )
         .await?;
@@ -110,7 +111,7 @@ pub async fn drainable(
     rows.iter().map(|r| Ok((r.text("id")?, r.text("connection_id")?))).collect()
 }
 
-/// Keeps lanes for this transaction, in one order: whoever changes many of them at once first
+/// Keeps lanes and those of their uploads for this transaction, in one order: whoever changes many of them at once first
 /// waits here, and claims pass them by meanwhile.
 pub async fn hold(tx: &Tx, lanes: &[String]) -> Result<(), Error> {
     if !tx.is_postgres() {
@@ -120,7 +121,11 @@ pub async fn hold(tx: &Tx, lanes: &[String]) -> Result<(), Error> {
     lanes.sort();
     lanes.dedup();
     for lane in lanes {
-        tx.rows("SELECT lane FROM gate WHERE lane = $1 FOR UPDATE", params![lane]).await?;
+        tx.rows(
+            "SELECT lane FROM gate WHERE lane IN ($1, CAST($2 AS TEXT) || '/upload') ORDER BY lane FOR UPDATE",
+            params![lane, lane],
+        )
+        .await?;
     }
     Ok(())
 }

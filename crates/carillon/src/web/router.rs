@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::web::api::{
-    alerts, audit, connections, dead_letters, deliveries, events, health, media, networks, posts,
-    queue, session, sweeps,
+    alerts, audit, circuits, connections, dead_letters, deliveries, events, health, media,
+    networks, pauses, posts, queue, session, sweeps,
 };
 use crate::web::pages::{layout, login, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
@@ -55,6 +55,10 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(queue::stats))
         .routes(routes!(queue::lanes))
         .routes(routes!(queue::drain))
+        .routes(routes!(pauses::list, pauses::create))
+        .routes(routes!(pauses::delete))
+        .routes(routes!(circuits::list))
+        .routes(routes!(circuits::reset))
         .routes(routes!(sweeps::list, sweeps::create))
         .routes(routes!(alerts::list))
         .routes(routes!(audit::list))

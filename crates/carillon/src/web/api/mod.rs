@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod audit;
+pub mod circuits;
 pub mod connections;
 pub mod dead_letters;
 pub mod deliveries;
@@ -10,6 +11,7 @@ pub mod health;
 pub mod media;
 pub mod networks;
 mod paging;
+pub mod pauses;
 pub mod posts;
 pub mod queue;
 pub mod session;
