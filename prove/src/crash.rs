@@ -244,11 +244,18 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     let of_with: Vec<(String, May)> =
         of.iter().enumerate().map(|(n, id)| (id.clone(), may(n))).collect();
     let mut wrong = check::check(&run, &of_with, false).await?;
-    let held = check::answer_all(&run, &of).await?;
-    if wrong.is_none() && held > 0 {
+    let mut held = 0;
+    // What was answered with "no" is sent again, and may be asked about again.
+    for _ in 0..5 {
+        let asked = check::answer_all(&run, &of).await?;
+        if wrong.is_some() || asked == 0 {
+            break;
+        }
+        held += asked;
         run.to_quiet(&[], scenario.rest, None).await?;
         check::arrive(&run);
-        check::answer_all(&run, &of).await?;
+    }
+    if wrong.is_none() && held > 0 {
         wrong = check::check(&run, &of_with, true).await?;
     }
     let lives = lives.iter().map(|p| (p.gates(), p.units())).collect();

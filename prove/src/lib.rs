@@ -5,7 +5,9 @@
 //! how the product keeps its promise, only what followers see.
 
 pub mod crash;
+pub mod power;
 pub mod sim;
+mod stage;
 
 use std::fmt;
 

@@ -53,7 +53,7 @@ pub async fn cancel(
         .db
         .write(move |tx| async move {
             let d = find(&tx, &ws, &id).await?;
-            if let Some(why) = d.state.uncancellable() {
+            if let Some(why) = d.uncancellable() {
                 return Err(Refusal::conflict(
                     "not_cancellable",
                     format!("This delivery cannot be cancelled: {why}."),

@@ -30,7 +30,7 @@ pub(super) async fn replace_deliveries(
         if plan.deliveries.iter().any(|p| same(old, p)) {
             continue;
         }
-        if !old.state.open() {
+        if !old.open() {
             return Err(already_sending(old));
         }
         cancel_one(tx, old, now).await?;
@@ -41,7 +41,7 @@ pub(super) async fn replace_deliveries(
     for p in plan.by_lane() {
         match olds.iter().find(|d| same(d, p)) {
             // What is live or on its way stays as it is.
-            Some(old) if !old.state.open() => {}
+            Some(old) if !old.open() => {}
             Some(old) => {
                 let d = Delivery {
                     text: p.text.clone(),
@@ -171,7 +171,10 @@ pub(super) async fn note(
 }
 
 pub(super) fn already_sending(d: &Delivery) -> Refusal {
-    let why = d.state.uncancellable().unwrap_or("a worker has it in hand");
+    if d.in_doubt() {
+        return in_doubt(d);
+    }
+    let why = d.uncancellable().unwrap_or("a worker has it in hand");
     Refusal::conflict(
         "already_sending",
         format!("The delivery to {} cannot be changed: {why}.", d.network),

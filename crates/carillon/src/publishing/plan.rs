@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 
 use super::draft::{Draft, DraftDelivery};
 use super::view::{self, Names};
-use crate::app::{self, App, Networks};
+use crate::App;
+use crate::app::{self, Networks};
 use crate::db::Tx;
 use crate::domain::refusal::{Refusal, Wrong};
 use crate::domain::when;
@@ -187,7 +188,7 @@ pub(super) async fn plan_for(
         let field = format!("deliveries[{i}].scheduledAt");
         planned.at =
             time(&field, d.scheduled_at.as_deref(), &timezone, now, old, &mut wrong).or(at);
-        measure(&mut planned, draft, &media, rules, &mut wrong);
+        measure(&mut planned, draft, &media, rules.media_required, &mut wrong);
         deliveries.push(planned);
     }
     Ok(Plan { at, timezone, deliveries, wrong })
@@ -296,7 +297,13 @@ fn find_target(
 }
 
 /// Text and media against what the network takes.
-fn measure(p: &mut Planned, draft: &Draft, media: &[Media], rules: Rules, wrong: &mut Vec<Wrong>) {
+fn measure(
+    p: &mut Planned,
+    draft: &Draft,
+    media: &[Media],
+    media_required: bool,
+    wrong: &mut Vec<Wrong>,
+) {
     let body = p.text.as_deref().unwrap_or(&draft.text);
     let rule = &p.placement.text;
     let with_media = !media.is_empty();
@@ -310,7 +317,7 @@ fn measure(p: &mut Planned, draft: &Draft, media: &[Media], rules: Rules, wrong:
     }
     let name = p.spec.name;
     let rule = &p.placement.media;
-    let min = rule.min.max(usize::from(rules.media_required));
+    let min = rule.min.max(usize::from(media_required));
     let asked = draft.media.len();
     if asked < min {
         let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);

@@ -57,16 +57,13 @@ pub async fn post(app: &App, workspace: &str, id: &str) -> Result<RolledBack, Re
         })
         .await?;
     let (post, all) = found;
-    if let Some((d, _)) = all
-        .iter()
-        .find(|(d, _)| matches!(d.state, State::Sending | State::Waiting | State::Unknown))
-    {
+    if let Some((d, _)) = all.iter().find(|(d, _)| d.under_way()) {
         return Err(Refusal::conflict(
             "already_sending",
             format!(
                 "The delivery to {} is under way: {}.",
                 d.network,
-                d.state.uncancellable().unwrap_or("wait")
+                d.uncancellable().unwrap_or("wait")
             ),
             "Wait for its outcome, then roll back.",
         ));
@@ -94,7 +91,7 @@ async fn take_down(
     };
     if d.state != State::Published {
         let mut result = says("not_published", "It was not live.".into(), None);
-        if d.state.uncancellable().is_none() && d.state != State::Cancelled {
+        if d.uncancellable().is_none() && d.state != State::Cancelled {
             let (d, now) = (d.clone(), app.clock.now());
             app.db.write(move |tx| async move { lineup::cancel_one(&tx, &d, now).await }).await?;
             result = Taken {

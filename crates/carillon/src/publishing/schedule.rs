@@ -108,7 +108,14 @@ pub async fn edit(
             let olds = deliveries::of_post(&tx, &id).await?;
             let media: Vec<String> =
                 media::of_post(&tx, &id).await?.into_iter().map(|m| m.id).collect();
-            let draft = merged(&post, &olds, media, change);
+            let draft = merged(&post, &olds, media.clone(), change);
+            let same = draft.text == post.text && draft.title == post.title && draft.media == media;
+            // What is under way is recognised at the network by what was sent.
+            if let Some(d) = olds.iter().find(|d| d.under_way())
+                && !same
+            {
+                return Err(already_sending(d));
+            }
             let plan = plan_for(&tx, &workspace, &draft, now, rules, Some(&post)).await?;
             let plan = plan.accepted(draft.draft)?;
             let changed = Post {
@@ -155,7 +162,7 @@ pub async fn move_to(
                 .and_then(|at| when::not_past(at, now, &zone).map(|()| at))
                 .map_err(|e| Refusal::invalid(vec![wrong_time("scheduledAt", &e)]))?;
             let olds = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = olds.iter().find(|d| !d.state.open()) {
+            if let Some(d) = olds.iter().find(|d| !d.open()) {
                 return Err(already_sending(d));
             }
             let by = at - post.scheduled_at.unwrap_or(at);
@@ -207,7 +214,7 @@ pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal>
             }
             cancel_all(&tx, &post, now).await?;
             let still = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = still.iter().find(|d| d.state.active()) {
+            if let Some(d) = still.iter().find(|d| d.state.active() || d.in_doubt()) {
                 return Err(already_sending(d));
             }
             posts::delete(&tx, &workspace, &id, now).await?;
@@ -221,7 +228,7 @@ pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal>
 async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
     let all = deliveries::of_post(tx, &post.id).await?;
     let (open, rest): (Vec<&Delivery>, Vec<&Delivery>) =
-        all.iter().partition(|d| d.state.uncancellable().is_none());
+        all.iter().partition(|d| d.uncancellable().is_none());
     if open.is_empty()
         && let Some(d) = rest.first()
     {
@@ -230,7 +237,7 @@ async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
             format!(
                 "Nothing of this post can be cancelled: on {} {}.",
                 d.network,
-                d.state.uncancellable().unwrap_or("it cannot be")
+                d.uncancellable().unwrap_or("it cannot be")
             ),
             "A live post can be rolled back.",
         ));

@@ -175,6 +175,18 @@ fn is_live(work: &Work, remote: &Remote, line: Line) -> Outcome {
 
 /// Nothing was found. Is that proof?
 fn absent(app: &App, work: &Work, line: Line) -> Outcome {
+    let d = &work.delivery;
+    let o = absence(app, work, line.clone());
+    // The network refused it as one that it has: a listing that does not show it proves nothing.
+    if o.to == State::Queued && d.problem.as_ref().is_some_and(|p| p.class == "duplicate") {
+        let name = work.network.spec().name;
+        let why = format!("{name} says that it has this post already, and does not show it.");
+        return Outcome::of(d, State::Held, Next::Done, line).because(doubt(work, &why));
+    }
+    o
+}
+
+fn absence(app: &App, work: &Work, line: Line) -> Outcome {
     let (d, now) = (&work.delivery, app.clock.now());
     let sent = d.intent_at.unwrap_or(now);
     match work.placement.send {

@@ -245,7 +245,7 @@ fn brief(m: &Media) -> MediaBrief {
 }
 
 pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
-    let doubt = d.state == DeliveryState::Held && d.intent_at.is_some();
+    let doubt = d.in_doubt();
     let can_delete = carillon_networks::find(&d.network).is_some_and(|n| n.spec().abilities.delete);
     let mut can = Vec::new();
     use DeliveryState::*;

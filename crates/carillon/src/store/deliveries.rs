@@ -40,6 +40,32 @@ pub struct Delivery {
     pub created_at: i64,
 }
 
+impl Delivery {
+    /// Held because it may be live: nothing but a person's answer moves it.
+    pub fn in_doubt(&self) -> bool {
+        self.state == DeliveryState::Held && self.intent_at.is_some()
+    }
+
+    /// May its time, text or media still be changed?
+    pub fn open(&self) -> bool {
+        self.state.open() && !self.in_doubt()
+    }
+
+    /// Is something of it at the network, or may it be, with its outcome still to come?
+    pub fn under_way(&self) -> bool {
+        use DeliveryState::{Sending, Unknown, Waiting};
+        matches!(self.state, Sending | Waiting | Unknown) || self.in_doubt()
+    }
+
+    /// The reason why it cannot be cancelled, if it cannot.
+    pub fn uncancellable(&self) -> Option<&'static str> {
+        if self.in_doubt() {
+            return Some("whether it is live has to be answered first");
+        }
+        self.state.uncancellable()
+    }
+}
+
 /// Everything that a move may change besides the state.
 #[derive(Debug, Clone, Default)]
 pub struct Moved<'a> {

@@ -56,6 +56,22 @@ async fn file_of_today(dir: &Path) -> Location {
     at
 }
 
+/// The first schema that was released, with data, to today's.
+#[tokio::test]
+async fn the_oldest_schema_is_brought_to_todays_with_its_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let sqlite = Location::Sqlite(dir.path().join("carillon.db"));
+    for at in [sqlite, Location::Postgres(postgres_schema().await)] {
+        let (db, _) = Db::open_with(&at, &MIGRATIONS[..1], START).await.expect("the oldest");
+        add_workspace(&db).await;
+        drop(db);
+        let (db, migrated) = Db::open(&at, START + 1).await.expect("it is brought on");
+        assert_eq!(migrated.applied.len(), MIGRATIONS.len() - 1);
+        assert_eq!(migrated.backup.is_some(), matches!(at, Location::Sqlite(_)));
+        assert_eq!(count(&db, WORKSPACES).await.unwrap(), 1);
+    }
+}
+
 fn copies(dir: &Path) -> Vec<PathBuf> {
     let all = std::fs::read_dir(dir).expect("the folder").map(|e| e.expect("an entry").path());
     all.filter(|p| p.to_string_lossy().contains(".before-")).collect()

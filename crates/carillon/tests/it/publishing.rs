@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::post::PostState;
+use carillon::publishing::schedule;
 use carillon_sandbox::{Calls, Trouble};
 
 use crate::both;
@@ -76,6 +77,53 @@ both! {
         assert_eq!((d.state, d.remote_url.as_deref()), (State::Published, Some("https://t.me/alice/1")));
         t.pass(HOUR).await;
         assert_eq!(t.visible("telegram").len(), 1);
+    }
+
+    /// Until it is answered, nothing else moves what may be live: no cancel that would claim the
+    /// contrary, no edit or move that would send it once more.
+    async fn a_question_is_answered_before_anything_else(t: TestApp) {
+        let c = t.connect("telegram").await;
+        t.fault("telegram", Calls::Publish, Trouble::ResetAfterAccept);
+        let post = t.schedule(t.draft("Open mike", &[&c])).await;
+        t.pass(2 * HOUR).await;
+        let (app, ws) = (&t.app, &t.workspace);
+        let change = |text: &str| schedule::Change {
+            version: 1,
+            text: Some(text.into()),
+            ..schedule::Change::default()
+        };
+        let later = carillon::domain::when::iso(t.clock.now() + 600_000);
+        for refused in [
+            schedule::edit(app, ws, &post.id, change("Open mike tonight")).await.map(drop),
+            schedule::move_to(app, ws, &post.id, &later, None, None).await.map(drop),
+            schedule::cancel(app, ws, &post.id).await.map(drop),
+            schedule::cancel_delivery(app, ws, &post.deliveries[0].id).await.map(drop),
+            schedule::delete(app, ws, &post.id).await.map(drop),
+            carillon::publishing::rollback::post(app, ws, &post.id).await.map(drop),
+        ] {
+            let why = refused.expect_err("it may be live");
+            assert!(why.sentence.contains("answered"), "{why:?}");
+        }
+        t.pass(2 * HOUR).await;
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Held);
+        assert_eq!(t.visible("telegram").len(), 1);
+    }
+
+    /// What is being looked for is recognised by its text: an edit in that moment would hide it,
+    /// and it would be sent once more.
+    async fn what_is_under_way_keeps_its_text(t: TestApp) {
+        let c = t.connect("facebook").await;
+        t.fault("facebook", Calls::Publish, Trouble::ResetAfterAccept);
+        let post = t.schedule(t.draft("Pie night", &[&c])).await;
+        t.pass(Duration::from_secs(601)).await;
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Unknown);
+        let text = Some("Pie night is off".to_owned());
+        let change = schedule::Change { version: 1, text, ..schedule::Change::default() };
+        let edited = schedule::edit(&t.app, &t.workspace, &post.id, change).await;
+        assert_eq!(edited.expect_err("it is under way").code, "already_sending");
+        t.pass(2 * HOUR).await;
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Published);
+        assert_eq!(t.visible("facebook").len(), 1);
     }
 
     /// The handle of an Instagram container is read: no second post, whichever way the answer went.
