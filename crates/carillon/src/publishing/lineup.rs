@@ -186,7 +186,10 @@ pub(super) fn already_sending(d: &Delivery) -> Refusal {
 pub(super) fn in_doubt(d: &Delivery) -> Refusal {
     Refusal::conflict(
         "in_doubt",
-        format!("The delivery to {} may be live already.", d.network),
-        "Look at the network first, then answer here whether it is live.",
+        format!(
+            "The delivery to {} may be live already: whether it is has to be answered first.",
+            d.network
+        ),
+        "Look at the network, then answer here whether it is live.",
     )
 }

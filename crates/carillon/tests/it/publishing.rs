@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::post::PostState;
-use carillon::publishing::schedule;
+use carillon::publishing::{desk, schedule};
 use carillon_sandbox::{Calls, Trouble};
 
 use crate::both;
@@ -97,7 +97,7 @@ both! {
             schedule::edit(app, ws, &post.id, change("Open mike tonight")).await.map(drop),
             schedule::move_to(app, ws, &post.id, &later, None, None).await.map(drop),
             schedule::cancel(app, ws, &post.id).await.map(drop),
-            schedule::cancel_delivery(app, ws, &post.deliveries[0].id).await.map(drop),
+            desk::cancel(app, ws, &post.deliveries[0].id, "operator").await.map(drop),
             schedule::delete(app, ws, &post.id).await.map(drop),
             carillon::publishing::rollback::post(app, ws, &post.id).await.map(drop),
         ] {
