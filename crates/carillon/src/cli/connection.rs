@@ -1,6 +1,7 @@
 //! `carillon connection`: connect, check, list.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -11,9 +12,12 @@ use crate::publishing::connecting::{self, New};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  carillon connection add mastodon --set server=https://mastodon.example --secret accessToken\n  carillon connection check\n  carillon connection list --json\n\nSecrets are read from standard input, one line each, never from the command line.";
 
+const ADD_EXAMPLES: &str = "Examples:\n  carillon connection add mastodon --set server=https://mastodon.example --secret accessToken < token.txt\n  carillon connection add bluesky --set identifier=anchor.example --secret password\n  carillon connection add telegram --set chatId=@anchor --secret botToken\n\nWithout settings and secrets it says which ones the network needs. Secrets are read from standard\ninput, one line each, never from the command line.";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Connection {
     /// Connect an account; it is checked at the network first
+    #[command(after_help = ADD_EXAMPLES)]
     Add(Add),
     /// Prove that connections can post; exit code 1 when one cannot
     Check {
@@ -28,6 +32,7 @@ pub(super) enum Connection {
 pub(super) struct Add {
     /// facebook, instagram, bluesky, mastodon, wordpress, telegram
     network: String,
+    /// What to call it here; what the network calls it when absent
     #[arg(long)]
     name: Option<String>,
     /// A setting, key=value; repeat for several
@@ -156,6 +161,10 @@ fn pairs(given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
 fn read_secrets(keys: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for key in keys {
+        // Whoever sits at a terminal would otherwise wonder what it waits for.
+        if std::io::stdin().is_terminal() {
+            eprint!("{key}: ");
+        }
         let mut line = String::new();
         std::io::stdin().read_line(&mut line)?;
         found.insert(key.clone(), line.trim().to_owned());

@@ -1,6 +1,6 @@
 //! `carillon media`: upload and look.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::Subcommand;
@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::AsyncReadExt;
 
 use super::{Here, Out};
+use crate::domain::refusal::{Kind, Refusal};
 use crate::media::{intake, library};
 use crate::queue::worker::Worker;
 
@@ -33,10 +34,7 @@ impl Media {
         let id = match self {
             Media::Show { id } => id.clone(),
             Media::Add { file, alt } => {
-                use anyhow::Context;
-                let source = tokio::fs::File::open(file)
-                    .await
-                    .with_context(|| format!("cannot read {}", file.display()))?;
+                let source = open(file).await?;
                 let bar = bar(source.metadata().await?.len());
                 let body = Box::pin(stream::try_unfold(
                     (source, bar.clone()),
@@ -76,6 +74,19 @@ impl Media {
             text
         });
         Ok(())
+    }
+}
+
+async fn open(file: &Path) -> Result<tokio::fs::File, Refusal> {
+    let unreadable = |why: String| {
+        let sentence = format!("{} cannot be read: {why}.", file.display());
+        Refusal::new(Kind::Invalid, "unreadable_file", sentence, "Name a picture on this machine.")
+    };
+    let source = tokio::fs::File::open(file).await.map_err(|e| unreadable(e.to_string()))?;
+    match source.metadata().await {
+        Ok(about) if about.is_file() => Ok(source),
+        Ok(_) => Err(unreadable("it is no file".into())),
+        Err(e) => Err(unreadable(e.to_string())),
     }
 }
 

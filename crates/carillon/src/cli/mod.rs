@@ -293,6 +293,9 @@ impl Out {
 /// What to do about an error.
 fn hint(e: &anyhow::Error) -> String {
     if let Some(r) = e.downcast_ref::<Refusal>() {
+        if r.kind == Kind::Invalid && !r.problems.is_empty() {
+            return "correct what is named above and run it again; nothing was saved".into();
+        }
         return r.fix.clone();
     }
     for cause in e.chain() {

@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::{Here, Out, day_or_time, table};
+use crate::domain::post::PostState;
+use crate::domain::refusal::{Kind, Refusal};
 use crate::publishing::schedule::{self, Draft, DraftDelivery};
 use crate::publishing::view::{self, PostView, Query};
 
@@ -98,6 +100,9 @@ impl Post {
                 out.show(&whole, |_| {
                     let mut text = describe(&post);
                     for (d, journal) in post.deliveries.iter().zip(&journals) {
+                        if journal.is_empty() {
+                            continue;
+                        }
                         text.push_str(&format!("\n{} — journal\n", d.connection_name));
                         let rows: Vec<Vec<String>> = journal
                             .iter()
@@ -119,17 +124,16 @@ impl Post {
                 let query = Query {
                     from: day_or_time("--from", l.from.as_deref())?,
                     to: day_or_time("--to", l.to.as_deref())?,
-                    state: l
-                        .state
-                        .as_deref()
-                        .map(str::parse)
-                        .transpose()
-                        .map_err(anyhow::Error::msg)?,
+                    state: l.state.as_deref().map(state).transpose()?,
                     cursor: None,
                     limit: l.limit,
                 };
+                let undated = query.from.is_none() && query.to.is_none();
                 let page = view::list(app, ws, query).await?;
                 out.show(&page, |page| {
+                    if page.items.is_empty() && undated {
+                        return "No drafts without a time. Posts with one are listed with --from or --to.".into();
+                    }
                     if page.items.is_empty() {
                         return "No posts there. Write one: carillon post create --help".into();
                     }
@@ -146,6 +150,15 @@ impl Post {
         }
         Ok(())
     }
+}
+
+fn state(word: &str) -> Result<PostState, Refusal> {
+    word.parse().map_err(|_| {
+        let known: Vec<&str> = PostState::ALL.iter().map(|s| s.as_str()).collect();
+        let sentence = format!("`{word}` is no state of a post.");
+        let fix = format!("They are {}.", known.join(", "));
+        Refusal::new(Kind::Invalid, "unknown_state", sentence, fix)
+    })
 }
 
 fn row(p: &PostView) -> Vec<String> {

@@ -258,7 +258,7 @@ impl Batch {
                 }
                 let ids: Vec<&String> = fit.iter().map(|d| &d.id).collect();
                 if !ids.is_empty() {
-                    let data = json!({ "ids": ids, "spacingSeconds": self.spacing / 1000 });
+                    let data = json!({ "count": ids.len(), "spacingSeconds": self.spacing / 1000, "ids": ids });
                     let (ws, now) = (self.workspace.as_str(), self.now);
                     let action = "dead_letters.replayed";
                     audit::add(&tx, Some(ws), &self.actor, action, ws, &data, now).await?;

@@ -166,7 +166,7 @@ async fn take(
         taken.push(id);
     }
     if !taken.is_empty() {
-        let data = json!({ "queue": "send", "ids": taken, "count": taken.len() });
+        let data = json!({ "count": taken.len(), "ids": taken });
         audit::add(tx, Some(workspace), actor, "queue.drained", "send", &data, now).await?;
     }
     Ok(taken)

@@ -185,7 +185,7 @@ both! {
         assert_eq!(pile["total"], 2, "{pile}");
         let dry = told(&t, &["ops", "retry-failed", "--network", "mastodon"]);
         assert_eq!((dry["dryRun"].as_bool(), dry["replayed"][0]["id"].as_str()), (Some(true), Some(&one[..])));
-        assert!(said(&t, &["ops", "retry-failed"]).contains("2 would be sent again"));
+        assert!(said(&t, &["ops", "retry-failed"]).contains("would be sent again: 2"));
         assert_eq!(told(&t, &["ops", "dead-letters"]), pile, "a dry run writes nothing");
         assert_eq!(told(&t, &["ops", "audit"])["items"], serde_json::json!([]));
         for none in [&["--class", "content"][..], &["--until", "2020-01-01"], &["--since", "2039-01-01"], &["--state", "missed"]] {
@@ -214,11 +214,11 @@ both! {
         let listed = told(&t, &["ops", "pauses"]);
         assert_eq!(listed["items"].as_array().map(Vec::len), Some(2), "{listed}");
         assert!(said(&t, &["ops", "resume", "all"]).contains("all goes on"));
-        fails(&t, &["ops", "resume", "all"], 3, "no such pause");
+        fails(&t, &["ops", "resume", "all"], 3, "`all` is not paused for the whole installation.");
         fails(&t, &["ops", "pause", "network:myspace"], 1, "nothing that can be paused");
         fails(&t, &["ops", "reset-circuit", "myspace"], 3, "no such circuit");
         assert!(said(&t, &["ops", "circuits"]).contains("every circuit is closed"));
-        assert!(said(&t, &["ops", "drain", "send"]).contains("1 deliveries would be cancelled"));
+        assert!(said(&t, &["ops", "drain", "send"]).contains("would be cancelled: 1 delivery;"));
         assert_eq!(t.post(&post.id).await.state.as_str(), "scheduled");
         assert_eq!(told(&t, &["ops", "drain", "send", "--go"])["count"], 1);
         assert_eq!(t.post(&post.id).await.state.as_str(), "cancelled");
@@ -231,6 +231,11 @@ both! {
         for action in ["pause.added", "pause.lifted", "queue.drained", "sweep.run"] {
             assert!(actions.iter().any(|a| a == action), "{action}: {actions:?}");
         }
+        fails(&t, &["post", "list", "--state", "lost"], 1, "`lost` is no state of a post.");
+        fails(&t, &["post", "list", "--from", "soon"], 1, "`soon` is no day or time.");
+        fails(&t, &["media", "add", "/nowhere/at/all.png"], 1, "/nowhere/at/all.png cannot be read");
+        fails(&t, &["media", "add", t.settings["CARILLON_DATA"].as_str()], 1, "it is no file");
+        fails(&t, &["connection", "add", "mastodon"], 1, "settings.server");
         for command in ["dead-letters", "retry-failed", "drain", "pause", "resume"] {
             assert!(said(&t, &["ops", command, "--help"]).contains("Examples:"), "{command}");
         }

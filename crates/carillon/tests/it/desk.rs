@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::both;
-use crate::support::{START, TestApp};
+use crate::support::{On, START, TestApp};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -509,4 +509,53 @@ both! {
         t.pass(HOUR).await;
         assert_eq!(t.visible("bluesky").len(), 5);
     }
+
+    /// However many press the button, it goes out once.
+    async fn a_retry_pressed_many_times_at_once_posts_once(t: TestApp) {
+        let c = t.connect("mastodon").await;
+        let id = late(&t, &c, &["Good morning"]).await.remove(0);
+        let mut pressed = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let (app, ws, id) = (t.app.clone(), t.workspace.clone(), id.clone());
+            pressed.spawn(async move {
+                carillon::publishing::desk::retry(&app, &ws, &id, None, "operator").await.is_ok()
+            });
+            t.worker.tick().await.unwrap();
+        }
+        let done = pressed.join_all().await;
+        assert!(done.iter().any(|ok| *ok));
+        t.pass(HOUR).await;
+        assert_eq!((t.delivery(&id).await.state, t.visible("mastodon").len()), (State::Published, 1));
+    }
+}
+
+/// More than one transaction holds: the spacing goes on over them, and each has its audit row.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_one_batch_is_replayed_and_drained() {
+    let t = TestApp::new(On::Sqlite).await;
+    let (api, c) = (Api::of(&t).await, t.connect("mastodon").await);
+    let texts: Vec<String> = (0..501).map(|n| format!("Number {n}")).collect();
+    late(&t, &c, &texts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let done = api
+        .post("/api/v1/dead-letters/replay", json!({ "filter": {}, "spacingSeconds": 60 }))
+        .await;
+    assert_eq!(set(&ids(&done["replayed"])).len(), 501);
+    let mut times = BTreeSet::new();
+    for id in ids(&done["replayed"]) {
+        times.insert(t.delivery(&id).await.scheduled_at.unwrap());
+    }
+    assert_eq!(times.len(), 501, "no two at one time");
+    let counts: Vec<Option<i64>> = api
+        .deeds("dead_letters.replayed")
+        .await
+        .iter()
+        .map(|d| d["data"]["count"].as_i64())
+        .collect();
+    assert_eq!(counts, [Some(1), Some(500)]);
+    let drained = api
+        .post("/api/v1/queue/drain", json!({ "states": ["waiting", "delayed"], "dryRun": false }))
+        .await;
+    assert_eq!(drained["count"], 501);
+    t.pass(24 * HOUR).await;
+    assert!(t.visible("mastodon").is_empty());
 }

@@ -160,7 +160,7 @@ fn listed(found: &DeadLetters) -> String {
 fn row(l: &DeadLetter) -> Vec<String> {
     let d = &l.delivery;
     let what = d.problem.as_ref().map_or("", |p| p.sentence.as_str());
-    let retry = if l.replay.safe { "retry" } else { "look" };
+    let retry = if l.replay.safe { "can be sent again" } else { "look first" };
     let first = l.post_text.lines().next().unwrap_or_default();
     let text: String = first.chars().take(30).collect();
     vec![
@@ -179,8 +179,8 @@ fn replayed(done: &Replayed) -> String {
     let n = done.replayed.len();
     let mut text = match (n, done.dry_run) {
         (0, _) => "nothing to send again\n".to_owned(),
-        (n, true) => format!("{n} would be sent again:\n"),
-        (n, false) => format!("{n} are sent again:\n"),
+        (n, true) => format!("would be sent again: {n}\n"),
+        (n, false) => format!("sent again: {n}\n"),
     };
     for target in done.replayed.iter().take(NAMED) {
         text.push_str(&format!("  {}\n", target.id));
@@ -193,7 +193,7 @@ fn replayed(done: &Replayed) -> String {
         *reasons.entry(&skipped.sentence).or_default() += 1;
     }
     for (why, count) in reasons {
-        text.push_str(&format!("{count} skipped: {why}\n"));
+        text.push_str(&format!("skipped: {count}. {why}\n"));
     }
     if done.dry_run && n > 0 {
         text.push_str("nothing was changed; add --go to send them again");

@@ -52,11 +52,14 @@ impl Drain {
 }
 
 fn drained(done: &Drained) -> String {
-    match (done.count, done.dry_run) {
-        (0, _) => "nothing to drain".to_owned(),
-        (n, true) => {
-            format!("{n} deliveries would be cancelled; nothing was changed: add --go to do it")
-        }
-        (n, false) => format!("{n} deliveries are cancelled; their posts stay"),
+    let what = match done.count {
+        0 => return "nothing to drain".to_owned(),
+        1 => "1 delivery".to_owned(),
+        n => format!("{n} deliveries"),
+    };
+    if done.dry_run {
+        format!("would be cancelled: {what}; nothing was changed, add --go to do it")
+    } else {
+        format!("cancelled: {what}; the posts stay")
     }
 }

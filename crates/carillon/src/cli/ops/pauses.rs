@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::{Here, Out, table};
 use super::OPERATOR;
 use crate::App;
+use crate::domain::refusal::{Kind, Refusal};
 use crate::publishing::circuits::{self, CircuitView};
 use crate::publishing::pausing::{self, PauseView};
 
@@ -45,9 +46,18 @@ pub(super) async fn resume(
     out: &Out,
 ) -> anyhow::Result<()> {
     let (app, ws) = of(app, workspace).await?;
-    pausing::resume(&app, ws.as_deref(), scope, OPERATOR).await?;
+    let resumed = pausing::resume(&app, ws.as_deref(), scope, OPERATOR).await;
+    resumed
+        .map_err(|r| if r.kind == Kind::NotFound { not_paused(scope, ws.is_some()) } else { r })?;
     out.show(&json!({ "scope": scope, "paused": false }), |_| format!("{scope} goes on"));
     Ok(())
+}
+
+fn not_paused(scope: &str, here: bool) -> Refusal {
+    let whose = if here { "in this workspace" } else { "for the whole installation" };
+    let sentence = format!("`{scope}` is not paused {whose}.");
+    let fix = "`carillon ops pauses` lists what is; a workspace's own is lifted with --workspace.";
+    Refusal::new(Kind::NotFound, "not_found", sentence, fix)
 }
 
 pub(super) async fn pauses(app: App, workspace: Option<&str>, out: &Out) -> anyhow::Result<()> {
@@ -85,7 +95,7 @@ fn circuit_row(c: &CircuitView) -> Vec<String> {
         c.name.clone(),
         c.state.to_string(),
         until,
-        format!("{} failures", c.failures),
+        format!("failures: {}", c.failures),
         c.reason.clone().unwrap_or_default(),
     ]
 }
