@@ -102,13 +102,23 @@ pub fn sweep<'s>(
     found: &mut dyn FnMut(&Finding),
     enough: &mut dyn FnMut(&Swept) -> bool,
 ) -> Result<Swept> {
-    let stage = simulate(Stage::new())?;
+    sweep_on(&simulate(Stage::new())?, scenarios, scale, found, enough)
+}
+
+/// The same on a stage that stands.
+pub fn sweep_on<'s>(
+    stage: &Stage,
+    scenarios: impl Iterator<Item = &'s Scenario>,
+    scale: Scale,
+    found: &mut dyn FnMut(&Finding),
+    enough: &mut dyn FnMut(&Swept) -> bool,
+) -> Result<Swept> {
     let mut swept = Swept::default();
     for scenario in scenarios {
         if enough(&swept) {
             break;
         }
-        one(&stage, scenario, scale, &mut swept, found, enough)?;
+        one(stage, scenario, scale, &mut swept, found, enough)?;
     }
     Ok(swept)
 }
@@ -208,8 +218,7 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     let mut of: Vec<String> = Vec::new();
     let mut posts = Vec::new();
     for n in 0..scenario.posts {
-        let (post, deliveries) =
-            run.schedule(&format!("{} {n}", scenario.text), &[scenario.network]).await?;
+        let (post, deliveries) = run.schedule(&text(scenario, n), &[scenario.network]).await?;
         of.extend(deliveries);
         posts.push(post);
     }
@@ -260,6 +269,10 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     }
     let lives = lives.iter().map(|p| (p.gates(), p.units())).collect();
     Ok(Played { wrong, held, lives })
+}
+
+fn text(scenario: &Scenario, n: usize) -> String {
+    if scenario.twins { scenario.text.to_owned() } else { format!("{} {n}", scenario.text) }
 }
 
 /// What a person does to the first post; whether it was accepted is kept.

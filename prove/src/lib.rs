@@ -4,7 +4,9 @@
 //! A rung is a module with one `run(&Scale)`; its tests run the bounded part. Nothing here knows
 //! how the product keeps its promise, only what followers see.
 
+pub mod bugs;
 pub mod crash;
+pub mod seeds;
 pub mod sim;
 
 use std::fmt;

@@ -1,12 +1,12 @@
 //! Frees work whose worker died, and says at once what is in doubt.
 
 use super::settle;
-use crate::App;
 use crate::db::Error;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::Kind;
 use crate::store::deliveries::Moved;
 use crate::store::{attempts, deliveries, queue};
+use crate::{App, bugs};
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -34,7 +34,7 @@ pub async fn sweep(app: &App, everybody: bool) -> Result<Swept, Error> {
                 let mut unknown = 0;
                 for claim in freed.iter().filter(|c| c.kind == Kind::Deliver) {
                     let Some(d) = deliveries::load(&tx, &claim.subject).await? else { continue };
-                    if d.state != State::Sending {
+                    if d.state != State::Sending || bugs::on("sending sent again") {
                         continue;
                     }
                     // Not before the network had the time to finish what it was sent.
