@@ -193,8 +193,7 @@ pub async fn replay(
             }
         }
         Which::All(filter) => {
-            // What dies again while this runs is not of this replay.
-            let filter = Filter { to: filter.to.min(batch.now + 1), ..filter };
+            let mut seen = HashSet::new();
             let mut cursor = (-1, String::new());
             loop {
                 let (ws, f, at) = (workspace.to_owned(), filter.clone(), cursor.clone());
@@ -207,7 +206,9 @@ pub async fn replay(
                 let Some(last) = some.last().cloned() else { break };
                 cursor = last;
                 let whole = some.len() == BATCH;
-                batch = batch.run(app, some.into_iter().map(|(_, id)| id).collect()).await?;
+                // What dies again while this runs is not of this replay.
+                let new = some.into_iter().map(|(_, id)| id).filter(|id| seen.insert(id.clone()));
+                batch = batch.run(app, new.collect()).await?;
                 progress(batch.looked_at());
                 if !whole {
                     break;

@@ -30,9 +30,9 @@ pub struct LaneView {
     /// The network's breaker is open until then.
     pub circuit_until: Option<String>,
     pub paused_at: Option<String>,
-    /// `paused` (its owner), `needs_action`, or the reason of the pause that covers it.
+    /// Its own pause: `paused` by its owner, or `needs_action`.
     pub paused_why: Option<String>,
-    /// The scope of the pause that covers it, beside its own.
+    /// The scope of the pause that covers it, as `GET /pauses` names it.
     pub shut_by: Option<String>,
 }
 

@@ -6,6 +6,9 @@ use std::process::{Command, Output, Stdio};
 use carillon_sandbox::{Calls, Fault, Options, Sandbox, Trouble};
 use serde_json::Value;
 
+use crate::both;
+use crate::desk;
+use crate::support::TestApp;
 use crate::support::process::{self, Process};
 
 struct Shell {
@@ -139,5 +142,97 @@ async fn a_demo_publishes_from_the_command_line_and_logs_no_secret() {
     {
         let line = log.lines().find(|l| l.contains(secret));
         assert!(line.is_none(), "a secret is in the log: {line:?}");
+    }
+}
+
+/// The command line beside the app of a test: the same database, a process of its own.
+fn beside(t: &TestApp, args: &[&str]) -> Output {
+    tokio::task::block_in_place(|| {
+        Command::new(process::binary())
+            .args(args)
+            .envs(&t.settings)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    })
+}
+
+fn told(t: &TestApp, args: &[&str]) -> Value {
+    let out = beside(t, &[args, &["--json"]].concat());
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}"))
+}
+
+fn said(t: &TestApp, args: &[&str]) -> String {
+    let out = beside(t, args);
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+fn fails(t: &TestApp, args: &[&str], code: i32, says: &str) {
+    let out = beside(t, args);
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "{args:?}: {err}");
+    assert!(err.contains(says) && err.contains("\nhint: "), "{args:?} says {err}");
+}
+
+both! {
+    async fn retry_failed_only_says_what_it_would_do_until_told_to_go(t: TestApp) {
+        let (a, b) = (t.connect("mastodon").await, t.connect("bluesky").await);
+        let one = desk::failed(&t, &a, "mastodon", "Quiz night").await;
+        let two = desk::failed(&t, &b, "bluesky", "Karaoke").await;
+        let pile = told(&t, &["ops", "dead-letters"]);
+        assert_eq!(pile["total"], 2, "{pile}");
+        let dry = told(&t, &["ops", "retry-failed", "--network", "mastodon"]);
+        assert_eq!((dry["dryRun"].as_bool(), dry["replayed"][0]["id"].as_str()), (Some(true), Some(&one[..])));
+        assert!(said(&t, &["ops", "retry-failed"]).contains("2 would be sent again"));
+        assert_eq!(told(&t, &["ops", "dead-letters"]), pile, "a dry run writes nothing");
+        assert_eq!(told(&t, &["ops", "audit"])["items"], serde_json::json!([]));
+        for none in [&["--class", "content"][..], &["--until", "2020-01-01"], &["--since", "2039-01-01"], &["--state", "missed"]] {
+            let found = told(&t, &[&["ops", "retry-failed"], none].concat());
+            assert_eq!(found["replayed"], serde_json::json!([]), "{none:?}");
+        }
+        let done = told(&t, &["ops", "retry-failed", "--network", "mastodon", "--class", "transient", "--since", "2026-11-23", "--go"]);
+        assert_eq!((done["dryRun"].as_bool(), done["replayed"][0]["id"].as_str()), (Some(false), Some(&one[..])));
+        assert_eq!(t.delivery(&one).await.state.as_str(), "queued");
+        assert_eq!(t.delivery(&two).await.state.as_str(), "failed");
+        let trail = told(&t, &["ops", "audit", "--action", "dead_letters.replayed"]);
+        assert_eq!((trail["items"][0]["actor"].as_str(), trail["items"][0]["data"]["ids"][0].as_str()), (Some("operator"), Some(&one[..])));
+        fails(&t, &["ops", "retry-failed", "--network", "myspace"], 1, "There is no network `myspace`.");
+        fails(&t, &["ops", "retry-failed", "--since", "soon"], 1, "`soon` is no day or time.");
+        fails(&t, &["ops", "retry-failed", "--state", "queued"], 1, "`queued` is no state of a dead letter.");
+        fails(&t, &["ops", "retry-failed", "--workspace", "nobody"], 3, "There is no workspace `nobody`.");
+    }
+
+    async fn pauses_and_drains_are_made_from_a_terminal(t: TestApp) {
+        let c = t.connect("mastodon").await;
+        let post = t.schedule(t.draft("Soon", &[&c])).await;
+        assert!(said(&t, &["ops", "pauses"]).contains("Nothing is paused."));
+        assert!(said(&t, &["ops", "pause", "all", "--why", "We move house."]).contains("for the whole installation"));
+        let here = told(&t, &["ops", "pause", "network:mastodon", "--workspace", &t.workspace]);
+        assert_eq!(here["wide"], false);
+        let listed = told(&t, &["ops", "pauses"]);
+        assert_eq!(listed["items"].as_array().map(Vec::len), Some(2), "{listed}");
+        assert!(said(&t, &["ops", "resume", "all"]).contains("all goes on"));
+        fails(&t, &["ops", "resume", "all"], 3, "no such pause");
+        fails(&t, &["ops", "pause", "network:myspace"], 1, "nothing that can be paused");
+        fails(&t, &["ops", "reset-circuit", "myspace"], 3, "no such circuit");
+        assert!(said(&t, &["ops", "circuits"]).contains("every circuit is closed"));
+        assert!(said(&t, &["ops", "drain", "send"]).contains("1 deliveries would be cancelled"));
+        assert_eq!(t.post(&post.id).await.state.as_str(), "scheduled");
+        assert_eq!(told(&t, &["ops", "drain", "send", "--go"])["count"], 1);
+        assert_eq!(t.post(&post.id).await.state.as_str(), "cancelled");
+        assert!(said(&t, &["ops", "drain", "send"]).contains("nothing to drain"));
+        fails(&t, &["ops", "drain", "media"], 1, "`media` cannot be drained");
+        told(&t, &["ops", "sweep"]);
+        assert_eq!(told(&t, &["ops", "sweeps"])["items"][0]["cause"], "person");
+        let actions: Vec<String> = told(&t, &["ops", "audit"])["items"].as_array().unwrap().iter().map(|i| i["action"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(actions.len(), 5, "{actions:?}");
+        for action in ["pause.added", "pause.lifted", "queue.drained", "sweep.run"] {
+            assert!(actions.iter().any(|a| a == action), "{action}: {actions:?}");
+        }
+        for command in ["dead-letters", "retry-failed", "drain", "pause", "resume"] {
+            assert!(said(&t, &["ops", command, "--help"]).contains("Examples:"), "{command}");
+        }
     }
 }

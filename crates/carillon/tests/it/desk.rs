@@ -21,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A delivery that used up its tries: nothing of it ever arrived.
-async fn failed(t: &TestApp, connection: &str, network: &str, text: &str) -> String {
+pub(crate) async fn failed(t: &TestApp, connection: &str, network: &str, text: &str) -> String {
     t.sandbox.add_fault(Fault::new(network, Calls::Publish, Trouble::ResetBeforeAccept).times(50));
     let post = t.schedule(t.draft(text, &[connection])).await;
     t.pass(4 * HOUR).await;
@@ -32,7 +32,7 @@ async fn failed(t: &TestApp, connection: &str, network: &str, text: &str) -> Str
 }
 
 /// Deliveries that came too late: held before anything was sent.
-async fn late(t: &TestApp, connection: &str, texts: &[&str]) -> Vec<String> {
+pub(crate) async fn late(t: &TestApp, connection: &str, texts: &[&str]) -> Vec<String> {
     let mut ids = Vec::new();
     for text in texts {
         let post = t.schedule(t.draft(text, &[connection])).await;
@@ -448,5 +448,65 @@ both! {
         let stranger = Api { key: other, client: api.client.clone(), url: api.url.clone(), t: api.t };
         let theirs = stranger.get("/api/v1/audit").await;
         assert_eq!((theirs["items"].as_array().unwrap().len(), theirs["items"][0]["action"].as_str()), (1, Some("pause.added")));
+    }
+
+    async fn a_pause_keeps_everything_waiting_and_loses_nothing(t: TestApp) {
+        let api = Api::of(&t).await;
+        let (a, b) = (t.connect("mastodon").await, t.connect("bluesky").await);
+        let stranger = Api { key: t.stranger().await, client: api.client.clone(), url: api.url.clone(), t: api.t };
+        let (status, made) = api.call(Method::POST, "/api/v1/pauses", Some(json!({ "scope": "network:mastodon", "why": "It is down." }))).await;
+        assert_eq!((status, made["scope"].as_str(), made["wide"].as_bool()), (StatusCode::CREATED, Some("network:mastodon"), Some(false)), "{made}");
+        api.refused("/api/v1/pauses", json!({ "scope": "network:myspace" }), StatusCode::UNPROCESSABLE_ENTITY, "unknown_scope").await;
+        t.schedule(t.draft("Soon", &[&a, &b])).await;
+        t.pass(HOUR / 2).await;
+        assert_eq!((t.visible("mastodon").len(), t.visible("bluesky").len()), (0, 1));
+        let all = api.get("/api/v1/queue/lanes").await;
+        let lane = all["items"].as_array().unwrap().iter().find(|l| l["connectionId"] == a.as_str()).unwrap();
+        assert_eq!((lane["shutBy"].as_str(), lane["waiting"].as_i64()), (Some("network:mastodon"), Some(1)), "{lane}");
+        assert_eq!(api.get("/api/v1/pauses").await["items"][0]["why"], "It is down.");
+        assert_eq!(stranger.get("/api/v1/pauses").await["items"], json!([]), "another workspace's goes on");
+        let (status, _) = stranger.call(Method::DELETE, "/api/v1/pauses/network:mastodon", None).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        let (status, _) = api.call(Method::DELETE, "/api/v1/pauses/network:mastodon", None).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+        t.pass(MINUTE).await;
+        assert_eq!(t.visible("mastodon").len(), 1);
+        assert_eq!((api.deeds("pause.added").await.len(), api.deeds("pause.lifted").await.len()), (1, 1));
+        carillon::publishing::pausing::pause(&t.app, None, "all", "We move house.", "operator").await.unwrap();
+        let (status, answer) = api.call(Method::DELETE, "/api/v1/pauses/all", None).await;
+        assert_eq!((status, answer["code"].as_str()), (StatusCode::CONFLICT, Some("wide_pause")));
+        for who in [&api, &stranger] {
+            assert_eq!(who.get("/api/v1/pauses").await["items"][0]["wide"], true);
+            assert_eq!(who.deeds("pause.added").await[0]["actor"], "operator");
+        }
+    }
+
+    async fn an_open_circuit_is_seen_and_reset(t: TestApp) {
+        let api = Api::of(&t).await;
+        let mut connections = Vec::new();
+        for name in ["ann", "ben", "cat", "dan", "eve"] {
+            connections.push(t.connect_as("bluesky", name).await);
+        }
+        let targets: Vec<&str> = connections.iter().map(String::as_str).collect();
+        assert_eq!(api.get("/api/v1/circuits").await["items"][0]["state"], "closed");
+        t.sandbox.add_fault(Fault::new("bluesky", Calls::Any, Trouble::ServerError).times(100));
+        t.schedule(t.draft("Soon", &targets)).await;
+        t.pass(11 * MINUTE).await;
+        t.sandbox.clear_faults();
+        let circuit = api.get("/api/v1/circuits").await["items"][0].clone();
+        assert_eq!((circuit["name"].as_str(), circuit["state"].as_str()), (Some("bluesky"), Some("open")), "{circuit}");
+        let lane = api.get("/api/v1/queue/lanes").await["items"][0].clone();
+        assert_eq!(lane["circuitUntil"], circuit["openUntil"], "{lane}");
+        assert_eq!(api.get("/api/v1/alerts?open=true").await["items"][0]["kind"], "circuit_open");
+        let stranger = Api { key: t.stranger().await, client: api.client.clone(), url: api.url.clone(), t: api.t };
+        assert_eq!(stranger.get("/api/v1/circuits").await["items"], json!([]));
+        stranger.refused("/api/v1/circuits/bluesky/reset", json!({}), StatusCode::NOT_FOUND, "not_found").await;
+        let closed = api.post("/api/v1/circuits/bluesky/reset", json!({})).await;
+        assert_eq!(closed["state"], "closed");
+        assert_eq!(api.get("/api/v1/alerts?open=true").await["items"], json!([]));
+        assert!(api.get("/api/v1/alerts").await["items"][0]["clearedAt"].is_string());
+        assert_eq!(api.deeds("circuit.reset").await[0]["subject"], "bluesky");
+        t.pass(HOUR).await;
+        assert_eq!(t.visible("bluesky").len(), 5);
     }
 }
