@@ -98,7 +98,14 @@ pub fn arrive(run: &Run<'_>) {
 pub async fn check(run: &Run<'_>, of: &[(String, May)], answered: bool) -> Result<Option<Wrong>> {
     let all: Vec<String> = of.iter().map(|(id, _)| id.clone()).collect();
     let all = load(run, &all).await?;
-    for (d, (_, may)) in all.iter().zip(of) {
+    for (id, may) in of {
+        let Some(d) = all.iter().find(|d| d.id == *id) else {
+            // An edit takes away what was cancelled and never tried.
+            if may.cancel {
+                continue;
+            }
+            return Ok(Some(Wrong::Lost(format!("{id} is gone"))));
+        };
         let twins: Vec<&Delivery> =
             all.iter().filter(|o| o.network == d.network && twins(o, d)).collect();
         let wrong =
