@@ -343,6 +343,12 @@ impl Storm<'_> {
         if wrong.is_none() && held > 0 {
             wrong = check::check(&self.run, &of, true).await?;
         }
+        if wrong.is_some() && std::env::var_os("CARILLON_PROVE_JOURNAL").is_some() {
+            for d in check::load(&self.run, &ids).await? {
+                let journal = check::journal(&self.run, &d.id).await?;
+                eprintln!("{} at {}: {}\n{journal}", d.id, d.network, d.state);
+            }
+        }
         let gates = world::with(|w| w.processes.values().map(|p| p.gates()).sum());
         Ok(Played { wrong, held, deliveries: ids.len() as u64, deaths: self.deaths, gates })
     }

@@ -7,10 +7,11 @@ use carillon::db::{Error, Row};
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::params;
 use carillon::publishing::desk::{self, Answer};
+use carillon::store::attempts;
 use carillon::store::audit::OPERATOR;
 use carillon::store::deliveries::{self, Delivery};
 
-use super::stage::Run;
+use super::stage::{Run, START};
 use super::world::{self, Post};
 
 /// How a delivery may end besides being published.
@@ -99,7 +100,14 @@ pub fn arrive(run: &Run<'_>) {
 pub async fn check(run: &Run<'_>, of: &[(String, May)], answered: bool) -> Result<Option<Wrong>> {
     let all: Vec<String> = of.iter().map(|(id, _)| id.clone()).collect();
     let all = load(run, &all).await?;
-    for (d, (_, may)) in all.iter().zip(of) {
+    for (id, may) in of {
+        let Some(d) = all.iter().find(|d| d.id == *id) else {
+            // An edit takes away what was cancelled and never tried.
+            if may.cancel {
+                continue;
+            }
+            return Ok(Some(Wrong::Lost(format!("{id} is gone"))));
+        };
         let twins: Vec<&Delivery> =
             all.iter().filter(|o| o.network == d.network && twins(o, d)).collect();
         let wrong =
@@ -192,4 +200,19 @@ pub async fn load(run: &Run<'_>, of: &[String]) -> Result<Vec<Delivery>> {
         Ok::<_, Error>(found)
     });
     Ok(found.await?)
+}
+
+/// The journal of a delivery, a line each: for a person who looks into a failure.
+pub async fn journal(run: &Run<'_>, id: &str) -> Result<String> {
+    let of = id.to_owned();
+    let workspace = run.stage.workspace.clone();
+    let lines =
+        run.people.db.read(move |tx| async move { attempts::of(&tx, &workspace, &of).await });
+    let lines: Vec<attempts::Attempt> = lines.await.map_err(|e: Error| e)?;
+    let say = |a: &attempts::Attempt| {
+        let why = a.error.as_ref().map_or("", |p| &p.sentence);
+        let (at, end) = (a.started_at - START, a.finished_at.map_or(-1, |f| f - START));
+        format!("  {at:>9}..{end:<9} fence {} {} {:?} {why}", a.fence, a.step, a.outcome)
+    };
+    Ok(lines.iter().map(say).collect::<Vec<_>>().join("\n"))
 }
