@@ -133,6 +133,7 @@ async fn seed(app: &App, sandbox: &str, total: usize, lanes: usize) -> Result<(S
             checked_at: None,
             published_at: None,
             created_at: now,
+            quota_until: None,
         };
         app.db.write(move |tx| async move { connections::add(&tx, &c).await }).await?;
         targets.push(id);

@@ -13,7 +13,9 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use carillon::db::Fate;
 use carillon::domain::when;
+use carillon::publishing::desk;
 use carillon::publishing::{schedule, view};
+use carillon::store::audit::OPERATOR;
 
 pub use scenarios::{Does, Scenario, When, all};
 
@@ -102,13 +104,23 @@ pub fn sweep<'s>(
     found: &mut dyn FnMut(&Finding),
     enough: &mut dyn FnMut(&Swept) -> bool,
 ) -> Result<Swept> {
-    let stage = simulate(Stage::new())?;
+    sweep_on(&simulate(Stage::new())?, scenarios, scale, found, enough)
+}
+
+/// The same on a stage that stands.
+pub fn sweep_on<'s>(
+    stage: &Stage,
+    scenarios: impl Iterator<Item = &'s Scenario>,
+    scale: Scale,
+    found: &mut dyn FnMut(&Finding),
+    enough: &mut dyn FnMut(&Swept) -> bool,
+) -> Result<Swept> {
     let mut swept = Swept::default();
     for scenario in scenarios {
         if enough(&swept) {
             break;
         }
-        one(&stage, scenario, scale, &mut swept, found, enough)?;
+        one(stage, scenario, scale, &mut swept, found, enough)?;
     }
     Ok(swept)
 }
@@ -208,8 +220,7 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     let mut of: Vec<String> = Vec::new();
     let mut posts = Vec::new();
     for n in 0..scenario.posts {
-        let (post, deliveries) =
-            run.schedule(&format!("{} {n}", scenario.text), &[scenario.network]).await?;
+        let (post, deliveries) = run.schedule(&text(scenario, n), &[scenario.network]).await?;
         of.extend(deliveries);
         posts.push(post);
     }
@@ -262,6 +273,10 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     Ok(Played { wrong, held, lives })
 }
 
+fn text(scenario: &Scenario, n: usize) -> String {
+    if scenario.twins { scenario.text.to_owned() } else { format!("{} {n}", scenario.text) }
+}
+
 /// What a person does to the first post; whether it was accepted is kept.
 fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>>) -> Act {
     let (app, workspace, clock) =
@@ -272,7 +287,7 @@ fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>
             Does::Cancel => schedule::cancel(&app, &workspace, &post).await.map(drop),
             Does::Retry => {
                 let first = seen.deliveries.first().map(|d| d.id.clone()).unwrap_or_default();
-                schedule::retry_delivery(&app, &workspace, &first).await.map(drop)
+                desk::retry(&app, &workspace, &first, None, OPERATOR).await.map(drop)
             }
             Does::Edit => {
                 let change = schedule::Change {

@@ -4,8 +4,10 @@
 //! A rung is a module with one `run(&Scale)`; its tests run the bounded part. Nothing here knows
 //! how the product keeps its promise, only what followers see.
 
+pub mod bugs;
 pub mod crash;
 pub mod power;
+pub mod seeds;
 pub mod sim;
 mod stage;
 

@@ -1,23 +1,70 @@
-//! `carillon-prove [rung …]`: runs the rungs named, or all, and prints one line of counts each.
+//! `carillon-prove [crash|seeds|bugs …] [--full] [--seed N] [--seeds N]`: runs the rungs named, or
+//! all, prints one line of counts each, and ends with 1 when anything was lost, doubled or missed.
 
 use std::process::ExitCode;
 
-use carillon_prove::{Counts, Scale, crash};
+use anyhow::{Result, bail};
+use carillon_prove::{Counts, Scale, bugs, crash, seeds};
+
+const RUNGS: [&str; 3] = ["crash", "seeds", "bugs"];
+
+struct Asked {
+    rungs: Vec<String>,
+    scale: Scale,
+    /// The first seed, and how many.
+    seed: u64,
+    seeds: Option<u64>,
+}
 
 fn main() -> ExitCode {
-    let scale = if std::env::args().any(|a| a == "--full") { Scale::Full } else { Scale::Bounded };
-    match crash::run(scale) {
-        Ok(counts) => {
-            println!("{counts}");
-            if counts == (Counts { lost: 0, doubled: 0, ..counts.clone() }) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
+    match asked().and_then(|asked| run(&asked)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("{e:#}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
+}
+
+fn asked() -> Result<Asked> {
+    let mut asked = Asked { rungs: Vec::new(), scale: Scale::Bounded, seed: 0, seeds: None };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--full" => asked.scale = Scale::Full,
+            "--seed" => {
+                asked.seed = number(args.next())?;
+                asked.seeds = asked.seeds.or(Some(1));
+            }
+            "--seeds" => asked.seeds = Some(number(args.next())?),
+            rung if RUNGS.contains(&rung) => asked.rungs.push(rung.to_owned()),
+            other => bail!("`{other}` is no rung and no option; rungs are {}", RUNGS.join(", ")),
+        }
+    }
+    if asked.rungs.is_empty() {
+        asked.rungs = RUNGS.map(str::to_owned).to_vec();
+    }
+    Ok(asked)
+}
+
+fn number(arg: Option<String>) -> Result<u64> {
+    match arg.as_deref().map(str::parse) {
+        Some(Ok(n)) => Ok(n),
+        _ => bail!("`--seed` and `--seeds` take a number"),
+    }
+}
+
+fn run(asked: &Asked) -> Result<bool> {
+    let mut well = true;
+    for rung in &asked.rungs {
+        let counts: Counts = match rung.as_str() {
+            "crash" => crash::run(asked.scale)?,
+            "seeds" => seeds::run(asked.scale, asked.seed, asked.seeds)?,
+            _ => bugs::run(asked.scale)?,
+        };
+        println!("{counts}");
+        well &= counts.lost == 0 && counts.doubled == 0;
+    }
+    Ok(well)
 }

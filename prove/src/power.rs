@@ -9,12 +9,14 @@ mod vfs;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use carillon::clock::Clock;
+use carillon::domain::refusal::Kind;
+use carillon::publishing;
+use carillon::queue::cron;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -27,14 +29,20 @@ const ON_A_STAGE: u64 = 40;
 /// Time enough for every look and every try.
 const LONG: Duration = Duration::from_secs(3 * 3600);
 
-/// Cuts the power `rounds` times; the line of counts, or what went wrong.
+/// Cuts the power, and fills the disk; the line of counts, or what went wrong.
 pub async fn run(scale: Scale) -> anyhow::Result<Counts> {
     let _alone = ALONE.lock().await;
-    let rounds = match scale {
-        Scale::Bounded => 120,
-        Scale::Full => 3_000,
+    let (rounds, fills) = match scale {
+        Scale::Bounded => (150, 40),
+        Scale::Full => (5_000, 1_000),
     };
-    let (counts, wrong) = cuts(rounds, 0x00D1_5C0F, false).await?;
+    let (mut counts, mut wrong) = cuts(rounds, 0x00D1_5C0F, false).await?;
+    let (more, worse) = full(fills, 0xF011).await?;
+    counts.made.extend(more.made);
+    counts.lost += more.lost;
+    counts.doubled += more.doubled;
+    counts.held += more.held;
+    wrong.extend(worse);
     ensure!(wrong.is_empty(), "{counts}\n{}", wrong[..wrong.len().min(3)].join("\n"));
     Ok(counts)
 }
@@ -79,7 +87,8 @@ struct Made {
 struct Scene {
     stage: Stage,
     folder: TempDir,
-    /// Operations of a round without a cut.
+    /// Operations of a start, and of a whole round, without a cut.
+    starts: u64,
     operations: u64,
     now: i64,
     round: u64,
@@ -89,17 +98,17 @@ impl Scene {
     async fn set(hasty: bool) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("carillon-power-")?;
         let stage = Stage::set(folder.path(), &[], 1).await?;
-        let mut scene = Self { stage, folder, operations: 0, now: START + 60_000, round: 0 };
+        let mut scene =
+            Self { stage, folder, starts: 0, operations: 0, now: START + 60_000, round: 0 };
         // One without a cut tells how many moments there are.
         let (home, disk) = scene.home(None)?;
         let _watch = vfs::watch(home.path(), &disk);
         let (life, told, _) = scene.live(home.path(), &disk).await?;
         let life = life.context("the disk fails without a fault")?;
-        life.to_quiet(&scene.stage, LONG).await?;
+        life.to_quiet(&scene.stage, LONG, &|| disk.is_troubled()).await?;
         let wrong = scene.stage.judge(&life.app, &told, &mut Counts::default()).await?;
         ensure!(wrong.is_empty(), "without a cut: {}", wrong.join("\n"));
         scene.operations = disk.done();
-        eprintln!("ops {} syncs {}", disk.done(), disk.syncs());
         let syncs = disk.syncs();
         ensure!(hasty || syncs > 20, "only {syncs} syncs were seen: does the shim work?");
         scene.now = life.clock.now() + 60_000;
@@ -147,11 +156,11 @@ impl Scene {
             Err(_) if disk.is_off() => return Ok((None, Vec::new(), true)),
             Err(e) => return Err(e.context("the product does not start")),
         };
-        let mut told = Vec::new();
-        for i in 0..2 {
-            told.extend(self.stage.post(&life.app, &format!("r{}p{i}", self.round)).await);
-        }
-        work(&life, disk).await;
+        self.starts = self.starts.max(disk.done());
+        let texts = [0, 1].map(|i| format!("r{}p{i}", self.round));
+        let told = self.stage.post(&life.app, &texts).await;
+        // An error is what a disk without power answers, or one without room.
+        let _ = life.work(&|| disk.is_troubled()).await;
         Ok((Some(life), told, disk.is_off()))
     }
 
@@ -191,15 +200,7 @@ impl Scene {
                 }
             };
             if let Some(life) = &life {
-                let mut quiet = pin!(life.to_quiet(&self.stage, LONG));
-                let ended = loop {
-                    tokio::select! {
-                        ended = &mut quiet => break ended,
-                        () = tokio::time::sleep(Duration::from_millis(1)) => {
-                            if disk.is_off() { life.clock.advance(Duration::from_secs(10)); }
-                        }
-                    }
-                };
+                let ended = life.to_quiet(&self.stage, LONG, &|| disk.is_troubled()).await;
                 if !disk.is_off() {
                     ended?;
                     wrong.extend(self.stage.judge(&life.app, &told, counts).await?);
@@ -239,7 +240,7 @@ impl Scene {
             let file = Connection::open(folder.path().join("carillon.db"))?;
             let check: String = file.query_row("PRAGMA integrity_check", [], |r| r.get(0))?;
             ensure!(check == "ok", "{kept:?}: the file is damaged: {check}");
-            for post in told.iter().filter(|t| t.taken) {
+            for post in told.iter().filter(|t| t.refused.is_none()) {
                 let sql = "SELECT count(*) FROM post WHERE text = ?1";
                 let there: i64 = file.query_row(sql, [&post.text], |r| r.get(0))?;
                 if there != 1 {
@@ -252,21 +253,48 @@ impl Scene {
     }
 }
 
-/// Works to the end of what is due. Once the power is off, time goes by for what waits for the
-/// database, so that it ends.
-async fn work(life: &Life, disk: &Disk) {
-    let mut tick = pin!(life.worker.tick());
-    loop {
-        tokio::select! {
-            // An error is what a disk without power answers.
-            _ = &mut tick => return,
-            () = tokio::time::sleep(Duration::from_millis(1)) => {
-                if disk.is_off() {
-                    life.clock.advance(Duration::from_secs(10));
-                }
+/// Fills the disk for a while, `rounds` times, under a product that goes on.
+async fn full(rounds: u64, seed: u64) -> anyhow::Result<(Counts, Vec<String>)> {
+    let mut counts = Counts { rung: "disk full", ..Counts::default() };
+    let (mut wrong, mut refused, mut deliveries) = (Vec::new(), 0, 0);
+    let mut scene = Scene::set(false).await?;
+    for round in 0..rounds {
+        let mut random = Random::new(seed + round);
+        let (home, disk) = scene.home(None)?;
+        let _watch = vfs::watch(home.path(), &disk);
+        let begins = scene.starts + random.below(scene.operations - scene.starts);
+        disk.fault_at(begins, Fault::Full(random.below(60)));
+        let (life, told, _) = scene.live(home.path(), &disk).await?;
+        let life = life.context("it starts")?;
+        let mut fails = 0;
+        while let Err(e) = recover(&life, &scene.stage, &disk).await {
+            fails += 1;
+            ensure!(fails < 100, "it does not recover when there is room again: {e:#}");
+            life.clock.advance(Duration::from_secs(1));
+        }
+        wrong.extend(scene.stage.judge(&life.app, &told, &mut counts).await?);
+        let kept = scene.stage.deliveries(&life.app).await?;
+        for (text, refusal) in told.iter().filter_map(|t| Some((&t.text, t.refused.as_ref()?))) {
+            refused += 1;
+            // Whoever is told so writes it once more: half of it must not be there.
+            if refusal.kind != Kind::Unavailable || kept.keys().any(|(post, _)| post == text) {
+                wrong.push(format!("`{text}` was refused with {refusal:?} and is there"));
             }
         }
+        deliveries += told.iter().map(|t| t.targets.len() as u64).sum::<u64>();
+        scene.end(Some(life));
     }
+    counts.made =
+        vec![("full disks", rounds), ("posts refused", refused), ("more deliveries", deliveries)];
+    Ok((counts, wrong))
+}
+
+/// What the loops of a running process do by and by.
+async fn recover(life: &Life, stage: &Stage, disk: &Disk) -> anyhow::Result<()> {
+    cron::tick(&life.app).await?;
+    life.clock.advance(Duration::from_secs(61));
+    publishing::sweep::sweep(&life.app, false).await?;
+    life.to_quiet(stage, LONG, &|| disk.is_troubled()).await
 }
 
 #[cfg(test)]
@@ -274,7 +302,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn nothing_is_lost_or_doubled_when_the_power_goes() {
+    async fn nothing_is_lost_or_doubled_when_the_power_goes_or_the_disk_is_full() {
         let counts = run(Scale::Bounded).await.expect("the rung stands");
         assert_eq!((counts.lost, counts.doubled), (0, 0));
         eprintln!("{counts}");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use carillon::config::Config;
 use carillon::db::Error;
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::job::Pool;
+use carillon::domain::refusal::Refusal;
 use carillon::media::intake;
 use carillon::publishing::connecting::{self, New};
 use carillon::publishing::schedule::{self, Draft, DraftDelivery};
@@ -67,8 +69,8 @@ impl Drop for Life {
 pub(crate) struct Told {
     pub text: String,
     pub targets: Vec<Target>,
-    /// `false`: the answer was an error, so both are right.
-    pub taken: bool,
+    /// What it was refused with; then both are right, that it is there and that it is not.
+    pub refused: Option<Refusal>,
 }
 
 impl Stage {
@@ -169,11 +171,11 @@ impl Stage {
         Ok(added.map_err(|e| anyhow::anyhow!("{network} does not take {account}: {e:?}"))?.id)
     }
 
-    /// Writes one post to every target, in two parts: text alone, and the picture where one is
-    /// needed. What the product answered is told, whatever it was.
-    pub(crate) async fn post(&self, app: &App, text: &str) -> Vec<Told> {
-        let mut told = Vec::new();
-        for handle in [false, true] {
+    /// Writes one post to every target for each of these texts, all at once: in words alone, and
+    /// with the picture where one is needed. What the product answered is told, whatever it was.
+    pub(crate) async fn post(&self, app: &App, texts: &[String]) -> Vec<Told> {
+        let parts = texts.iter().flat_map(|text| [(text, false), (text, true)]);
+        let posts = parts.map(|(text, handle)| async move {
             let targets: Vec<Target> =
                 self.targets.iter().filter(|t| (t.network == HANDLE) == handle).cloned().collect();
             let text = format!("{text} {}", if handle { "in a picture" } else { "in words" });
@@ -184,10 +186,10 @@ impl Stage {
                 deliveries: targets.iter().map(|t| to(&t.connection)).collect(),
                 ..Draft::default()
             };
-            let taken = schedule::create(app, &self.workspace, draft, None).await.is_ok();
-            told.push(Told { text, targets, taken });
-        }
-        told
+            let refused = schedule::create(app, &self.workspace, draft, None).await.err();
+            Told { text, targets, refused }
+        });
+        futures_util::future::join_all(posts).await
     }
 
     /// Every delivery of the workspace, by its post's text and connection.
@@ -232,7 +234,7 @@ impl Stage {
             for target in &post.targets {
                 let seen = self.visible(target, &post.text);
                 let d = kept.get(&(post.text.clone(), target.connection.clone()));
-                let fate = fate(d, seen, post.taken);
+                let fate = fate(d, seen, post.refused.is_none());
                 match fate {
                     Fate::Once => {}
                     Fate::Asked => counts.held += 1,
@@ -245,8 +247,8 @@ impl Stage {
                         None => Vec::new(),
                     };
                     wrong.push(format!(
-                        "`{}` at {}: taken {}, {seen} visible, {d:#?}, journal {journal:#?}",
-                        post.text, target.account, post.taken
+                        "`{}` at {}: refused {:?}, {seen} visible, {d:#?}, journal {journal:#?}",
+                        post.text, target.account, post.refused
                     ));
                 }
             }
@@ -284,12 +286,33 @@ fn is_blind(d: &DeliveryView) -> bool {
 }
 
 impl Life {
+    /// Runs what is due. Where the database is `troubled`, time goes by meanwhile: what waits for
+    /// it waits by the clock.
+    pub(crate) async fn work(&self, troubled: &dyn Fn() -> bool) -> Result<(), Error> {
+        let mut tick = pin!(self.worker.tick());
+        loop {
+            tokio::select! {
+                ran = &mut tick => return ran.map(drop),
+                () = tokio::time::sleep(Duration::from_millis(2)) => {
+                    if troubled() {
+                        self.clock.advance(Duration::from_millis(500));
+                    }
+                }
+            }
+        }
+    }
+
     /// Runs what is due and moves the clock from one due time to the next, until nothing is under
     /// way or this much time is over.
-    pub(crate) async fn to_quiet(&self, stage: &Stage, most: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn to_quiet(
+        &self,
+        stage: &Stage,
+        most: Duration,
+        troubled: &dyn Fn() -> bool,
+    ) -> anyhow::Result<()> {
         let end = self.clock.now() + most.as_millis() as i64;
         loop {
-            self.worker.tick().await?;
+            self.work(troubled).await?;
             let all = stage.deliveries(&self.app).await?;
             if all.values().all(|d| !d.state.active()) || self.clock.now() >= end {
                 return Ok(());

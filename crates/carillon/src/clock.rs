@@ -1,10 +1,11 @@
 //! Time, handed in. One clock a process; tests hold a manual one and move it.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Wall time in ms since 1970 UTC and a monotonic time beside it. Cheap to clone.
 #[derive(Clone)]
@@ -17,9 +18,10 @@ enum Kind {
     },
     /// The steady time, and how far the wall clock is ahead of it.
     Manual {
-        steady: watch::Sender<i64>,
+        steady: AtomicI64,
         ahead: AtomicI64,
         faults: OnceLock<Faults>,
+        moved: Notify,
     },
 }
 
@@ -34,9 +36,9 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`].
     pub fn manual(now: i64) -> Self {
-        let steady = watch::Sender::new(now);
-        let (ahead, faults) = (AtomicI64::new(0), OnceLock::new());
-        Self(Arc::new(Kind::Manual { steady, ahead, faults }))
+        let (steady, ahead) = (AtomicI64::new(now), AtomicI64::new(0));
+        let (faults, moved) = (OnceLock::new(), Notify::new());
+        Self(Arc::new(Kind::Manual { steady, ahead, faults, moved }))
     }
 
     /// ms since 1970 UTC, by the database's clock once [`Clock::follow`] knows it.
@@ -46,9 +48,9 @@ impl Clock {
                 let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 since.as_millis() as i64 + offset.load(Ordering::Relaxed)
             }
-            Kind::Manual { steady, ahead, faults } => {
+            Kind::Manual { steady, ahead, faults, .. } => {
                 let off = faults.get().map_or(0, |off| off().0);
-                *steady.borrow() + ahead.load(Ordering::Relaxed) + off
+                steady.load(Ordering::SeqCst) + ahead.load(Ordering::SeqCst) + off
             }
         }
     }
@@ -58,7 +60,7 @@ impl Clock {
         match &*self.0 {
             Kind::System { started, .. } => started.elapsed().as_millis() as i64,
             Kind::Manual { steady, faults, .. } => {
-                *steady.borrow() + faults.get().map_or(0, |off| off().1)
+                steady.load(Ordering::SeqCst) + faults.get().map_or(0, |off| off().1)
             }
         }
     }
@@ -78,11 +80,17 @@ impl Clock {
                 let wait = (at - self.now()).clamp(0, 86_400_000) as u64;
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
-            Kind::Manual { steady, .. } => {
-                let at = *steady.borrow() + (at - self.now());
-                let mut moved = steady.subscribe();
-                // The sender lives as long as self: an error cannot come.
-                let _ = moved.wait_for(|steady| *steady >= at).await;
+            Kind::Manual { steady, moved, .. } => {
+                let at = steady.load(Ordering::SeqCst) + (at - self.now());
+                loop {
+                    // Whoever began to wait first is woken first: a simulation can be repeated.
+                    let mut next = pin!(moved.notified());
+                    next.as_mut().enable();
+                    if steady.load(Ordering::SeqCst) >= at {
+                        return;
+                    }
+                    next.await;
+                }
             }
         }
     }
@@ -93,8 +101,9 @@ impl Clock {
 
     /// Moves a manual clock; nothing on the system's.
     pub fn advance(&self, by: Duration) {
-        if let Kind::Manual { steady, .. } = &*self.0 {
-            steady.send_modify(|steady| *steady += by.as_millis() as i64);
+        if let Kind::Manual { steady, moved, .. } = &*self.0 {
+            steady.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+            moved.notify_waiters();
         }
     }
 
@@ -111,7 +120,7 @@ impl Clock {
     /// slept looks the same from inside: its wall clock jumped.
     pub fn jump(&self, by_ms: i64) {
         if let Kind::Manual { ahead, .. } = &*self.0 {
-            ahead.fetch_add(by_ms, Ordering::Relaxed);
+            ahead.fetch_add(by_ms, Ordering::SeqCst);
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub text: &'static str,
     /// So many posts on one lane; the fault meets the first.
     pub posts: usize,
+    /// With the same text.
+    pub twins: bool,
     pub act: Option<(Does, When)>,
     /// How long a restart takes, in ms.
     pub rest: i64,
@@ -53,9 +55,11 @@ impl Scenario {
         )
     }
 
-    /// May a person be asked? Where nothing can be read back, after every doubt; else never.
+    /// May a person be asked? Where nothing can be read back, after every doubt; of two that look
+    /// alike, when both are in doubt; else never.
     pub fn may_ask(&self, troubled: bool) -> bool {
         self.may_ask
+            || (self.twins && troubled)
             || (self.network == BLIND
                 && (troubled || self.manners.sends.iter().any(|t| t.doubtful())))
     }
@@ -67,6 +71,7 @@ impl Scenario {
             manners,
             text: "Doors open at seven",
             posts: 1,
+            twins: false,
             act: None,
             rest: 1_000,
             may_ask: false,
@@ -179,6 +184,22 @@ fn faults(network: &'static str) -> Vec<Scenario> {
                 pairs: false,
                 ..Scenario::of(network, format!("hidden, then {fault}"), manners)
             });
+        }
+    }
+    if network == READABLE {
+        // The first is listed only after the second was sent.
+        let sends = sends(&[t(Effect::Now, Reset), t(Effect::No, Reset), t(Effect::No, Reset)]);
+        let manners = Manners { lag: 180_000, ..sends };
+        all.push(Scenario { pairs: false, ..Scenario::of(network, "hidden for 3 min", manners) });
+    }
+    if [READABLE, LAGGING].contains(&network) {
+        // Two posts that look alike: whichever is found, each is bound once.
+        for (fault, lost) in
+            [("first", vec![t(Effect::Now, Reset)]), ("both", vec![t(Effect::Now, Reset); 2])]
+        {
+            let s = Scenario::of(network, format!("twins, {fault} answer lost"), sends(&lost));
+            let may_ask = fault == "both";
+            all.push(Scenario { posts: 2, twins: true, pairs: false, may_ask, ..s });
         }
     }
     if network == HANDLE {

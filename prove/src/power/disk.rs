@@ -101,6 +101,12 @@ impl Disk {
         self.lock().off
     }
 
+    /// Has its fault begun?
+    pub(crate) fn is_troubled(&self) -> bool {
+        let state = self.lock();
+        state.off || state.fault.is_some_and(|(at, _)| state.done >= at)
+    }
+
     /// Switches it off between two operations.
     pub(crate) fn switch_off(&self) {
         self.lock().off = true;

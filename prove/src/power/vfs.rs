@@ -310,13 +310,14 @@ unsafe extern "C" fn file_control(
 
 /// Is this a setting that is made otherwise here than the product asks for?
 fn ours(name: &CStr, value: &CStr) -> bool {
-    if name == c"wal_autocheckpoint" && value == c"4000" {
+    let hasty = HASTY.load(Ordering::SeqCst);
+    if name == c"wal_autocheckpoint" && value == c"4000" && !hasty {
         // What was written is moved into the main file every few commits, so that a round of some
         // hundred writes is cut in the middle of that, too.
         // SAFETY: the connection runs this very pragma.
         return unsafe { ffi::sqlite3_wal_autocheckpoint(OPENED.get(), 25) } == ffi::SQLITE_OK;
     }
-    name == c"synchronous" && value == c"FULL" && HASTY.load(Ordering::SeqCst)
+    name == c"synchronous" && value == c"FULL" && hasty
 }
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut i64) -> c_int {

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use carillon::db::Error;
+use carillon::db::{Error, Row};
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::params;
-use carillon::publishing::schedule::{self, Answer};
+use carillon::publishing::desk::{self, Answer};
+use carillon::store::attempts;
+use carillon::store::audit::OPERATOR;
 use carillon::store::deliveries::{self, Delivery};
 
-use super::stage::Run;
-use super::world;
+use super::stage::{Run, START};
+use super::world::{self, Post};
 
 /// How a delivery may end besides being published.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,17 +47,45 @@ impl std::fmt::Display for Wrong {
 /// Answers every question truthfully; how many there were.
 pub async fn answer_all(run: &Run<'_>, of: &[String]) -> Result<u64> {
     let mut asked = 0;
-    for d in load(run, of).await? {
+    for id in of {
+        let all = load(run, of).await?;
+        let Some(d) = all.iter().find(|d| d.id == *id) else { continue };
         if d.state != State::Held || d.intent_at.is_none() {
             continue;
         }
         asked += 1;
-        let seen = world::with(|w| w.visible(&d.send_key));
-        let answer = Answer { live: !seen.is_empty(), url: None };
-        let answered = schedule::answer(&run.people, &run.stage.workspace, &d.id, answer).await;
+        // Of those that look alike one is as good as the other, but for those that are taken.
+        let alike = alike(d);
+        let taken = |id: &String| all.iter().any(|d| d.remote_id.as_ref() == Some(id));
+        let told = all.iter().filter(|o| o.state == State::Published && o.remote_id.is_none());
+        let told = told.filter(|o| o.network == d.network && twins(o, d)).count();
+        let live = alike.iter().filter(|p| !taken(&p.id)).count() > told;
+        let answer = Answer { live, url: None };
+        let answered =
+            desk::answer(&run.people, &run.stage.workspace, &d.id, answer, OPERATOR).await;
         answered.map_err(|e| anyhow::anyhow!("no answer taken: {}", e.sentence))?;
     }
     Ok(asked)
+}
+
+/// What followers see that could be this delivery: its own, and those that look like it.
+fn alike(d: &Delivery) -> Vec<Post> {
+    world::with(|w| {
+        let own = w.visible(&d.send_key);
+        let text = own.first().map(|p| p.text.clone());
+        let text = text.or_else(|| w.texts.get(&d.id).cloned());
+        let network = d.network.clone();
+        let like = |p: &&Post| {
+            p.network == network && (p.key == d.send_key || Some(&p.text) == text.as_ref())
+        };
+        w.posts.iter().filter(like).cloned().collect()
+    })
+}
+
+/// Were these scheduled with the same text?
+fn twins(a: &Delivery, b: &Delivery) -> bool {
+    a.id == b.id
+        || world::with(|w| w.texts.contains_key(&a.id) && w.texts.get(&a.id) == w.texts.get(&b.id))
 }
 
 /// Lets everything that is under way arrive.
@@ -66,13 +96,30 @@ pub fn arrive(run: &Run<'_>) {
     }
 }
 
-/// Holds every delivery against what followers see; `asked` were answered by a person.
+/// Holds every delivery against what followers see; `answered`: people answered questions.
 pub async fn check(run: &Run<'_>, of: &[(String, May)], answered: bool) -> Result<Option<Wrong>> {
     let all: Vec<String> = of.iter().map(|(id, _)| id.clone()).collect();
-    for (d, (_, may)) in load(run, &all).await?.iter().zip(of) {
-        if let Some(wrong) = one(d, *may, answered) {
-            return Ok(Some(wrong));
+    let all = load(run, &all).await?;
+    for (id, may) in of {
+        let Some(d) = all.iter().find(|d| d.id == *id) else {
+            // An edit takes away what was cancelled and never tried.
+            if may.cancel {
+                continue;
+            }
+            return Ok(Some(Wrong::Lost(format!("{id} is gone"))));
+        };
+        let twins: Vec<&Delivery> =
+            all.iter().filter(|o| o.network == d.network && twins(o, d)).collect();
+        let wrong =
+            if twins.len() > 1 { among(&twins, *may, answered) } else { one(d, *may, answered) };
+        if wrong.is_some() {
+            return Ok(wrong);
         }
+    }
+    let stray =
+        world::with(|w| w.posts.iter().find(|p| all.iter().all(|d| d.send_key != p.key)).cloned());
+    if let Some(post) = stray {
+        return Ok(Some(Wrong::Doubled(format!("sent under another key: {post:?}"))));
     }
     let left = run.people.db.read(|tx| async move {
         tx.row(
@@ -81,11 +128,38 @@ pub async fn check(run: &Run<'_>, of: &[(String, May)], answered: bool) -> Resul
         )
         .await
     });
-    let left: Option<carillon::db::Row> = left.await.map_err(|e: Error| e)?;
+    let left: Option<Row> = left.await.map_err(|e: Error| e)?;
     if left.map_or(Ok(0), |r| r.int("n"))? > 0 {
         return Ok(Some(Wrong::Lost("a job was left".into())));
     }
     Ok(None)
+}
+
+/// Deliveries that look alike: as many posts as there are of them, each taken by one.
+fn among(twins: &[&Delivery], may: May, answered: bool) -> Option<Wrong> {
+    let seen = alike(twins[0]);
+    let what = || {
+        format!(
+            "{:?} show {seen:?}",
+            twins.iter().map(|d| (&d.id, d.state, &d.remote_id)).collect::<Vec<_>>()
+        )
+    };
+    if seen.len() > twins.len() {
+        return Some(Wrong::Doubled(what()));
+    }
+    for d in twins {
+        let bound = d.remote_id.as_ref().is_some_and(|id| seen.iter().any(|p| p.id == *id));
+        let fine = match d.state {
+            State::Published => bound || (answered && d.remote_id.is_none()),
+            State::Held => may.ask && !answered && d.intent_at.is_some(),
+            _ => false,
+        };
+        if !fine {
+            return Some(Wrong::Lost(what()));
+        }
+    }
+    let published = twins.iter().filter(|d| d.state == State::Published).count();
+    (published > seen.len()).then(|| Wrong::Lost(what()))
 }
 
 fn one(d: &Delivery, may: May, answered: bool) -> Option<Wrong> {
@@ -126,4 +200,19 @@ pub async fn load(run: &Run<'_>, of: &[String]) -> Result<Vec<Delivery>> {
         Ok::<_, Error>(found)
     });
     Ok(found.await?)
+}
+
+/// The journal of a delivery, a line each: for a person who looks into a failure.
+pub async fn journal(run: &Run<'_>, id: &str) -> Result<String> {
+    let of = id.to_owned();
+    let workspace = run.stage.workspace.clone();
+    let lines =
+        run.people.db.read(move |tx| async move { attempts::of(&tx, &workspace, &of).await });
+    let lines: Vec<attempts::Attempt> = lines.await.map_err(|e: Error| e)?;
+    let say = |a: &attempts::Attempt| {
+        let why = a.error.as_ref().map_or("", |p| &p.sentence);
+        let (at, end) = (a.started_at - START, a.finished_at.map_or(-1, |f| f - START));
+        format!("  {at:>9}..{end:<9} fence {} {} {:?} {why}", a.fence, a.step, a.outcome)
+    };
+    Ok(lines.iter().map(say).collect::<Vec<_>>().join("\n"))
 }

@@ -52,6 +52,7 @@ pub struct Process {
     dead: AtomicBool,
     pub died: Notify,
     frozen_until: AtomicI64,
+    sends: AtomicU64,
     act: Mutex<Option<(u64, Act)>>,
     odds: Mutex<Option<(Rng, Odds)>>,
 }
@@ -69,6 +70,7 @@ impl Process {
             dead: AtomicBool::new(false),
             died: Notify::new(),
             frozen_until: AtomicI64::new(0),
+            sends: AtomicU64::new(0),
             act: Mutex::new(None),
             odds: Mutex::new(None),
         }
@@ -121,7 +123,19 @@ impl Process {
         self.frozen_until.store(0, Ordering::Relaxed);
     }
 
+    /// How many of its tasks stand before a request that shows something.
+    pub fn sends(&self) -> u64 {
+        self.sends.load(Ordering::Relaxed)
+    }
+
     pub async fn gate(&self, gate: Gate) {
+        let sends = u64::from(gate == Gate::Send);
+        self.sends.fetch_add(sends, Ordering::Relaxed);
+        // Between its look at the clocks and its request a task stands still for less than the
+        // others take to prove that nothing came: the limit that ARCHITECTURE.md tells of.
+        // Anywhere else it may be as long as it likes.
+        let longest = if gate == Gate::Send { 30_000 } else { i64::MAX / 2 };
+        let latest = self.clock.mono() + longest;
         let n = self.gates.fetch_add(1, Ordering::Relaxed) + 1;
         if n == self.crash_at {
             self.kill();
@@ -131,17 +145,18 @@ impl Process {
         if let Some((_, act)) = act {
             act.await;
         }
-        for _ in 0..self.turns(gate) {
+        for _ in 0..self.turns() {
             tokio::task::yield_now().await;
         }
         loop {
             self.stand().await;
-            let until = self.frozen_until.load(Ordering::Relaxed);
+            let until = self.frozen_until.load(Ordering::Relaxed).min(latest);
             if until <= self.clock.mono() {
                 break;
             }
             self.sleep_until(until).await;
         }
+        self.sends.fetch_sub(sends, Ordering::Relaxed);
     }
 
     /// Lets time pass for this process alone.
@@ -165,15 +180,11 @@ impl Process {
     }
 
     /// How many turns the others get at a gate; a freeze may begin here.
-    fn turns(&self, gate: Gate) -> u64 {
+    fn turns(&self) -> u64 {
         let mut odds = lock(&self.odds);
         let Some((rng, odds)) = odds.as_mut() else { return 1 };
         if rng.chance(odds.freeze) {
-            // Between its look at the clocks and its request a process may stand still for less
-            // than the others take to prove that nothing came: the limit that is told of in
-            // ARCHITECTURE.md. Anywhere else it may be as long as it likes.
-            let longest = if gate == Gate::Send { 30_000 } else { 400_000 };
-            self.freeze_until(self.clock.mono() + rng.between(100, longest));
+            self.freeze_until(self.clock.mono() + rng.between(100, 400_000));
         }
         rng.below(4)
     }

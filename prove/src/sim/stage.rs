@@ -146,7 +146,9 @@ impl<'a> Run<'a> {
         };
         let post = schedule::create(&self.people, &self.stage.workspace, draft, None).await;
         let post = post.map_err(|e| anyhow::anyhow!("{}", e.sentence))?;
-        Ok((post.id, post.deliveries.into_iter().map(|d| d.id).collect()))
+        let ids: Vec<String> = post.deliveries.into_iter().map(|d| d.id).collect();
+        world::with(|w| w.texts.extend(ids.iter().map(|id| (id.clone(), text.to_owned()))));
+        Ok((post.id, ids))
     }
 
     /// A new process, not started yet.

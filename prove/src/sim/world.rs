@@ -150,6 +150,8 @@ pub struct World {
     late: Vec<(i64, Request)>,
     pub manners: BTreeMap<&'static str, Manners>,
     pub weather: Option<(Rng, Weather)>,
+    /// What each delivery was scheduled with, by its id.
+    pub texts: BTreeMap<String, String>,
     pub processes: BTreeMap<u64, Arc<Process>>,
     /// Steady times at which somebody wants to be woken.
     pub wakes: BTreeSet<i64>,

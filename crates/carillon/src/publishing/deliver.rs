@@ -31,7 +31,7 @@ use crate::store::deliveries::{self, Delivery};
 use crate::store::media::Media;
 use crate::store::posts::{self, Post};
 use crate::store::{self, queue};
-use crate::{App, ids};
+use crate::{App, bugs, ids};
 
 /// Under this name it is kept beside the network's handles that its large files are there.
 const UPLOADED: &str = "carillon.uploaded";
@@ -73,6 +73,7 @@ pub async fn deliver(app: &App, claim: &Claim) -> anyhow::Result<()> {
         State::Waiting if d.intent_at.is_none() => send(app, claim, &work).await,
         State::Waiting => settle::poll(app, claim, &work).await,
         // Whoever sent it died or lost its lease: what came of it is not known.
+        State::Sending if bugs::on("sending sent again") => send(app, claim, &work).await,
         State::Sending => settle::found_sending(app, claim, &work).await,
         State::Unknown => settle::look(app, claim, &work).await,
         State::Draft
@@ -161,7 +162,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let (d, from) = (&work.delivery, work.delivery.state);
     let started_at = app.clock.now();
     let prepare_line = |word| Line::New { step: "prepare", started_at, word };
-    if d.cancel_wish_at.is_some() {
+    if d.cancel_wish_at.is_some() && !bugs::on("cancel overheard") {
         let o = Outcome::of(d, State::Cancelled, Next::Done, prepare_line("cancelled"));
         return outcome::write(app, claim, d, from, o).await;
     }
@@ -227,7 +228,11 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         return outcome::write(app, claim, d, from, Outcome::of(d, State::Queued, next, line))
             .await;
     }
-
+    let early = if bugs::on("intent after the send") {
+        Some(work.noted(work.network.publish(&cx, &out).await))
+    } else {
+        None
+    };
     let (wall, steady) = (app.clock.now(), app.clock.mono());
     let (line, lease_until) = match intent(app, claim, work, &out).await {
         Ok(Some(intended)) => intended,
@@ -244,7 +249,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     // steady one may stand still while the machine sleeps.
     let gone = (app.clock.now() - wall).max(app.clock.mono() - steady);
     let time_left = lease_until - wall - gone;
-    if time_left < timeout.as_millis() as i64 {
+    if time_left < timeout.as_millis() as i64 && !bugs::on("clocks not looked at") {
         // Our own clocks forbid it: nothing was sent.
         let o = Outcome {
             intent_at: None,
@@ -257,7 +262,10 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         };
         return outcome::write(app, claim, d, State::Sending, o).await;
     }
-    let answer = work.noted(work.network.publish(&cx, &out).await);
+    let answer = match early {
+        Some(answer) => answer,
+        None => work.noted(work.network.publish(&cx, &out).await),
+    };
     let answer = answer.map_err(|e| account::in_words(e, work.network, &base));
     let o = published(app, work, answer, line);
     outcome::write(app, claim, d, State::Sending, o).await
@@ -282,11 +290,17 @@ fn published(app: &App, work: &Work, answer: Result<Published, Error>, line: Str
                 end("processing"),
             )
         },
-        Err(e) if e.class == Class::Duplicate && e.existing.is_some() => Outcome {
-            // The network refused because it has the post already, and says which one it is.
-            remote: e.existing.map(|id| (id, None)),
-            ..Outcome::of(d, State::Published, Next::Done, end("found"))
-        },
+        Err(e)
+            if e.class == Class::Duplicate
+                && e.existing.is_some()
+                && !bugs::on("named duplicate refused") =>
+        {
+            Outcome {
+                // The network refused because it has the post already, and says which one it is.
+                remote: e.existing.map(|id| (id, None)),
+                ..Outcome::of(d, State::Published, Next::Done, end("found"))
+            }
+        }
         Err(e) if unsure(work, &e) => settle::unknown(app, work, &e, end("unknown")),
         Err(e) => Outcome { intent_at: None, ..refused(app, work, &e, end("refused")) },
     }
@@ -297,7 +311,8 @@ fn published(app: &App, work: &Work, answer: Result<Published, Error>, line: Str
 fn unsure(work: &Work, e: &Error) -> bool {
     let handle = work.placement.send == SendClass::Handle;
     let retried = work.delivery.first_intent_at.is_some() && work.delivery.tries > 0;
-    e.applied == Applied::Maybe
+    let answered = bugs::on("5xx taken for a no") && e.status.is_some_and(|s| s >= 500);
+    (e.applied == Applied::Maybe && !answered)
         || (handle && e.class == Class::Transient)
         || (retried && e.class == Class::Duplicate)
 }
@@ -427,7 +442,7 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
         text: d.text.clone().unwrap_or_else(|| work.post.text.clone()),
         title: work.post.title.clone(),
         media,
-        key: d.send_key.clone(),
+        key: if bugs::on("new key each try") { ids::secret() } else { d.send_key.clone() },
         created_at: d.scheduled_at.unwrap_or(d.created_at),
     })
 }
@@ -549,6 +564,9 @@ impl Keeper for Durable<'_> {
                     return Err(Lost::Stale);
                 }
                 let mut kept = deliveries::load(&tx, &id).await?.ok_or(Lost::Stale)?.checkpoints;
+                if bugs::on("handle not kept") {
+                    return Ok(());
+                }
                 if value.is_null() {
                     kept.remove(&name);
                 } else {

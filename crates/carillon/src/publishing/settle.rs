@@ -11,12 +11,12 @@ use carillon_networks::{Class, Context, Error, Polled, Remote, SendClass, Window
 use super::account;
 use super::deliver::{self, Durable, Work};
 use super::outcome::{self, Line, Lost, Next, Outcome};
-use crate::App;
 use crate::config::Publishing;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::Claim;
 use crate::domain::problem::Problem;
 use crate::store::{attempts, deliveries};
+use crate::{App, bugs};
 
 /// Clocks of ours and the network's may differ by this much, in ms.
 const SLACK: i64 = 60_000;
@@ -29,6 +29,12 @@ const POLLS: i64 = 200;
 /// The outcome of a send without an answer: looking begins, or a person is asked.
 pub(super) fn unknown(app: &App, work: &Work, e: &Error, line: Line) -> Outcome {
     let (d, now) = (&work.delivery, app.clock.now());
+    if bugs::on("unknown sent again")
+        || (bugs::on("blind sent again") && work.placement.send == SendClass::Blind)
+    {
+        let next = Next::At(now);
+        return Outcome { intent_at: None, ..Outcome::of(d, State::Queued, next, line) };
+    }
     if work.placement.send == SendClass::Blind {
         let o = Outcome {
             intent_at: Some(now),
@@ -178,7 +184,10 @@ fn absent(app: &App, work: &Work, line: Line) -> Outcome {
     let d = &work.delivery;
     let o = absence(app, work, line.clone());
     // The network refused it as one that it has: a listing that does not show it proves nothing.
-    if o.to == State::Queued && d.problem.as_ref().is_some_and(|p| p.class == "duplicate") {
+    if o.to == State::Queued
+        && !bugs::on("duplicate outweighed")
+        && d.problem.as_ref().is_some_and(|p| p.class == "duplicate")
+    {
         let name = work.network.spec().name;
         let why = format!("{name} says that it has this post already, and does not show it.");
         return Outcome::of(d, State::Held, Next::Done, line).because(doubt(work, &why));
@@ -204,6 +213,9 @@ fn absence(app: &App, work: &Work, line: Line) -> Outcome {
         }
         SendClass::Readable { lag } => {
             let proof = if lag.is_zero() { 2 } else { PROOF };
+            if bugs::on("absent at first look") {
+                return again(app, work, line, false);
+            }
             if d.looks + 1 >= proof && now - sent >= lag.as_millis() as i64 {
                 again(app, work, line, false)
             } else {
@@ -263,6 +275,9 @@ fn next_look(app: &App, work: &Work, e: Option<&Error>, line: Line) -> Outcome {
 /// When the n-th look (from 0) after a send is due.
 pub(super) fn look_at(config: &Publishing, sent: i64, looks: i64) -> Option<i64> {
     let after = config.verify_after.get(looks as usize)?;
+    if bugs::on("looks too early") {
+        return Some(sent);
+    }
     Some(sent + after.as_millis() as i64)
 }
 
@@ -303,7 +318,8 @@ async fn candidates(
         return Ok(Err(asked.err().unwrap_or_else(died)));
     };
     let now = app.clock.now();
-    let since = d.first_intent_at.or(d.intent_at).unwrap_or(now) - SLACK;
+    let slack = if bugs::on("window without slack") { 0 } else { SLACK };
+    let since = d.first_intent_at.or(d.intent_at).unwrap_or(now) - slack;
     let cx = Context::new(
         &app.http,
         &account,

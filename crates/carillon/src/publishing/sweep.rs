@@ -15,7 +15,7 @@ use crate::domain::when::iso;
 use crate::store::deliveries::Moved;
 use crate::store::sweeps::{self, Sweep, SweepCause};
 use crate::store::{attempts, audit, deliveries, queue};
-use crate::{App, ids};
+use crate::{App, bugs, ids};
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -132,7 +132,7 @@ async fn free(app: &App, everybody: bool) -> Result<Swept, Error> {
                 let mut unknown = 0;
                 for claim in freed.iter().filter(|c| c.kind == Kind::Deliver) {
                     let Some(d) = deliveries::load(&tx, &claim.subject).await? else { continue };
-                    if d.state != State::Sending {
+                    if d.state != State::Sending || bugs::on("sending sent again") {
                         continue;
                     }
                     // Not before the network had the time to finish what it was sent.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::db::{Error, Row, Tx};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::problem::Problem;
-use crate::{params, store};
+use crate::{bugs, params, store};
 
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -43,7 +43,9 @@ pub struct Delivery {
 impl Delivery {
     /// Held because it may be live: nothing but a person's answer moves it.
     pub fn in_doubt(&self) -> bool {
-        self.state == DeliveryState::Held && self.intent_at.is_some()
+        self.state == DeliveryState::Held
+            && self.intent_at.is_some()
+            && !bugs::on("question passed over")
     }
 
     /// May its time, text or media still be changed?
@@ -54,7 +56,8 @@ impl Delivery {
     /// Is something of it at the network, or may it be, with its outcome still to come?
     pub fn under_way(&self) -> bool {
         use DeliveryState::{Sending, Unknown, Waiting};
-        matches!(self.state, Sending | Waiting | Unknown) || self.in_doubt()
+        (matches!(self.state, Sending | Waiting | Unknown) || self.in_doubt())
+            && !bugs::on("edited under way")
     }
 
     /// The reason why it cannot be cancelled, if it cannot.
@@ -195,6 +198,9 @@ pub async fn go(
 
 /// The intent: from here on the visible call may be under way. Refused when a cancel came first.
 pub async fn intend(tx: &Tx, id: &str, from: DeliveryState, now: i64) -> Result<bool, Error> {
+    if bugs::on("cancel overheard") {
+        tx.execute("UPDATE delivery SET cancel_wish_at = NULL WHERE id = $1", params![id]).await?;
+    }
     let changed = tx
         .execute(
             "UPDATE delivery SET state = 'sending', intent_at = $1, first_intent_at = coalesce(first_intent_at, $2), \
@@ -278,7 +284,7 @@ pub async fn bound(tx: &Tx, connection: &str, remote_id: &str, but: &str) -> Res
             params![connection, remote_id, but],
         )
         .await?;
-    Ok(row.is_some())
+    Ok(row.is_some() && !bugs::on("found though bound"))
 }
 
 /// How many deliveries wait for a connection.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// What a module may use of ours, and of the connectors. A module that is not here fails.
 const TABLE: &[(&str, &[&str])] = &[
+    ("bugs", &[]),
     ("clock", &[]),
     ("ids", &[]),
     // `db` only for the conversion of what is kept into what is refused.
     ("domain", &["db"]),
     ("config", &["db", "domain", "networks"]),
     ("db", &["config"]),
-    ("store", &["db", "domain", "ids"]),
+    ("store", &["bugs", "db", "domain", "ids"]),
     ("app", &["clock", "config", "db", "identity", "media", "store", "domain", "networks"]),
     ("identity", &["db", "domain", "ids", "store", "clock", "app"]),
     ("queue", &["app", "clock", "db", "domain", "ids", "store", "work"]),
@@ -20,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "publishing",
         &[
-            "app", "clock", "config", "db", "domain", "identity", "ids", "media", "store",
+            "app", "bugs", "clock", "config", "db", "domain", "identity", "ids", "media", "store",
             "networks",
         ],
     ),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::post::PostState;
 use carillon::publishing::{desk, schedule};
+use carillon::store::audit::OPERATOR;
 use carillon_sandbox::{Calls, Trouble};
 
 use crate::both;
@@ -97,12 +98,12 @@ both! {
             schedule::edit(app, ws, &post.id, change("Open mike tonight")).await.map(drop),
             schedule::move_to(app, ws, &post.id, &later, None, None).await.map(drop),
             schedule::cancel(app, ws, &post.id).await.map(drop),
-            desk::cancel(app, ws, &post.deliveries[0].id, "operator").await.map(drop),
+            desk::cancel(app, ws, &post.deliveries[0].id, OPERATOR).await.map(drop),
             schedule::delete(app, ws, &post.id).await.map(drop),
             carillon::publishing::rollback::post(app, ws, &post.id).await.map(drop),
         ] {
             let why = refused.expect_err("it may be live");
-            assert!(why.sentence.contains("answered"), "{why:?}");
+            assert!(format!("{} {}", why.sentence, why.fix).contains("answer"), "{why:?}");
         }
         t.pass(2 * HOUR).await;
         assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Held);

@@ -15,7 +15,7 @@ pub use stats::{Stats, backlog, due_before, oldest_due, stats};
 
 use crate::db::{Error, Row, Tx};
 use crate::domain::job::{Claim, NewJob, Pool};
-use crate::{ids, params};
+use crate::{bugs, ids, params};
 
 /// A gate's `next_at` when nothing is ready, in ms: the year 2255.
 pub const NEVER: i64 = 9_000_000_000_000;
@@ -92,6 +92,13 @@ fn claimed(row: &Row, pool: Pool) -> Result<Claim, Error> {
 
 /// Extends the lease; `false` when the claim was lost.
 pub async fn extend(tx: &Tx, claim: &Claim, lease_until: i64) -> Result<bool, Error> {
+    let whoever;
+    let claim = if bugs::on("no fence") {
+        whoever = held(tx, claim).await?;
+        &whoever
+    } else {
+        claim
+    };
     let changed = tx
         .execute(
             "UPDATE job SET lease_until = $1 WHERE id = $2 AND fence = $3 AND lease_owner = $4 AND state = 'leased'",
@@ -99,6 +106,15 @@ pub async fn extend(tx: &Tx, claim: &Claim, lease_until: i64) -> Result<bool, Er
         )
         .await?;
     Ok(changed == 1)
+}
+
+/// The claim as whoever holds the job now has it: for a deliberate bug.
+async fn held(tx: &Tx, claim: &Claim) -> Result<Claim, Error> {
+    let row =
+        tx.row("SELECT fence, lease_owner FROM job WHERE id = $1", params![&claim.id]).await?;
+    let Some(row) = row else { return Ok(claim.clone()) };
+    let (fence, owner) = (row.int("fence")?, row.opt_text("lease_owner")?.unwrap_or_default());
+    Ok(Claim { fence, owner, ..claim.clone() })
 }
 
 /// Ends a job; `state` is `done` or `dead`. `false` when the claim was lost.
@@ -109,6 +125,13 @@ pub async fn finish(
     error: Option<&str>,
     now: i64,
 ) -> Result<bool, Error> {
+    let whoever;
+    let claim = if bugs::on("no fence") {
+        whoever = held(tx, claim).await?;
+        &whoever
+    } else {
+        claim
+    };
     let changed = tx
         .execute(
             "UPDATE job SET state = $1, error = $2, finished_at = $3, lease_until = NULL \
@@ -130,6 +153,13 @@ pub async fn put_back(
     counted: bool,
     error: Option<&str>,
 ) -> Result<bool, Error> {
+    let whoever;
+    let claim = if bugs::on("no fence") {
+        whoever = held(tx, claim).await?;
+        &whoever
+    } else {
+        claim
+    };
     let changed = tx
         .execute(
             "UPDATE job SET state = 'ready', run_at = $1, tries = tries + $2, error = $3, lease_owner = NULL, \
@@ -137,7 +167,7 @@ pub async fn put_back(
             params![run_at, i64::from(counted), error, &claim.id, claim.fence, &claim.owner],
         )
         .await?;
-    if changed == 1 {
+    if changed == 1 && !bugs::on("lane not retimed") {
         retime(tx, &claim.lane).await?;
     }
     Ok(changed == 1)
@@ -212,7 +242,8 @@ pub async fn next_at(tx: &Tx, pool: Pool) -> Result<Option<i64>, Error> {
 /// Frees jobs whose lease ended before `now`, or (with `owner`) all that this owner held. They are
 /// ready at once; the fence stops whoever held them.
 pub async fn free(tx: &Tx, now: i64, everybody: bool) -> Result<Vec<Claim>, Error> {
-    let before = if everybody { NEVER } else { now };
+    let early = if bugs::on("leases freed early") { 55_000 } else { 0 };
+    let before = if everybody { NEVER } else { now + early };
     let rows = tx
         .rows(
             "SELECT id, kind, lane, subject, fence, lease_owner, lease_until, run_at, tries FROM job \
@@ -281,7 +312,11 @@ pub async fn remove(tx: &Tx, subject: &str) -> Result<Removed, Error> {
     let leased = tx
         .row("SELECT id FROM job WHERE subject = $1 AND state = 'leased'", params![subject])
         .await?;
-    Ok(if leased.is_some() { Removed::Leased } else { Removed::None })
+    Ok(if leased.is_some() && !bugs::on("leased job edited") {
+        Removed::Leased
+    } else {
+        Removed::None
+    })
 }
 
 /// Does a job of this subject wait or run?
