@@ -235,7 +235,7 @@ both! {
         fails(&t, &["post", "list", "--from", "soon"], 1, "`soon` is no day or time.");
         fails(&t, &["media", "add", "/nowhere/at/all.png"], 1, "/nowhere/at/all.png cannot be read");
         fails(&t, &["media", "add", t.settings["CARILLON_DATA"].as_str()], 1, "it is no file");
-        fails(&t, &["connection", "add", "mastodon"], 1, "settings.server");
+        fails(&t, &["connection", "add", "mastodon"], 1, "credentials.accessToken");
         for command in ["dead-letters", "retry-failed", "drain", "pause", "resume"] {
             assert!(said(&t, &["ops", command, "--help"]).contains("Examples:"), "{command}");
         }

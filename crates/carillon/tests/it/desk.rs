@@ -415,6 +415,7 @@ both! {
         assert_eq!(status, StatusCode::OK, "{swept}");
         assert_eq!((swept["freed"].as_i64(), swept["unknown"].as_i64(), swept["cause"].as_str()), (Some(1), Some(1), Some("person")));
         assert_eq!(swept["at"], when::iso(START + 12 * 60_000));
+        t.clock.advance(Duration::from_secs(1));
         api.call(Method::POST, "/api/v1/sweeps", None).await;
         let log = api.get("/api/v1/sweeps?limit=1").await;
         assert_eq!((ids(&log["items"]).len(), log["items"][0]["freed"].as_i64()), (1, Some(0)), "the latest first: {log}");
@@ -545,13 +546,10 @@ async fn more_than_one_batch_is_replayed_and_drained() {
         times.insert(t.delivery(&id).await.scheduled_at.unwrap());
     }
     assert_eq!(times.len(), 501, "no two at one time");
-    let counts: Vec<Option<i64>> = api
-        .deeds("dead_letters.replayed")
-        .await
-        .iter()
-        .map(|d| d["data"]["count"].as_i64())
-        .collect();
-    assert_eq!(counts, [Some(1), Some(500)]);
+    let deeds = api.deeds("dead_letters.replayed").await;
+    let counts: BTreeSet<i64> =
+        deeds.iter().map(|d| d["data"]["count"].as_i64().unwrap()).collect();
+    assert_eq!(counts, BTreeSet::from([1, 500]), "a row for each transaction");
     let drained = api
         .post("/api/v1/queue/drain", json!({ "states": ["waiting", "delayed"], "dryRun": false }))
         .await;
