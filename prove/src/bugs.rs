@@ -49,34 +49,42 @@ pub enum Caught {
     No,
 }
 
+impl std::fmt::Display for Caught {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Caught::Sweep { points } => {
+                write!(f, "caught by the crash sweep after {points} points")
+            }
+            Caught::Seed { seed } => write!(f, "caught by seed {seed}"),
+            Caught::No => f.write_str("NOT CAUGHT"),
+        }
+    }
+}
+
 pub fn run(_: Scale) -> Result<Counts> {
     let threads = 2;
     let parts: Vec<_> = (0..threads)
         .map(|part| {
             std::thread::spawn(move || {
                 let mine = ALL.iter().skip(part).step_by(threads);
-                mine.map(|(bug, first)| Ok((*bug, caught(bug, first)?))).collect::<Result<Vec<_>>>()
+                let each = mine.map(|(bug, first)| {
+                    let caught = caught(bug, first)?;
+                    eprintln!("{bug}: {caught}");
+                    Ok(caught)
+                });
+                each.collect::<Result<Vec<_>>>()
             })
         })
         .collect();
     let mut counts = Counts { rung: "seeded bugs", ..Counts::default() };
     let (mut sweeps, mut by_seed) = (0, 0);
     for part in parts {
-        for (bug, caught) in part.join().map_err(|_| anyhow!("a bug panicked"))?? {
+        for caught in part.join().map_err(|_| anyhow!("a bug panicked"))?? {
             match caught {
-                Caught::Sweep { points } => {
-                    sweeps += 1;
-                    eprintln!("{bug}: caught by the crash sweep at its point {points}");
-                }
-                Caught::Seed { seed } => {
-                    by_seed += 1;
-                    eprintln!("{bug}: caught by seed {seed}");
-                }
-                Caught::No => {
-                    // What the proof does not see would be lost.
-                    counts.lost += 1;
-                    eprintln!("{bug}: NOT CAUGHT");
-                }
+                Caught::Sweep { .. } => sweeps += 1,
+                Caught::Seed { .. } => by_seed += 1,
+                // What the proof does not see would be lost.
+                Caught::No => counts.lost += 1,
             }
         }
     }

@@ -51,7 +51,6 @@ pub(super) struct Outcome {
     pub tries: i64,
     pub looks: i64,
     pub intent_at: Option<i64>,
-    pub first_intent_at: Option<i64>,
     /// Id and address at the network, once known.
     pub remote: Option<(String, Option<String>)>,
     /// Handles are dead: begin with new ones.
@@ -75,7 +74,6 @@ impl Outcome {
             tries: d.tries,
             looks: d.looks,
             intent_at: d.intent_at,
-            first_intent_at: d.first_intent_at,
             remote: None,
             forget: false,
             breaks: false,
@@ -194,11 +192,7 @@ async fn apply(
         tries: o.tries,
         looks: o.looks,
         intent_at: o.intent_at,
-        first_intent_at: if o.forget || certain || bugs::on("first intent forgotten") {
-            None
-        } else {
-            o.first_intent_at
-        },
+        certain: o.forget || certain || bugs::on("first intent forgotten"),
         next_attempt_at,
         problem: if published { None } else { o.problem.as_ref() },
         remote_id,

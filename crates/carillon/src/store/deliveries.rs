@@ -75,7 +75,8 @@ pub struct Moved<'a> {
     pub tries: i64,
     pub looks: i64,
     pub intent_at: Option<i64>,
-    pub first_intent_at: Option<i64>,
+    /// Nothing of it is there for certain: the time from which it could be begins anew.
+    pub certain: bool,
     pub next_attempt_at: Option<i64>,
     pub problem: Option<&'a Problem>,
     pub remote_id: Option<&'a str>,
@@ -90,7 +91,7 @@ impl<'a> Moved<'a> {
             tries: d.tries,
             looks: d.looks,
             intent_at: d.intent_at,
-            first_intent_at: d.first_intent_at,
+            certain: false,
             next_attempt_at: None,
             problem: d.problem.as_ref(),
             remote_id: d.remote_id.as_deref(),
@@ -172,15 +173,15 @@ pub async fn go(
 ) -> Result<bool, Error> {
     let changed = tx
         .execute(
-            "UPDATE delivery SET state = $1, tries = $2, looks = $3, intent_at = $4, first_intent_at = $5, \
-             next_attempt_at = $6, problem = $7, cause = $8, remote_id = $9, remote_url = $10, published_at = $11, \
+            "UPDATE delivery SET state = $1, tries = $2, looks = $3, intent_at = $4, \
+             first_intent_at = CASE WHEN CAST($5 AS BIGINT) = 1 THEN NULL ELSE first_intent_at END, next_attempt_at = $6, problem = $7, cause = $8, remote_id = $9, remote_url = $10, published_at = $11, \
              updated_at = $12 WHERE id = $13 AND state = $14",
             params![
                 to.as_str(),
                 moved.tries,
                 moved.looks,
                 moved.intent_at,
-                moved.first_intent_at,
+                i64::from(moved.certain),
                 moved.next_attempt_at,
                 moved.problem.map(store::json),
                 moved.problem.map(|p| p.class.as_str()),
