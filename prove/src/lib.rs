@@ -7,6 +7,7 @@
 pub mod bugs;
 pub mod crash;
 pub mod power;
+pub mod proxy;
 pub mod seeds;
 pub mod sim;
 mod stage;

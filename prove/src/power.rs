@@ -20,7 +20,8 @@ use carillon::queue::cron;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use self::disk::{Disk, Fault, Kept, Random};
+pub(crate) use self::disk::Random;
+use self::disk::{Disk, Fault, Kept};
 use crate::stage::{Life, START, Stage, Told};
 use crate::{Counts, Scale};
 

@@ -242,14 +242,16 @@ impl Stage {
                     Fate::Doubled => counts.doubled += 1,
                 }
                 if matches!(fate, Fate::Lost | Fate::Doubled) {
-                    let journal = match d {
-                        Some(d) => view::attempts(app, &self.workspace, &d.id).await?,
-                        None => Vec::new(),
-                    };
-                    wrong.push(format!(
-                        "`{}` at {}: refused {:?}, {seen} visible, {d:#?}, journal {journal:#?}",
-                        post.text, target.account, post.refused
-                    ));
+                    let mut said = format!("`{}` at {}: ", post.text, target.account);
+                    said += &format!("{seen} visible, refused {:?}, ", post.refused);
+                    if let Some(d) = d {
+                        said += &format!("{}, {:?}", d.state, d.problem);
+                        for a in view::attempts(app, &self.workspace, &d.id).await? {
+                            let word = a.outcome.unwrap_or_default();
+                            said += &format!("\n  {} {} {} {word}", a.started_at, a.fence, a.step);
+                        }
+                    }
+                    wrong.push(said);
                 }
             }
         }

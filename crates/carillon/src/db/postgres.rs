@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
@@ -48,13 +49,16 @@ impl Postgres {
         F: FnOnce(Tx) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let conn = Arc::new(self.connection().await?);
-        // Until the end is confirmed the connection is in a transaction: it must not go back to
-        // the pool if this future is dropped half way.
-        let guard = Unfinished(Some(conn.clone()));
+        let conn = Arc::new(Held::new(self.connection().await?));
         conn.batch_execute(begin).await.map_err(from_postgres)?;
-        let tx = Tx(TxInner::Postgres(PostgresTx(conn.clone())));
-        let outcome = unit(tx).await;
+        let outcome = unit(Tx(TxInner::Postgres(PostgresTx(conn.clone())))).await;
+        let outcome = match outcome {
+            // The server would answer COMMIT with a rollback, and no error.
+            Ok(_) if conn.failed.load(Ordering::Acquire) => {
+                Err(Error::Refused("a unit of work went on after a failed statement".into()).into())
+            }
+            outcome => outcome,
+        };
         match outcome {
             Ok(value) => {
                 conn.batch_execute("COMMIT").await.map_err(|e| {
@@ -64,12 +68,12 @@ impl Postgres {
                         from_postgres(e)
                     }
                 })?;
-                guard.finished();
+                conn.ended.store(true, Ordering::Release);
                 Ok(value)
             }
             Err(e) => {
                 if conn.batch_execute("ROLLBACK").await.is_ok() {
-                    guard.finished();
+                    conn.ended.store(true, Ordering::Release);
                 }
                 Err(e)
             }
@@ -102,27 +106,46 @@ impl Postgres {
     }
 }
 
-/// Drops the connection for good unless its transaction was seen to end.
-struct Unfinished(Option<Arc<Object>>);
+/// A connection with a transaction on it. It goes back to the pool only when that was seen to end:
+/// the next unit's COMMIT would carry the half that is left of this one.
+struct Held {
+    /// Taken on drop.
+    conn: Option<Object>,
+    ended: AtomicBool,
+    /// A statement failed: nothing but a rollback can come.
+    failed: AtomicBool,
+}
 
-impl Unfinished {
-    fn finished(mut self) {
-        self.0 = None;
+impl Held {
+    fn new(conn: Object) -> Self {
+        let (ended, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { conn: Some(conn), ended, failed }
+    }
+
+    /// The error of a statement, kept in mind.
+    fn failed(&self, e: tokio_postgres::Error) -> Error {
+        self.failed.store(true, Ordering::Release);
+        from_postgres(e)
     }
 }
 
-impl Drop for Unfinished {
+impl std::ops::Deref for Held {
+    type Target = Object;
+    fn deref(&self) -> &Object {
+        self.conn.as_ref().expect("it is taken on drop only")
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        let Some(conn) = self.0.take() else { return };
+        let Some(conn) = self.conn.take() else { return };
+        if *self.ended.get_mut() {
+            return;
+        }
         let token = conn.cancel_token();
-        // The server rolls back when the connection closes; close it by taking it out of the pool
-        // as soon as nobody else holds it.
-        tokio::spawn(async move {
-            let _ = token.cancel_query(NoTls).await;
-            if let Ok(object) = Arc::try_unwrap(conn) {
-                drop(Object::take(object));
-            }
-        });
+        // The server rolls back when the connection closes; a statement under way is ended first.
+        drop(Object::take(conn));
+        tokio::spawn(async move { token.cancel_query(NoTls).await });
     }
 }
 
@@ -162,24 +185,24 @@ async fn listen(config: tokio_postgres::Config, hinted: std::sync::Weak<Notify>)
 }
 
 #[derive(Clone)]
-pub(super) struct PostgresTx(Arc<Object>);
+pub(super) struct PostgresTx(Arc<Held>);
 
 impl PostgresTx {
     pub(super) async fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
-        let statement = self.0.prepare_cached(sql).await.map_err(from_postgres)?;
-        self.0.execute(&statement, &refs(params)).await.map_err(from_postgres)
+        let statement = self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
+        self.0.execute(&statement, &refs(params)).await.map_err(|e| self.0.failed(e))
     }
 
     pub(super) async fn rows(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
-        let statement = self.0.prepare_cached(sql).await.map_err(from_postgres)?;
+        let statement = self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
         let columns: Arc<[String]> =
             statement.columns().iter().map(|c| c.name().to_owned()).collect();
-        let found = self.0.query(&statement, &refs(params)).await.map_err(from_postgres)?;
+        let found = self.0.query(&statement, &refs(params)).await.map_err(|e| self.0.failed(e))?;
         found.iter().map(|row| read(row, &columns)).collect()
     }
 
     pub(super) async fn script(&self, sql: &str) -> Result<(), Error> {
-        self.0.batch_execute(sql).await.map_err(from_postgres)
+        self.0.batch_execute(sql).await.map_err(|e| self.0.failed(e))
     }
 }
 
