@@ -56,9 +56,13 @@ pub(super) async fn refund(
     Ok(())
 }
 
-/// Why a delivery waits for its budget.
-pub(super) fn spent(spec: &Spec, at: i64) -> Problem {
+/// Why a delivery waits for its budget; `late` when it would be too late by then.
+pub(super) fn spent(spec: &Spec, at: i64, late: bool) -> Problem {
     let sentence = format!("{}'s posting budget is spent until {}.", spec.name, iso(at));
+    if late {
+        let next = "That is later than it may be: move it, send it then with Retry, or cancel it.";
+        return Problem::new("quota", sentence, "decide", next);
+    }
     let next = "It goes out by itself then. Post less often there, or set CARILLON_BUDGETS.";
     Problem::new("quota", sentence, "wait", next)
 }

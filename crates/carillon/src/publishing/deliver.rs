@@ -97,30 +97,22 @@ pub async fn deliver(app: &App, claim: &Claim) -> anyhow::Result<()> {
     }
 }
 
-/// A delivery that the code itself fails on: it waits for a person instead of being forgotten, or
-/// is looked up where it may have been sent.
+/// A delivery that the code itself fails on waits for a person instead of being forgotten.
 pub async fn gave_up(app: &App, claim: &Claim, error: &str) -> anyhow::Result<()> {
-    let Some(work) = load(app, &claim.subject).await? else {
+    let id = claim.subject.clone();
+    let found = app.db.read(move |tx| async move { deliveries::load(&tx, &id).await }).await?;
+    let Some(d) = found.filter(|d| d.state.active()) else {
         return Ok(end_job(app, claim).await?);
     };
-    let d = &work.delivery;
-    let step = match d.state {
-        State::Sending => settle::found_sending(app, claim, &work).await,
-        State::Queued | State::Waiting | State::Unknown => {
-            let line = Line::New { step: "prepare", started_at: app.clock.now(), word: "gave_up" };
-            let doubt = d.intent_at.is_some();
-            let (action, next) = match doubt {
-                true => ("look", "Look at the network whether the post is live, then answer here."),
-                false => ("retry", "Tell whoever runs this installation, then retry it."),
-            };
-            let why = format!("Carillon could not work on it: {error}.");
-            let problem = Problem::new("internal", why, action, next);
-            let o = Outcome::of(d, State::Held, Next::Done, line).because(problem);
-            outcome::write(app, claim, d, d.state, o).await
-        }
-        _ => return Ok(end_job(app, claim).await?),
+    let (action, next) = match d.intent_at {
+        Some(_) => ("look", "Look at the network whether the post is live, then answer here."),
+        None => ("retry", "Tell whoever runs this installation, then retry it."),
     };
-    match step {
+    let problem =
+        Problem::new("internal", format!("Carillon could not work on it: {error}."), action, next);
+    let line = Line::New { step: "prepare", started_at: app.clock.now(), word: "gave_up" };
+    let o = Outcome::of(&d, State::Held, Next::Done, line).because(problem);
+    match outcome::write(app, claim, &d, d.state, o).await {
         Ok(()) | Err(Lost::Stale) => Ok(()),
         Err(e) => Err(e.into()),
     }
@@ -239,9 +231,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         // A cancel came first; the next step sees it.
         Ok(None) => return again_now(app, claim).await,
         Err(Lost::Spent(at)) => {
-            let problem = budget::spent(work.network.spec(), at);
-            let o = Outcome::of(d, State::Queued, Next::At(at), prepare_line("waits"));
-            return outcome::write(app, claim, d, from, o.because(problem)).await;
+            return outcome::write(app, claim, d, from, spent(app, work, at, started_at)).await;
         }
         Err(e) => return Err(e),
     };
@@ -371,9 +361,8 @@ pub(super) fn backoff(app: &App, work: &Work) -> Option<Duration> {
 fn too_late(app: &App, work: &Work) -> Option<Outcome> {
     let (d, now) = (&work.delivery, app.clock.now());
     let late = now - d.scheduled_at?;
-    let config = &app.config.publishing;
     let story = work.placement.id == "story";
-    let limit = if story { config.story_late_after } else { config.late_after };
+    let limit = late_limit(app, work);
     let begun = (d.tries > 0 && !story) || d.checkpoints.contains_key(UPLOADED);
     if late <= limit.as_millis() as i64 || begun || d.state != State::Queued {
         return None;
@@ -393,17 +382,32 @@ fn too_late(app: &App, work: &Work) -> Option<Outcome> {
 /// now and they must not burst.
 fn waits(app: &App, work: &Work) -> Option<Outcome> {
     let (d, c, now) = (&work.delivery, &work.connection, app.clock.now());
-    let line = Line::New { step: "prepare", started_at: now, word: "waits" };
     if let Some(at) = c.quota_until.filter(|at| *at > now) {
-        let o = Outcome::of(d, d.state, Next::At(at), line);
-        return Some(o.because(budget::spent(work.network.spec(), at)));
+        return Some(spent(app, work, at, now));
     }
     let late = d.scheduled_at.is_some_and(|at| now - at > LATE);
     let gap = app.config.publishing.late_gap.as_millis() as i64;
     let next = c.published_at.filter(|_| late).map(|at| at + gap).filter(|at| *at > now)?;
     let why = "Several posts of this account are late; they keep a gap between them.";
     let problem = Problem::new("late", why, "wait", "It goes out by itself.");
+    let line = Line::New { step: "prepare", started_at: now, word: "waits" };
     Some(Outcome::of(d, d.state, Next::At(next), line).because(problem))
+}
+
+/// Its budget is spent until `at`: it waits, or is held now when that would be too late for it.
+fn spent(app: &App, work: &Work, at: i64, started_at: i64) -> Outcome {
+    let d = &work.delivery;
+    let limit = late_limit(app, work).as_millis() as i64;
+    let late = d.scheduled_at.is_some_and(|due| at - due > limit);
+    let line = Line::New { step: "prepare", started_at, word: "waits" };
+    let problem = budget::spent(work.network.spec(), at, late);
+    let (to, next) = if late { (State::Held, Next::Done) } else { (d.state, Next::At(at)) };
+    Outcome::of(d, to, next, line).because(problem)
+}
+
+fn late_limit(app: &App, work: &Work) -> Duration {
+    let config = &app.config.publishing;
+    if work.placement.id == "story" { config.story_late_after } else { config.late_after }
 }
 
 /// Are its files so large that they must not take a slot of those that only send?

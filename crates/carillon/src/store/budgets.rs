@@ -1,7 +1,7 @@
 //! What was spent of posting budgets. Spent in the transaction of the intent, so that a budget
 //! cannot be lost beside what it counts; a row that cannot be read lets nothing through.
 
-use crate::db::{Error, Tx};
+use crate::db::{Error, Row, Tx};
 use crate::domain::budget::Budget;
 use crate::{params, store};
 
@@ -18,11 +18,16 @@ pub async fn spend(
     budgets: &[Budget],
     now: i64,
 ) -> Result<Option<i64>, Error> {
-    let row = if tx.is_postgres() {
-        tx.row("SELECT spent FROM budget WHERE name = $1 FOR UPDATE", params![name]).await?
-    } else {
-        tx.row("SELECT spent FROM budget WHERE name = $1", params![name]).await?
-    };
+    let mut row = lock(tx, name).await?;
+    if row.is_none() {
+        // Two nodes may be the first at once: the row stands before it is looked at.
+        tx.execute(
+            "INSERT INTO budget (name, spent) VALUES ($1, '[]') ON CONFLICT (name) DO NOTHING",
+            params![name],
+        )
+        .await?;
+        row = lock(tx, name).await?;
+    }
     let mut spent: Vec<Spent> = row.map_or(Ok(Vec::new()), |r| r.json("spent"))?;
     spent.resize(budgets.len(), (0, 0, 0));
     let mut wait = None::<i64>;
@@ -33,29 +38,32 @@ pub async fn spend(
         }
     }
     if wait.is_none() {
-        tx.execute(
-            "INSERT INTO budget (name, spent) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET spent = excluded.spent",
-            params![name, store::json(&spent)],
-        )
-        .await?;
+        save(tx, name, &spent).await?;
     }
     Ok(wait)
 }
 
 /// Gives one post back to the budgets that count by day: it is certain that nothing was posted.
 pub async fn refund(tx: &Tx, name: &str) -> Result<(), Error> {
-    let row = if tx.is_postgres() {
-        tx.row("SELECT spent FROM budget WHERE name = $1 FOR UPDATE", params![name]).await?
-    } else {
-        tx.row("SELECT spent FROM budget WHERE name = $1", params![name]).await?
-    };
-    let Some(row) = row else { return Ok(()) };
+    let Some(row) = lock(tx, name).await? else { return Ok(()) };
     let mut spent: Vec<Spent> = row.json("spent")?;
     for (_, _, used) in &mut spent {
         *used = (*used - 1).max(0);
     }
-    tx.execute("UPDATE budget SET spent = $1 WHERE name = $2", params![store::json(&spent), name])
-        .await?;
+    save(tx, name, &spent).await
+}
+
+async fn lock(tx: &Tx, name: &str) -> Result<Option<Row>, Error> {
+    if tx.is_postgres() {
+        tx.row("SELECT spent FROM budget WHERE name = $1 FOR UPDATE", params![name]).await
+    } else {
+        tx.row("SELECT spent FROM budget WHERE name = $1", params![name]).await
+    }
+}
+
+async fn save(tx: &Tx, name: &str, spent: &[Spent]) -> Result<(), Error> {
+    let spent = store::json(&spent);
+    tx.execute("UPDATE budget SET spent = $1 WHERE name = $2", params![spent, name]).await?;
     Ok(())
 }
 

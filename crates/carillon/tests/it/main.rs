@@ -8,6 +8,7 @@ mod connecting;
 mod desk;
 mod documents;
 mod faults;
+mod gates;
 mod kill;
 mod layers;
 mod live;

@@ -78,6 +78,11 @@ impl TestApp {
         t
     }
 
+    /// On a clock of the test's choice.
+    pub async fn on_clock(on: On, clock: Clock, more: &[(&str, &str)]) -> Self {
+        Self::start(on, clock, more).await
+    }
+
     async fn start(on: On, clock: Clock, more: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let now = {
