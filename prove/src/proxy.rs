@@ -13,8 +13,12 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use carillon::clock::Clock;
+#[cfg(test)]
+use carillon::domain::delivery::DeliveryState;
 use carillon::publishing;
 use carillon::queue::cron;
+#[cfg(test)]
+use carillon_sandbox::{Calls, Fault, Trouble};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_postgres::NoTls;
@@ -52,6 +56,7 @@ pub async fn run(scale: Scale) -> anyhow::Result<Counts> {
         ("cuts in its answer", made.answers),
         ("cuts in a claim", made.claims),
         ("backends terminated", made.terminated),
+        ("outages", made.outages),
         ("restarts", made.restarts),
     ];
     Ok(counts)
@@ -64,6 +69,7 @@ struct Made {
     answers: u64,
     claims: u64,
     terminated: u64,
+    outages: u64,
     restarts: u64,
 }
 
@@ -118,8 +124,14 @@ async fn publish(
     for i in 0..posts {
         told.extend(stage.post(&writer.app, &[format!("message {i:04}")]).await);
         made.terminated += terminate(server, random.below(2)).await.unwrap_or(0);
+        if i == posts / 4 {
+            // Longer than a lease: what the networks answered meanwhile waits on disk.
+            proxy.away(true);
+            tokio::time::sleep(Duration::from_millis(3_000 + random.below(2_000))).await;
+            proxy.away(false);
+            made.outages += 1;
+        }
         if i == posts / 2 {
-            // Longer than a lease: what was answered meanwhile waits in memory, then on disk.
             let (one, two) = (server.clone(), server.clone());
             tokio::task::spawn_blocking(move || one.stop_at_once()).await??;
             tokio::time::sleep(Duration::from_millis(500 + random.below(4_000))).await;
@@ -181,9 +193,74 @@ async fn terminate(server: &Server, backends: u64) -> anyhow::Result<u64> {
     Ok(client.query(sql, &[&(backends as i64)]).await?.len() as u64)
 }
 
+/// The network answers while the database is away, and stays away for longer than the lease; then
+/// the process ends. What became of the sends at networks that cannot be read.
+#[cfg(test)]
+async fn answered_in_vain(server: &Server, spoil: bool) -> anyhow::Result<Vec<DeliveryState>> {
+    let schema = if spoil { "spoiled" } else { "spooled" };
+    let (client, connection) =
+        tokio_postgres::connect(&server.url(server.address, "public"), NoTls).await?;
+    tokio::spawn(connection);
+    client.batch_execute(&format!("CREATE SCHEMA {schema}")).await?;
+    let folder = TempDir::with_prefix("carillon-spool-")?;
+    let direct = hasty(server.url(server.address, schema));
+    let stage = Stage::set(folder.path(), &direct, 2).await?;
+    let proxy = Proxy::before(server.address, 0, 1).await?;
+    let through = hasty(server.url(proxy.address, schema));
+    let life = start(&stage, &folder, &through, Clock::system()).await?;
+    let told = stage.post(&life.app, &["last orders".to_owned()]).await;
+    let slow = Fault::new("telegram", Calls::Publish, Trouble::Slow);
+    stage.sandbox.add_fault(slow.times(2).ms(1_000));
+    let worker = life.worker.clone();
+    let working = tokio::spawn(async move { worker.tick().await });
+    let sending = format!(
+        "SELECT count(*) FROM {schema}.delivery WHERE state = 'sending' AND network = 'telegram'"
+    );
+    while client.query_one(&sending, &[]).await?.get::<_, i64>(0) < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    proxy.away(true);
+    // It ends when the lease has ended: 3 s after the answer.
+    let ended = working.await?;
+    ensure!(ended.is_err(), "the database is away: {ended:?}");
+    drop(life);
+    let files: Vec<_> = std::fs::read_dir(folder.path().join("outcomes"))?.collect();
+    ensure!(files.len() >= 2, "{} outcomes are kept on disk", files.len());
+    if spoil {
+        for file in files {
+            std::fs::write(file?.path(), "half of an outc")?;
+        }
+    }
+    proxy.away(false);
+    let life = start(&stage, &folder, &through, Clock::system()).await?;
+    let calm = stage.begin(folder.path(), &direct, Clock::manual(life.clock.now())).await?;
+    calm.clock.advance(Duration::from_secs(10));
+    publishing::sweep::sweep(&calm.app, false).await?;
+    calm.to_quiet(&stage, LONG, &|| false).await?;
+    let wrong = stage.judge(&calm.app, &told, &mut Counts::default()).await?;
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("outcomes"))?
+        .map(|e| e.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
+    let aside = left.iter().filter(|f| f.extension().is_some_and(|e| e == "unreadable")).count();
+    ensure!(left.len() == aside && (aside > 0) == spoil, "left over: {left:?}");
+    let all = stage.deliveries(&calm.app).await?;
+    Ok(all.into_values().filter(|d| d.network == "telegram").map(|d| d.state).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The spool is what knows: without it a person would have to look.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_answer_outlives_a_database_that_is_away_for_longer_than_a_lease() {
+        let server = tokio::task::spawn_blocking(Server::start).await.unwrap().unwrap();
+        let states = answered_in_vain(&server, false).await.expect("it runs");
+        assert_eq!(states, [DeliveryState::Published; 2]);
+        let states = answered_in_vain(&server, true).await.expect("it runs");
+        assert_eq!(states, [DeliveryState::Held; 2], "unreadable, so a person is asked");
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn nothing_is_lost_or_doubled_when_postgres_fails() {

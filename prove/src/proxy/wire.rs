@@ -42,6 +42,8 @@ pub(super) struct Done {
 pub(super) struct Proxy {
     pub address: SocketAddr,
     pub done: Arc<Done>,
+    /// Is the database out of reach?
+    away: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
 
@@ -88,12 +90,25 @@ impl Proxy {
         });
         let done = Arc::new(Done::default());
         let counted = done.clone();
+        let (away, gone) = watch::channel(false);
         let serving = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(converse(client, server, plan.clone(), counted.clone()));
+                let (plan, counted, mut gone) = (plan.clone(), counted.clone(), gone.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = converse(client, server, plan, counted) => {}
+                        // An error means that the proxy is gone as well.
+                        _ = gone.wait_for(|away| *away) => {}
+                    }
+                });
             }
         });
-        Ok(Self { address, done, serving })
+        Ok(Self { address, done, away, serving })
+    }
+
+    /// Takes the database out of reach, and every connection with it; or brings it back.
+    pub(super) fn away(&self, yes: bool) {
+        self.away.send_replace(yes);
     }
 }
 

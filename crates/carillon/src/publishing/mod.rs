@@ -17,5 +17,6 @@ pub mod plan;
 pub mod rollback;
 pub mod schedule;
 pub mod settle;
+mod spool;
 pub mod sweep;
 pub mod view;

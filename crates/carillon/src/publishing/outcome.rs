@@ -1,14 +1,16 @@
 //! The outcome of a step, written in one transaction: job, delivery, journal, connection, event.
 //!
 //! Everything a step can lead to is one value, [`Outcome`]; [`write`] applies it, fenced by the
-//! claim. It keeps trying while the lease lasts when the database is away: what the network
-//! answered is known to nobody else.
+//! claim. It keeps trying while the lease lasts when the database is away, and keeps what the
+//! network answered on disk (spool.rs): it is known to nobody else.
 
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::budget;
+use super::spool::{self, Kept};
+use crate::config::Publishing;
 use crate::db::{Error, Tx};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Claim;
@@ -107,20 +109,21 @@ pub(super) async fn write(
     from: DeliveryState,
     outcome: Outcome,
 ) -> Result<(), Lost> {
-    let mut outcome = outcome;
+    let (mut outcome, mut kept) = (outcome, false);
     let give_up = app.clock.mono() + app.config.queue.lease.as_millis() as i64;
     loop {
         let now = app.clock.now();
         let (c, del, o) = (claim.clone(), d.clone(), outcome.clone());
         let config = app.config.publishing.clone();
         let written = app.db.write(move |tx| async move {
-            let sent = matches!(from, DeliveryState::Sending | DeliveryState::Unknown);
-            if sent && o.intent_at.is_none() && o.to != DeliveryState::Published {
-                budget::refund(&tx, &config, &del.network, &del.connection_id).await?;
-            }
+            refund(&tx, &config, &del, from, &o).await?;
             apply(&tx, &c, &del, from, &o, now).await
         });
-        match written.await {
+        let written = written.await;
+        if kept && !matches!(written, Err(Lost::Db(_))) {
+            spool::forget(app, claim);
+        }
+        match written {
             Ok(()) => {
                 app.ring();
                 return Ok(());
@@ -131,11 +134,15 @@ pub(super) async fn write(
             }
             // The network gave us an id that another delivery is bound to: a person has to look.
             Err(Lost::Db(Error::Unique(_))) if outcome.remote.is_some() => {
-                outcome = Outcome { remote: None, ..contradiction(d, outcome) };
+                outcome = contradiction(outcome);
             }
             Err(Lost::Db(e @ (Error::Unavailable(_) | Error::CommitUnknown(_))))
                 if app.clock.mono() < give_up && !bugs::on("outcome not retried") =>
             {
+                if !kept {
+                    spool::keep(app, claim, &outcome);
+                    kept = true;
+                }
                 tracing::warn!(delivery_id = %d.id, error = %e, "an outcome is not written yet; trying again");
                 app.clock.sleep(Duration::from_millis(500)).await;
             }
@@ -144,19 +151,65 @@ pub(super) async fn write(
     }
 }
 
-fn contradiction(d: &Delivery, o: Outcome) -> Outcome {
+/// Applies an outcome that was kept on disk, if nobody has claimed its job since.
+pub(super) async fn take_up(app: &App, kept: &Kept) -> Result<(), Lost> {
+    let Some(mut outcome) = kept.outcome() else {
+        return Err(Error::Corrupt(format!("a kept outcome of another version: {kept:?}")).into());
+    };
+    loop {
+        let now = app.clock.now();
+        let until = now + app.config.queue.lease.as_millis() as i64;
+        let (k, o, config) = (kept.clone(), outcome.clone(), app.config.publishing.clone());
+        let written = app.db.write(move |tx| async move {
+            let claim = queue::retake(&tx, &k.job, k.fence, &k.owner, until).await?;
+            let claim = claim.ok_or(Lost::Stale)?;
+            let d = deliveries::load(&tx, &k.delivery).await?.ok_or(Lost::Stale)?;
+            // A sweep may have said meanwhile that nobody knows.
+            if !matches!(d.state, DeliveryState::Sending | DeliveryState::Unknown) {
+                return Err(Lost::Stale);
+            }
+            refund(&tx, &config, &d, d.state, &o).await?;
+            apply(&tx, &claim, &d, d.state, &o, now).await?;
+            Ok(d)
+        });
+        match written.await {
+            Ok(_) => {
+                app.ring();
+                return Ok(());
+            }
+            Err(Lost::Db(Error::Unique(_))) if outcome.remote.is_some() => {
+                outcome = contradiction(outcome);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Gives back what a send took from the budgets, when it is certain that nothing came of it.
+async fn refund(
+    tx: &Tx,
+    config: &Publishing,
+    d: &Delivery,
+    from: DeliveryState,
+    o: &Outcome,
+) -> Result<(), Error> {
+    let sent = matches!(from, DeliveryState::Sending | DeliveryState::Unknown);
+    if sent && o.intent_at.is_none() && o.to != DeliveryState::Published {
+        budget::refund(tx, config, &d.network, &d.connection_id).await?;
+    }
+    Ok(())
+}
+
+fn contradiction(o: Outcome) -> Outcome {
     let problem = Problem::new(
         "unknown",
         "The network named a post that belongs to another delivery.",
         "look",
         "Look at the network whether the post is there, then answer here.",
     );
-    let line = o.line.clone();
-    Outcome {
-        intent_at: d.intent_at.or(Some(0)),
-        ..Outcome::of(d, DeliveryState::Held, Next::Done, line)
-    }
-    .because(problem)
+    let intent_at = o.intent_at.or(Some(0));
+    Outcome { to: DeliveryState::Held, next: Next::Done, remote: None, intent_at, ..o }
+        .because(problem)
 }
 
 async fn apply(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::settle;
+use super::{settle, spool};
 use crate::db::Error;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::Kind;
@@ -89,6 +89,8 @@ async fn logged(
     who: Option<(Option<String>, String)>,
 ) -> Result<(Swept, Sweep), Error> {
     let (at, began) = (app.clock.now(), app.clock.mono());
+    // What is known need not be looked up.
+    spool::replay(app).await?;
     let swept = free(app, everybody).await?;
     let sweep = Sweep {
         id: ids::new(at),

@@ -117,6 +117,26 @@ async fn held(tx: &Tx, claim: &Claim) -> Result<Claim, Error> {
     Ok(Claim { fence, owner, ..claim.clone() })
 }
 
+/// Takes a job for an outcome that was kept on disk: while its claim still holds, or after it was
+/// freed, but not once anybody has claimed it anew. It keeps its fence.
+pub async fn retake(
+    tx: &Tx,
+    id: &str,
+    fence: i64,
+    owner: &str,
+    lease_until: i64,
+) -> Result<Option<Claim>, Error> {
+    let row = tx
+        .row(
+            "UPDATE job SET state = 'leased', lease_owner = $1, lease_until = $2 WHERE id = $3 AND fence = $4 \
+             AND (state = 'ready' OR (state = 'leased' AND lease_owner = $5)) \
+             RETURNING id, kind, lane, subject, fence, lease_owner, lease_until, run_at, tries",
+            params![owner, lease_until, id, fence, owner],
+        )
+        .await?;
+    row.as_ref().map(|row| claimed(row, Pool::Send)).transpose()
+}
+
 /// Ends a job; `state` is `done` or `dead`. `false` when the claim was lost.
 pub async fn finish(
     tx: &Tx,
