@@ -36,6 +36,8 @@ pub struct Refusal {
     /// What to do.
     pub fix: String,
     pub problems: Vec<Wrong>,
+    /// The next time (ISO 8601 UTC) at which the same would be taken, where there is one.
+    pub suggested_at: Option<String>,
 }
 
 /// One wrong field.
@@ -78,6 +80,7 @@ impl Refusal {
             sentence: sentence.into(),
             fix: fix.into(),
             problems: Vec::new(),
+            suggested_at: None,
         }
     }
 

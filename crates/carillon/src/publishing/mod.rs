@@ -9,6 +9,7 @@ pub mod deliver;
 pub mod desk;
 pub mod draft;
 pub mod drain;
+pub mod guard;
 pub mod lanes;
 mod lineup;
 pub mod outcome;

@@ -9,17 +9,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::draft::{Draft, DraftDelivery};
+use super::guard::{self, Warning};
 use super::view::{self, Names};
 use crate::App;
 use crate::app::{self, Networks};
 use crate::db::Tx;
 use crate::domain::refusal::{Refusal, Wrong};
 use crate::domain::when;
-use crate::ids;
 use crate::store::accounts;
 use crate::store::connections::Connection;
 use crate::store::media::{self, Media, MediaState};
 use crate::store::posts::Post;
+use crate::{App, ids};
 
 /// Most deliveries of one post, most characters that are looked at at all.
 const MOST_DELIVERIES: usize = 100;
@@ -32,6 +33,8 @@ pub struct Checked {
     pub deliveries: Vec<CheckedDelivery>,
     /// Everything that blocks scheduling.
     pub problems: Vec<Wrong>,
+    /// What scheduling asks about, or what will keep it waiting.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -62,8 +65,21 @@ pub(super) struct Planned {
     pub placement: &'static Placement,
     pub text: Option<String>,
     pub at: Option<i64>,
+    pub content_hash: String,
     pub count: usize,
     pub max: usize,
+}
+
+/// Is this an address that a network's servers can fetch from?
+fn is_public(url: &str) -> bool {
+    let Ok(url) = url.parse::<url::Url>() else { return false };
+    let own = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        None => true,
+    };
+    url.scheme() == "https" && !own
 }
 
 impl Plan {
@@ -114,11 +130,18 @@ impl Planned {
 pub(super) struct Rules {
     networks: Networks,
     media_required: bool,
+    /// Networks that fetch pictures can reach this server.
+    reachable: bool,
 }
 
 impl Rules {
     pub(super) fn of(app: &App) -> Self {
-        Self { networks: app.networks, media_required: app.config.publishing.media_required }
+        let sandboxed = !app.config.networks.sandbox.is_empty();
+        Self {
+            networks: app.networks,
+            media_required: app.config.publishing.media_required,
+            reachable: sandboxed || is_public(&app.public_url()),
+        }
     }
 }
 
@@ -188,7 +211,7 @@ pub(super) async fn plan_for(
         let field = format!("deliveries[{i}].scheduledAt");
         planned.at =
             time(&field, d.scheduled_at.as_deref(), &timezone, now, old, &mut wrong).or(at);
-        measure(&mut planned, draft, &media, rules.media_required, &mut wrong);
+        measure(&mut planned, draft, &media, rules, &mut wrong);
         deliveries.push(planned);
     }
     Ok(Plan { at, timezone, deliveries, wrong })
@@ -291,6 +314,7 @@ fn find_target(
         placement,
         text: d.text.clone(),
         at: None,
+        content_hash: String::new(),
         count: 0,
         max: 0,
     })
@@ -301,10 +325,11 @@ fn measure(
     p: &mut Planned,
     draft: &Draft,
     media: &[Media],
-    media_required: bool,
+    rules: Rules,
     wrong: &mut Vec<Wrong>,
 ) {
     let body = p.text.as_deref().unwrap_or(&draft.text);
+    p.content_hash = guard::content_hash(body, &draft.media);
     let rule = &p.placement.text;
     let with_media = !media.is_empty();
     p.count = text::count(rule.count, body);
@@ -317,7 +342,7 @@ fn measure(
     }
     let name = p.spec.name;
     let rule = &p.placement.media;
-    let min = rule.min.max(usize::from(media_required));
+    let min = rule.min.max(usize::from(rules.media_required));
     let asked = draft.media.len();
     if asked < min {
         let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);
@@ -329,5 +354,31 @@ fn measure(
             p.placement.name, rule.max
         );
         wrong.push(Wrong::new(format!("{field}.media"), "too_many_media", message).at(&id));
+    }
+    if rule.pull && asked > 0 && !rules.reachable {
+        let message = format!(
+            "{name} fetches pictures from this server, which has no public https address: set \
+             `CARILLON_PUBLIC_URL`."
+        );
+        wrong.push(Wrong::new(format!("{field}.media"), "public_url_required", message).at(&id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_public;
+
+    #[test]
+    fn a_network_can_fetch_from_a_public_https_address_only() {
+        assert!(is_public("https://posts.example.com"));
+        for own in [
+            "",
+            "http://posts.example.com",
+            "https://localhost:8080",
+            "https://10.0.0.7",
+            "https://[::1]",
+        ] {
+            assert!(!is_public(own), "{own}");
+        }
     }
 }

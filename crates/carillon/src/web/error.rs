@@ -56,6 +56,9 @@ pub struct Details {
     pub retry: bool,
     /// Every wrong field, not the first only.
     pub problems: Vec<Wrong>,
+    /// The next time at which the same would be taken, for `collision` and `duplicate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggested_at: Option<String>,
 }
 
 /// A refusal on its way to a caller.
@@ -138,7 +141,7 @@ impl ApiError {
     }
 
     fn envelope(&self) -> Envelope {
-        let Refusal { kind, code, sentence, fix, problems } = (*self.refusal).clone();
+        let Refusal { kind, code, sentence, fix, problems, suggested_at } = (*self.refusal).clone();
         Envelope {
             error: sentence,
             code,
@@ -150,6 +153,7 @@ impl ApiError {
                 retry: self.retry_after.is_some()
                     || matches!(kind, Kind::TooMany | Kind::Unavailable | Kind::Internal),
                 problems,
+                suggested_at,
             },
         }
     }
