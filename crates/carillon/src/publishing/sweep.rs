@@ -90,7 +90,7 @@ async fn logged(
 ) -> Result<(Swept, Sweep), Error> {
     let (at, began) = (app.clock.now(), app.clock.mono());
     // What is known need not be looked up.
-    spool::replay(app).await?;
+    Box::pin(spool::replay(app)).await?;
     let swept = free(app, everybody).await?;
     let sweep = Sweep {
         id: ids::new(at),
