@@ -13,9 +13,9 @@ use crate::{Counts, Scale};
 
 /// Every bug, as `bugs::on` names it, and the network whose scenarios show it first.
 pub const ALL: [(&str, &str); 23] = [
-    ("no fence", ""),
-    ("leases freed early", ""),
-    ("clocks not looked at", ""),
+    ("no fence", "sim-readable"),
+    ("leases freed early", "sim-blind"),
+    ("clocks not looked at", "sim-readable"),
     ("intent after the send", "sim-blind"),
     ("unknown sent again", "sim-readable"),
     ("blind sent again", "sim-blind"),

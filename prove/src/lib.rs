@@ -6,6 +6,9 @@
 
 pub mod bugs;
 pub mod crash;
+#[path = "../../crates/carillon/tests/it/support/live.rs"]
+mod live;
+pub mod model;
 pub mod power;
 pub mod proxy;
 pub mod seeds;

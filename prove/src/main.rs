@@ -1,12 +1,12 @@
-//! `carillon-prove [crash|seeds|bugs …] [--full] [--seed N] [--seeds N]`: runs the rungs named, or
+//! `carillon-prove [crash|seeds|model|bugs …] [--full] [--seed N] [--seeds N]`: runs the rungs named, or
 //! all, prints one line of counts each, and ends with 1 when anything was lost, doubled or missed.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use carillon_prove::{Counts, Scale, bugs, crash, seeds};
+use carillon_prove::{Counts, Scale, bugs, crash, model, seeds};
 
-const RUNGS: [&str; 3] = ["crash", "seeds", "bugs"];
+const RUNGS: [&str; 4] = ["crash", "seeds", "model", "bugs"];
 
 struct Asked {
     rungs: Vec<String>,
@@ -61,6 +61,7 @@ fn run(asked: &Asked) -> Result<bool> {
         let counts: Counts = match rung.as_str() {
             "crash" => crash::run(asked.scale)?,
             "seeds" => seeds::run(asked.scale, asked.seed, asked.seeds)?,
+            "model" => model::run(asked.scale)?,
             _ => bugs::run(asked.scale)?,
         };
         println!("{counts}");

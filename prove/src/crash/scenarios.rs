@@ -13,6 +13,11 @@ pub enum Does {
     Retry,
     Edit,
     Move,
+    /// Not a person but another node: it looks for leases that ended.
+    Sweep,
+    /// The process stands still for so long that another node takes its work over and ends it;
+    /// then it goes on.
+    TakeOver,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub struct Scenario {
     /// The network leaves it open, whatever the product does.
     pub may_ask: bool,
     pub may_fail: bool,
+    /// Die at every gate? Else it is run once.
+    pub deaths: bool,
     /// Short enough for every pair of deaths.
     pub pairs: bool,
 }
@@ -60,6 +67,7 @@ impl Scenario {
     pub fn may_ask(&self, troubled: bool) -> bool {
         self.may_ask
             || (self.twins && troubled)
+            || (self.network == BLIND && matches!(self.act, Some((Does::TakeOver, _))))
             || (self.network == BLIND
                 && (troubled || self.manners.sends.iter().any(|t| t.doubtful())))
     }
@@ -76,6 +84,7 @@ impl Scenario {
             rest: 1_000,
             may_ask: false,
             may_fail: false,
+            deaths: true,
             pairs: true,
         }
     }
@@ -100,6 +109,11 @@ pub fn all(scale: Scale) -> Vec<Scenario> {
         let plain = ["none", "Now Reset", "No Reset", "No Content", "No Auth"];
         if !plain.contains(&s.fault.as_str()) {
             continue;
+        }
+        for does in [Does::Sweep, Does::TakeOver] {
+            let gates = (1..60).map(When::Gate);
+            let once = Scenario { deaths: false, pairs: false, ..s.clone() };
+            all.extend(gates.map(|when| Scenario { act: Some((does, when)), ..once.clone() }));
         }
         for does in [Does::Cancel, Does::Retry, Does::Edit, Does::Move] {
             let gates: Vec<u64> = if full { (1..70).step_by(2).collect() } else { vec![9, 17] };

@@ -141,7 +141,7 @@ impl Process {
             self.kill();
         }
         self.stand().await;
-        let act = lock(&self.act).take_if(|(at, _)| *at == n);
+        let act = lock(&self.act).take_if(|(at, _)| *at == n && gate != Gate::Send);
         if let Some((_, act)) = act {
             act.await;
         }

@@ -5,7 +5,7 @@
 //! process is killed; one kept in a `static` goes when the process ends.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -59,7 +59,7 @@ struct Server {
 impl Server {
     fn spawn(script: &str) -> Server {
         let folder = TempDir::with_prefix("carillon-live-").expect("a temporary folder");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(script);
+        let path = scripts().join(script);
         let child = Command::new(&path)
             .arg(folder.path())
             .stdin(Stdio::piped())
@@ -68,6 +68,13 @@ impl Server {
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", path.display()));
         Server { child, _folder: folder }
     }
+}
+
+/// The folder of the scripts, from whichever crate this is built into.
+fn scripts() -> PathBuf {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut found = above.map(|a| a.join("crates/carillon/tests/live")).filter(|p| p.is_dir());
+    found.next().expect("the scripts are in the checkout")
 }
 
 impl Drop for Server {
