@@ -133,6 +133,9 @@ export interface DeliveryProblem {
   requestId: string | null;
   status: number | null;
 }
+export interface DeliveryWarning {
+  sentence: string;
+}
 export interface Delivery {
   id: Id;
   postId: Id;
@@ -149,6 +152,8 @@ export interface Delivery {
   remoteUrl: string | null;
   publishedAt: Iso | null;
   problem: DeliveryProblem | null;
+  /** What the check before its time found; `null` when nothing stands against it. */
+  warning?: DeliveryWarning | null;
   question: 'is_it_live' | null;
   can: Can[];
 }
@@ -190,6 +195,8 @@ export interface PostBody {
   scheduledAt?: string | null;
   timezone: string;
   draft?: boolean;
+  allowCollision?: boolean;
+  allowDuplicate?: boolean;
   deliveries: { connectionId: Id; placement?: string; text?: string }[];
 }
 export interface CheckedPost {
@@ -203,6 +210,12 @@ export interface CheckedPost {
     problems: Problem[];
   }[];
   problems: Problem[];
+  /** What is allowed only when it is asked for: it stands close to another post, or says the same. */
+  warnings?: Clash[];
+}
+export interface Clash extends Problem {
+  code: 'collision' | 'duplicate';
+  suggestedAt?: Iso | null;
 }
 export interface RollbackResult {
   results: {
@@ -226,7 +239,7 @@ export interface Envelope {
   code: string;
   status: number;
   requestId: string | null;
-  details?: { cause?: string; fix?: string; retry?: boolean; problems?: Problem[] } | null;
+  details?: { cause?: string; fix?: string; retry?: boolean; problems?: Problem[]; suggestedAt?: string | null } | null;
 }
 export interface List<T> {
   items: T[];

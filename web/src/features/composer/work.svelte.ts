@@ -2,11 +2,11 @@
 // Everything typed is also kept in this browser, until it is sent or thrown away.
 
 import { ApiError, asApiError, patch, post as send } from '../../api/client';
-import type { CheckedPost, Connection, Id, Placement, Post, Problem } from '../../api/types';
+import type { CheckedPost, Clash, Connection, Id, Placement, Post, Problem } from '../../api/types';
 import type { ComposerTask } from '../../app/composer.svelte';
 import { t } from '../../app/i18n';
 import { store } from '../../app/store.svelte';
-import { browserZone } from '../../time/zone';
+import { browserZone, wallText } from '../../time/zone';
 import { bodyOf, draftOf, instantOf, isWorthKeeping, newDraft, placeOf, unsent, type Draft, type Intent, type Place } from './draft';
 import { freshKey } from './key';
 import { Tray } from './tray.svelte';
@@ -25,6 +25,8 @@ export class Work {
   failed = $state.raw<ApiError | null>(null);
   conflict = $state(false);
   busy = $state<Intent | null>(null);
+  /** Which clashes were waved through, and what was written then: another text or time asks again. */
+  private waved = $state.raw<{ stamp: string; codes: Clash['code'][] }>({ stamp: '', codes: [] });
 
   private readonly key: string;
   private version: number | null;
@@ -69,6 +71,23 @@ export class Work {
       return !seen.has(id) && seen.add(id);
     });
   });
+
+  /** Posts that stand too close, or said the same lately. */
+  readonly clashes = $derived.by<Clash[]>(() => this.checked?.warnings ?? []);
+  isWaved(code: Clash['code']): boolean {
+    return this.waved.stamp === this.stamp() && this.waved.codes.includes(code);
+  }
+  wave(code: Clash['code']): void {
+    const stamp = this.stamp();
+    this.waved = { stamp, codes: [...(this.waved.stamp === stamp ? this.waved.codes : []), code] };
+    this.failed = null;
+  }
+  /** Takes the suggested time instead. */
+  useTime(iso: string): void {
+    const wall = wallText(Date.parse(iso), this.draft.zone);
+    Object.assign(this.draft, { day: wall.slice(0, 10), time: wall.slice(11) });
+    this.failed = null;
+  }
 
   placement(connection: Connection): Placement | undefined {
     const placements = store.network(connection.network)?.placements ?? [];
@@ -167,6 +186,8 @@ export class Work {
 
   private async submit(intent: Intent): Promise<Post> {
     const body = bodyOf($state.snapshot(this.draft) as Draft, intent);
+    if (this.isWaved('collision')) body.allowCollision = true;
+    if (this.isWaved('duplicate')) body.allowDuplicate = true;
     if (this.base) {
       const change = { ...body, version: this.version, title: body.title ?? null, draft: intent === 'draft' };
       return patch<Post>(`/posts/${this.base.id}`, intent === 'now' ? { ...change, scheduledAt: null } : change);
@@ -175,6 +196,11 @@ export class Work {
     const text = JSON.stringify(body);
     if (this.sent?.body !== text) this.sent = { body: text, key: freshKey() };
     return send<Post>('/posts', body, { idempotencyKey: this.sent.key });
+  }
+
+  private stamp(): string {
+    const { text, overrides, media, connections, day, time, zone } = this.draft;
+    return JSON.stringify([text, overrides, media.map((m) => m.id), connections, day, time, zone]);
   }
 
   private unready(intent: Intent): ApiError | null {
