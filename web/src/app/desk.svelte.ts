@@ -3,7 +3,7 @@
 
 import { ApiError, get, post as send } from '../api/client';
 import type { Alert, DeadLetter, DeadLetters, Pause } from '../api/desk';
-import type { Delivery, Id, List } from '../api/types';
+import type { Delivery, Id } from '../api/types';
 import type { Boot } from './boot';
 import { store } from './store.svelte';
 
@@ -33,18 +33,16 @@ class Desk {
     if (!this.known) await this.load();
   }
 
+  /** Each part for itself: one that cannot be read does not hide the others. */
   async load(): Promise<void> {
-    const held = { state: 'held', cause: 'unknown', limit: 100 };
-    const [pauses, alerts, doubts] = await Promise.all([
-      get<{ items: Pause[] }>('/pauses'),
-      get<List<Alert>>('/alerts', { query: { open: 'true' } }),
-      get<DeadLetters>('/dead-letters', { query: held }),
+    await Promise.all([
+      get<{ items: Pause[] }>('/pauses').then(({ items }) => (this.pauses = items)),
+      get<{ items: Alert[] }>('/alerts', { query: { open: 'true' } }).then(({ items }) => (this.alerts = items)),
+      get<DeadLetters>('/dead-letters', { query: { state: 'held', cause: 'unknown', limit: 100 } }).then(({ items }) => {
+        const asked = items.filter((d) => d.question === 'is_it_live');
+        this.questions = asked.sort((a, b) => a.since.localeCompare(b.since));
+      }),
     ]);
-    this.pauses = pauses.items;
-    this.alerts = alerts.items;
-    this.questions = doubts.items
-      .filter((d) => d.question === 'is_it_live')
-      .sort((a, b) => a.since.localeCompare(b.since));
     this.known = true;
   }
 

@@ -6,6 +6,7 @@ import { readFileSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { iso, networks, uuid, workspace } from './data.mjs';
+import { desk } from './desk.mjs';
 import { png } from './png.mjs';
 
 const DIST = new URL('../../dist/', import.meta.url).pathname;
@@ -152,6 +153,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
 
   // ---- the routes
   const routes = [
+    ...desk({ posts, connections, deliveryOf, touch, emit, Refusal, now, session }),
     ['GET', '/session', () => session],
     ['DELETE', '/session', (_, __, ___, ____, response) => (response.setHeader('set-cookie', 'carillon_session=; Path=/; Max-Age=0'), null)],
     ['GET', '/networks', () => ({ items: networks, next: null })],
@@ -247,7 +249,6 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     }],
     ['GET', '/deliveries/:id/attempts', ({ id }) => ({ items: attempts.get(id) ?? [], next: null })],
     ['POST', '/deliveries/:id/cancel', ({ id }) => { const [p, d] = deliveryOf(id); Object.assign(d, { state: 'cancelled', can: [] }); touch(p); return d; }],
-    ['POST', '/deliveries/:id/retry', ({ id }) => { const [p, d] = deliveryOf(id); Object.assign(d, { state: 'queued', scheduledAt: iso(now()), problem: null, can: ['cancel'] }); touch(p); return d; }],
     ['POST', '/deliveries/:id/answer', ({ id }, body) => {
       const [p, d] = deliveryOf(id);
       if (body.live) Object.assign(d, { state: 'published', publishedAt: iso(now()), remoteUrl: body.url ?? null, question: null, problem: null, can: [] });
