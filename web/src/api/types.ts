@@ -210,13 +210,17 @@ export interface CheckedPost {
     problems: Problem[];
   }[];
   problems: Problem[];
-  /** What is allowed only when it is asked for: it stands close to another post, or says the same. */
-  warnings?: Clash[];
+  warnings: Warning[];
 }
-export interface Clash extends Problem {
-  code: 'collision' | 'duplicate';
+/** What speaks against a post and can be allowed, or passes by itself. */
+export interface Warning extends Problem {
+  code: 'collision' | 'duplicate' | 'needs_action' | 'paused';
+  /** The other post. */
+  postId?: Id | null;
+  /** The next time that is free. */
   suggestedAt?: Iso | null;
 }
+export type ClashCode = 'collision' | 'duplicate';
 export interface RollbackResult {
   results: {
     deliveryId: Id;

@@ -119,7 +119,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       if ((body.media?.length ?? 0) < p.media.min) say('media', 'media_missing', `${n.name} needs at least one picture.`);
       return { connectionId: c.id, network: c.network, placement: p.id, count: countText(said), max, unit: units[p.text.count], problems: of };
     });
-    return { deliveries, problems };
+    return { deliveries, problems, warnings: [] };
   };
   const refuseUnless = (answer) => {
     const all = [...answer.problems, ...answer.deliveries.flatMap((d) => d.problems)];

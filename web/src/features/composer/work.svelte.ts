@@ -2,7 +2,7 @@
 // Everything typed is also kept in this browser, until it is sent or thrown away.
 
 import { ApiError, asApiError, patch, post as send } from '../../api/client';
-import type { CheckedPost, Clash, Connection, Id, Placement, Post, Problem } from '../../api/types';
+import type { CheckedPost, ClashCode, Connection, Id, Placement, Post, Problem, Warning } from '../../api/types';
 import type { ComposerTask } from '../../app/composer.svelte';
 import { t } from '../../app/i18n';
 import { store } from '../../app/store.svelte';
@@ -26,7 +26,7 @@ export class Work {
   conflict = $state(false);
   busy = $state<Intent | null>(null);
   /** Which clashes were waved through, and what was written then: another text or time asks again. */
-  private waved = $state.raw<{ stamp: string; codes: Clash['code'][] }>({ stamp: '', codes: [] });
+  private waved = $state.raw<{ stamp: string; codes: ClashCode[] }>({ stamp: '', codes: [] });
 
   private readonly key: string;
   private version: number | null;
@@ -64,7 +64,9 @@ export class Work {
     const of = (this.checked?.deliveries ?? []).flatMap((d) =>
       d.problems.map((p) => ({ ...p, connectionId: p.connectionId ?? d.connectionId })),
     );
-    const all = [...(this.failed?.problems ?? []), ...(this.checked?.problems ?? []), ...of];
+    // What can be allowed is asked about below the form, and listed as a warning.
+    const refused = this.failed?.clashes ? [] : (this.failed?.problems ?? []);
+    const all = [...refused, ...(this.checked?.problems ?? []), ...of];
     const seen = new Set<string>();
     return all.filter((p) => {
       const id = `${p.connectionId ?? placeOf(p, this.draft).connectionId ?? ''} ${p.message}`;
@@ -72,14 +74,19 @@ export class Work {
     });
   });
 
-  /** Posts that stand too close, or said the same lately. */
-  readonly clashes = $derived.by<Clash[]>(() => this.checked?.warnings ?? []);
-  isWaved(code: Clash['code']): boolean {
+  readonly warnings = $derived.by<Warning[]>(() => this.checked?.warnings ?? []);
+  /** What the last try was refused for, where it can be allowed. */
+  readonly clashes = $derived.by<ClashCode[]>(() => {
+    if (!this.failed?.clashes) return [];
+    const codes = [this.failed.code, ...this.failed.problems.map((p) => p.code)];
+    return (['collision', 'duplicate'] as const).filter((code) => codes.includes(code));
+  });
+  isWaved(code: ClashCode): boolean {
     return this.waved.stamp === this.stamp() && this.waved.codes.includes(code);
   }
-  wave(code: Clash['code']): void {
+  wave(codes: ClashCode[]): void {
     const stamp = this.stamp();
-    this.waved = { stamp, codes: [...(this.waved.stamp === stamp ? this.waved.codes : []), code] };
+    this.waved = { stamp, codes: [...(this.waved.stamp === stamp ? this.waved.codes : []), ...codes] };
     this.failed = null;
   }
   /** Takes the suggested time instead. */
@@ -224,13 +231,16 @@ export class Work {
     const complaint = this.failed;
     try {
       const body = bodyOf($state.snapshot(this.draft) as Draft, 'schedule');
-      this.checked = await send<CheckedPost>('/posts/check', body, { signal: abort.signal });
+      this.checked = await send<CheckedPost>('/posts/check', body, {
+        signal: abort.signal,
+        query: { postId: this.base?.id },
+      });
       if (this.failed === complaint) this.failed = null;
     } catch (error) {
       if (abort.signal.aborted) return;
       // A check that is refused names its problems all the same; without an answer the last one stands.
       const problem = asApiError(error);
-      if (problem.problems.length) this.checked = { deliveries: [], problems: problem.problems };
+      if (problem.problems.length) this.checked = { deliveries: [], problems: problem.problems, warnings: [] };
     }
   }
 }

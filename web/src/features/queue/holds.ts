@@ -1,19 +1,20 @@
 // What holds a lane back, and when it goes on. Pure: a lane in, reasons out, the one that lasts first.
 
 import type { Lane } from '../../api/desk';
+import type { Connection } from '../../api/types';
 
 export type Hold =
   | { kind: 'action' }
-  | { kind: 'paused'; why: string | null }
+  | { kind: 'paused' }
   | { kind: 'shut'; scope: string }
   | { kind: 'circuit'; until: number }
   | { kind: 'wait'; until: number };
 
-/** `needsAction`: its connection cannot publish until a person acts. */
-export function holdsOf(lane: Lane, needsAction: boolean, now: number): Hold[] {
+/** `state` is its connection's own; a pause that covers the lane is told by `shutBy`. */
+export function holdsOf(lane: Lane, state: Connection['state'] | undefined, now: number): Hold[] {
   const holds: Hold[] = [];
-  if (needsAction) holds.push({ kind: 'action' });
-  else if (lane.pausedAt) holds.push({ kind: 'paused', why: lane.pausedWhy });
+  if (state === 'needs_action') holds.push({ kind: 'action' });
+  else if (state === 'paused') holds.push({ kind: 'paused' });
   if (lane.shutBy) holds.push({ kind: 'shut', scope: lane.shutBy });
   const circuit = later(lane.circuitUntil, now);
   if (circuit !== null) holds.push({ kind: 'circuit', until: circuit });
