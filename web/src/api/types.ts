@@ -122,7 +122,7 @@ export type DeliveryState =
   | 'held'
   | 'missed'
   | 'removed';
-export type Can = 'cancel' | 'retry' | 'rollback' | 'answer';
+export type Can = 'cancel' | 'retry' | 'rollback' | 'answer' | 'mark_posted' | 'discard';
 
 export interface DeliveryProblem {
   class: string | null;

@@ -12,6 +12,12 @@ export function scopeName(scope: string): string {
   return t('pause.everything');
 }
 
+/** `mastodon:floss.social` as a person calls it: the network, and the server where there are many. */
+export function circuitName(name: string): string {
+  const [network = '', server] = split(name);
+  return server ? `${store.networkName(network)}, ${server}` : store.networkName(network);
+}
+
 /** "Everything is paused by you: the price list is wrong." */
 export function pauseSentence(pause: Pause): string {
   const what = t('pause.is', { what: scopeName(pause.scope) });

@@ -68,7 +68,7 @@ describe('the queue', { skip: MOCK && 'the mock sends nothing' }, () => {
     await sendNow(server, text, ['bluesky', 'mastodon']);
     await until('Bluesky to show it', async () => (await visible(server, 'bluesky', text)).length === 1);
     assert.equal((await visible(server, 'mastodon', text)).length, 0);
-    await page.getByRole('button', { name: 'Resume Mastodon' }).click();
+    await page.getByRole('button', { name: 'Resume Mastodon', exact: true }).click();
     await page.getByText('Mastodon goes on.').first().waitFor();
     await until('Mastodon to show it', async () => (await visible(server, 'mastodon', text)).length === 1);
     assertQuiet(wrong);
@@ -316,7 +316,7 @@ describe('needs you', { skip: MOCK && 'the mock loses no answers' }, () => {
     await dialog().getByRole('button', { name: 'It is not: send it' }).click();
     await dialog().getByText('Nothing needs you.').waitFor();
     await until('it to go out', async () => (await visible(server, 'telegram', text)).length === 1);
-    assert.equal((await server.api(`/posts/${gone.id}`)).state, 'published');
+    await until('it to be published', async () => (await server.api(`/posts/${gone.id}`)).state === 'published');
     assertQuiet(wrong);
   });
 

@@ -20,7 +20,7 @@ export function desk({ posts, connections, deliveryOf, touch, emit, Refusal, now
   const sweeps = [3, 63, 123].map((m, i) => ({ id: uuid(`sweep ${i}`), at: iso(now() - m * MINUTE), cause: i === 2 ? 'start' : 'cron', freed: i, unknown: i === 1 ? 1 : 0, repaired: 0, ms: 3 + i }));
 
   const letterOf = (post, d) => ({
-    ...d, postText: post.text.slice(0, 280), postTitle: post.title, cause: d.problem?.class ?? 'late', since: d.scheduledAt,
+    ...d, can: [...d.can.filter((c) => c !== 'cancel'), 'mark_posted', 'discard'], postText: post.text.slice(0, 280), postTitle: post.title, cause: d.problem?.class ?? 'late', since: d.scheduledAt,
     replay: d.question ? { safe: false, why: 'It may be live already: answer first whether it is.' } : { safe: true, why: 'It was not sent: the last answer leaves no doubt.' },
   });
   const letters = () => [...posts.values()].flatMap((p) => p.deliveries.filter((d) => DEAD.includes(d.state)).map((d) => letterOf(p, d)));

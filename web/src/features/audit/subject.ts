@@ -2,7 +2,7 @@
 
 import type { AuditRow } from '../../api/desk';
 import { t, tn } from '../../app/i18n';
-import { scopeName } from '../../app/scope';
+import { circuitName, scopeName } from '../../app/scope';
 import { store } from '../../app/store.svelte';
 
 export interface Subject {
@@ -25,7 +25,7 @@ export function subjectOf(row: AuditRow): Subject {
 function nameOf({ action, subject }: AuditRow, data: Record<string, unknown>): string {
   const kind = action.split('.')[0];
   if (kind === 'pause') return scopeName(subject);
-  if (kind === 'circuit') return store.networkName(subject);
+  if (kind === 'circuit') return circuitName(subject);
   if (kind === 'sweep') return '';
   if (Array.isArray(data.ids)) return tn('audit.deliveries', data.ids.length);
   const connection = store.connections.find((c) => c.id === subject);

@@ -10,6 +10,9 @@ export type Hold =
   | { kind: 'circuit'; until: number }
   | { kind: 'wait'; until: number };
 
+/** Each connection has a second lane, for large uploads. */
+export const isUpload = (lane: Lane): boolean => !lane.lane.startsWith('connection:');
+
 /** `state` is its connection's own; a pause that covers the lane is told by `shutBy`. */
 export function holdsOf(lane: Lane, state: Connection['state'] | undefined, now: number): Hold[] {
   const holds: Hold[] = [];
