@@ -11,7 +11,7 @@ export type Hold =
   | { kind: 'wait'; until: number };
 
 /** Each connection has a second lane, for large uploads. */
-export const isUpload = (lane: Lane): boolean => !lane.lane.startsWith('connection:');
+export const isUpload = (lane: Lane): boolean => lane.lane.endsWith('/upload');
 
 /** `state` is its connection's own; a pause that covers the lane is told by `shutBy`. */
 export function holdsOf(lane: Lane, state: Connection['state'] | undefined, now: number): Hold[] {
