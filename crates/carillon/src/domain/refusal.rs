@@ -36,8 +36,8 @@ pub struct Refusal {
     /// What to do.
     pub fix: String,
     pub problems: Vec<Wrong>,
-    /// The next time (ISO 8601 UTC) at which the same would be taken, where there is one.
-    pub suggested_at: Option<String>,
+    /// The next time at which the same would be taken, where there is one, in ms UTC.
+    pub suggested_at: Option<i64>,
 }
 
 /// One wrong field.

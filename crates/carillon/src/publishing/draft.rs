@@ -83,7 +83,7 @@ pub struct Change {
 }
 
 /// A new time for a post.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Move {
     /// Wall time in `timezone`, or with an offset or `Z`.

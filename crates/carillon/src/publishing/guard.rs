@@ -2,7 +2,7 @@
 //! posts of it close together. Both are refused unless they are allowed, with the next free time.
 //!
 //! Deliveries of one post never stand in each other's way (feed and story of one account), and an
-//! edit is asked only about what it changes.
+//! edit is asked only about what it changes. slots.rs finds the free times.
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
 use super::plan::Plan;
-use super::view;
-use crate::App;
+use super::slots::{HORIZON, first_free};
 use crate::config::Publishing;
 use crate::db::{Error, Tx};
 use crate::domain::delivery::DeliveryState as State;
@@ -24,14 +23,6 @@ use crate::store::accounts;
 use crate::store::connections::{self, Connection};
 use crate::store::deliveries::Delivery;
 use crate::store::guards::{self, Other};
-
-/// No free time is looked for further ahead than this, in ms.
-const HORIZON: i64 = 60 * 86_400_000;
-/// Suggested times lie on full five minutes, free slots on quarters of an hour.
-const STEP: i64 = 5 * 60_000;
-const QUARTER: i64 = 15 * 60_000;
-/// How many free slots are told at once.
-const SLOTS: usize = 10;
 
 /// Something that speaks against a time or a content, and can be allowed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -49,19 +40,11 @@ pub struct Warning {
     pub suggested_at: Option<String>,
 }
 
-/// Free times of a connection.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Slots {
-    /// ISO 8601 UTC, in order.
-    #[schema(example = json!(["2026-11-23T09:00:00Z", "2026-11-23T09:30:00Z"]))]
-    pub slots: Vec<String>,
-}
-
 /// What is close together, in ms.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     duplicate: i64,
-    collision: i64,
+    pub collision: i64,
 }
 
 /// One delivery at the time asked for.
@@ -217,7 +200,7 @@ pub(super) async fn refuse(
         .collect();
     Err(Refusal {
         problems,
-        suggested_at: suggested.map(when::iso),
+        suggested_at: suggested,
         ..Refusal::conflict(&first.code, &first.message, fix)
     })
 }
@@ -298,7 +281,7 @@ fn warning(a: &Asked, part: &str, code: &str, message: String, other: &Other) ->
 }
 
 /// The first words of a text.
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
     if line.chars().count() <= 60 {
         return line.to_owned();
@@ -332,74 +315,9 @@ async fn shift(
     Ok(first_free(&all))
 }
 
-/// The least shift on a full five minutes that leaves every time further than its span from all
-/// others; `None` when there is none within the horizon.
-fn first_free(all: &[(i64, Vec<(i64, i64)>)]) -> Option<i64> {
-    let base = all.first()?.0;
-    let mut shift = 0;
-    while shift < HORIZON {
-        let needed = all
-            .iter()
-            .flat_map(|(at, spans)| {
-                spans
-                    .iter()
-                    .filter(move |(taken, span)| (at + shift - taken).abs() < *span)
-                    .map(move |(taken, span)| taken + span - at)
-            })
-            .max();
-        match needed {
-            None => return Some(shift),
-            Some(needed) => shift = up(base + needed, STEP) - base,
-        }
-    }
-    None
-}
-
-/// The next multiple.
-fn up(at: i64, step: i64) -> i64 {
-    at + (step - at.rem_euclid(step)) % step
-}
-
-/// The next free slots of a connection.
-pub async fn slots(
-    app: &App,
-    workspace: &str,
-    connection: &str,
-    after: Option<i64>,
-) -> Result<Slots, Refusal> {
-    let (workspace, id) = (workspace.to_owned(), view::known_id(connection, "connection")?);
-    let (config, now) = (app.config.publishing.clone(), app.clock.now());
-    let from = after.unwrap_or(now).max(now);
-    app.db
-        .read(move |tx| async move {
-            if connections::find(&tx, &workspace, &id).await?.is_none() {
-                return Err(Refusal::not_found("connection"));
-            }
-            let gap = windows(&tx, &config, &workspace).await?.collision.max(QUARTER);
-            let taken = guards::taken(&tx, &id, from - gap, from + HORIZON, "").await?;
-            let spans: Vec<(i64, i64)> = taken.into_iter().map(|t| (t, gap)).collect();
-            let mut slots = Vec::new();
-            let mut at = up(from, QUARTER);
-            while slots.len() < SLOTS && at < from + HORIZON {
-                match first_free(&[(at, spans.clone())]) {
-                    Some(0) => {
-                        slots.push(when::iso(at));
-                        at = up(at + gap, QUARTER);
-                    }
-                    Some(shift) => at = up(at + shift, QUARTER),
-                    None => break,
-                }
-            }
-            Ok(Slots { slots })
-        })
-        .await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MINUTE: i64 = 60_000;
 
     #[test]
     fn the_same_content_is_known_again() {
@@ -409,29 +327,6 @@ mod tests {
         let with = content_hash("Doors", &["a".into(), "b".into()]);
         assert_ne!(with, content_hash("Doors", &["b".into(), "a".into()]), "the order is content");
         assert_ne!(with, content_hash("Doors", &[]));
-    }
-
-    #[test]
-    fn the_next_free_time_is_a_window_away_from_everything() {
-        let at = 600 * MINUTE;
-        let span = 30 * MINUTE;
-        let free = |taken: &[i64]| {
-            first_free(&[(at, taken.iter().map(|t| (at + t * MINUTE, span)).collect())])
-                .map(|shift| shift / MINUTE)
-        };
-        assert_eq!(free(&[]), Some(0));
-        assert_eq!(free(&[30]), Some(0), "exactly the window apart is free");
-        assert_eq!(free(&[29]), Some(60), "59 minutes, on a full five");
-        assert_eq!(free(&[-10]), Some(20));
-        assert_eq!(free(&[0, 40]), Some(70), "the hole of 40 minutes is too small");
-        assert_eq!(free(&[0, 60]), Some(30), "this one fits");
-    }
-
-    #[test]
-    fn a_post_moves_as_a_whole() {
-        let span = 30 * MINUTE;
-        let all = [(0, vec![(0, span)]), (60 * MINUTE, vec![(90 * MINUTE, span)])];
-        assert_eq!(first_free(&all), Some(60 * MINUTE), "30 would do for the first alone");
     }
 
     #[test]

@@ -4,23 +4,22 @@
 use std::collections::HashMap;
 
 use carillon_networks::spec::{Placement, Spec};
-use carillon_networks::text;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::draft::{Draft, DraftDelivery};
-use super::guard::{self, Warning};
+use super::guard::Warning;
+use super::measure::{Rules, measure};
 use super::view::{self, Names};
-use crate::App;
 use crate::app::{self, Networks};
 use crate::db::Tx;
 use crate::domain::refusal::{Refusal, Wrong};
 use crate::domain::when;
+use crate::ids;
 use crate::store::accounts;
 use crate::store::connections::Connection;
 use crate::store::media::{self, Media, MediaState};
 use crate::store::posts::Post;
-use crate::{App, ids};
 
 /// Most deliveries of one post, most characters that are looked at at all.
 const MOST_DELIVERIES: usize = 100;
@@ -70,18 +69,6 @@ pub(super) struct Planned {
     pub max: usize,
 }
 
-/// Is this an address that a network's servers can fetch from?
-fn is_public(url: &str) -> bool {
-    let Ok(url) = url.parse::<url::Url>() else { return false };
-    let own = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_unspecified(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        None => true,
-    };
-    url.scheme() == "https" && !own
-}
-
 impl Plan {
     /// The plan if it may be written. A draft is saved with its faults, as long as what it names
     /// exists.
@@ -121,26 +108,6 @@ impl Planned {
             max: self.max,
             unit: self.placement.text.count.unit().to_owned(),
             problems: wrong.iter().filter(|w| w.field.starts_with(&prefix)).cloned().collect(),
-        }
-    }
-}
-
-/// What a draft is held against besides its connections.
-#[derive(Clone, Copy)]
-pub(super) struct Rules {
-    networks: Networks,
-    media_required: bool,
-    /// Networks that fetch pictures can reach this server.
-    reachable: bool,
-}
-
-impl Rules {
-    pub(super) fn of(app: &App) -> Self {
-        let sandboxed = !app.config.networks.sandbox.is_empty();
-        Self {
-            networks: app.networks,
-            media_required: app.config.publishing.media_required,
-            reachable: sandboxed || is_public(&app.public_url()),
         }
     }
 }
@@ -318,67 +285,4 @@ fn find_target(
         count: 0,
         max: 0,
     })
-}
-
-/// Text and media against what the network takes.
-fn measure(
-    p: &mut Planned,
-    draft: &Draft,
-    media: &[Media],
-    rules: Rules,
-    wrong: &mut Vec<Wrong>,
-) {
-    let body = p.text.as_deref().unwrap_or(&draft.text);
-    p.content_hash = guard::content_hash(body, &draft.media);
-    let rule = &p.placement.text;
-    let with_media = !media.is_empty();
-    p.count = text::count(rule.count, body);
-    p.max = if with_media { rule.max_with_media.unwrap_or(rule.max) } else { rule.max };
-    let field = format!("deliveries[{}]", p.position);
-    let id = p.connection.id.clone();
-    for found in text::problems(p.spec, p.placement, body, draft.title.as_deref(), with_media) {
-        let part = if found.code.starts_with("title") { "title" } else { "text" };
-        wrong.push(Wrong::new(format!("{field}.{part}"), found.code, found.message).at(&id));
-    }
-    let name = p.spec.name;
-    let rule = &p.placement.media;
-    let min = rule.min.max(usize::from(rules.media_required));
-    let asked = draft.media.len();
-    if asked < min {
-        let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);
-        wrong.push(Wrong::new(format!("{field}.media"), "media_required", message).at(&id));
-    }
-    if asked > rule.max {
-        let message = format!(
-            "{name} ({}) takes at most {} pictures, there are {asked}.",
-            p.placement.name, rule.max
-        );
-        wrong.push(Wrong::new(format!("{field}.media"), "too_many_media", message).at(&id));
-    }
-    if rule.pull && asked > 0 && !rules.reachable {
-        let message = format!(
-            "{name} fetches pictures from this server, which has no public https address: set \
-             `CARILLON_PUBLIC_URL`."
-        );
-        wrong.push(Wrong::new(format!("{field}.media"), "public_url_required", message).at(&id));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_public;
-
-    #[test]
-    fn a_network_can_fetch_from_a_public_https_address_only() {
-        assert!(is_public("https://posts.example.com"));
-        for own in [
-            "",
-            "http://posts.example.com",
-            "https://localhost:8080",
-            "https://10.0.0.7",
-            "https://[::1]",
-        ] {
-            assert!(!is_public(own), "{own}");
-        }
-    }
 }

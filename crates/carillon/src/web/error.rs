@@ -13,6 +13,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::db;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
+use crate::domain::when;
 use crate::web::request;
 
 /// Every answer of 400 and above.
@@ -153,7 +154,7 @@ impl ApiError {
                 retry: self.retry_after.is_some()
                     || matches!(kind, Kind::TooMany | Kind::Unavailable | Kind::Internal),
                 problems,
-                suggested_at,
+                suggested_at: suggested_at.map(when::iso),
             },
         }
     }

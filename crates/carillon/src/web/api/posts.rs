@@ -10,9 +10,9 @@ use super::paging;
 use crate::app::App;
 use crate::domain::post::PostState;
 use crate::ids;
-use crate::publishing::guard::{self, Slots};
 use crate::publishing::rollback::{self, RolledBack};
 use crate::publishing::schedule::{self, Change, Checked, Draft, Keyed, Move};
+use crate::publishing::slots::{self, Slots};
 use crate::publishing::view::{self, Page, PostView};
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Id, Json, Query};
@@ -87,7 +87,7 @@ pub async fn slots(
     Query(query): Query<SlotQuery>,
 ) -> Result<Json<Slots>, ApiError> {
     let after = query.after.as_deref().map(|t| paging::instant("after", t)).transpose()?;
-    Ok(Json(guard::slots(&app, &caller.workspace_id, &query.connection_id, after).await?))
+    Ok(Json(slots::of(&app, &caller.workspace_id, &query.connection_id, after).await?))
 }
 
 /// Creates a post: a draft, one to go out at a time, or one to go out now.
