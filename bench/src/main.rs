@@ -158,6 +158,8 @@ async fn seed(app: &App, sandbox: &str, total: usize, lanes: usize) -> Result<(S
             text: format!("Number {left}"),
             scheduled_at: Some(when::iso(due)),
             deliveries: some,
+            allow_collision: true,
+            allow_duplicate: true,
             ..Draft::default()
         };
         schedule::create(app, &workspace, draft, None).await?;

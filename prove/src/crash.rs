@@ -293,13 +293,20 @@ fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>
                 let change = schedule::Change {
                     version: seen.version,
                     text: Some("Edited".into()),
+                    allow_collision: true,
+                    allow_duplicate: true,
                     ..schedule::Change::default()
                 };
                 schedule::edit(&app, &workspace, &post, change).await.map(drop)
             }
             Does::Move => {
-                let to = when::iso(clock.now() + 120_000);
-                schedule::move_to(&app, &workspace, &post, &to, None, None).await.map(drop)
+                let to = schedule::Move {
+                    scheduled_at: when::iso(clock.now() + 120_000),
+                    allow_collision: true,
+                    allow_duplicate: true,
+                    ..schedule::Move::default()
+                };
+                schedule::move_to(&app, &workspace, &post, to).await.map(drop)
             }
         };
         *told.lock().unwrap_or_else(|e| e.into_inner()) = Some(done.is_ok());

@@ -253,13 +253,23 @@ impl Storm<'_> {
             }
             2 => {
                 let text = Some(format!("{}, once more", seen.text));
-                let change =
-                    schedule::Change { version: seen.version, text, ..schedule::Change::default() };
+                let change = schedule::Change {
+                    version: seen.version,
+                    text,
+                    allow_collision: true,
+                    allow_duplicate: true,
+                    ..schedule::Change::default()
+                };
                 schedule::edit(app, workspace, &post, change).await.map(drop)
             }
             _ => {
-                let to = when::iso(self.run.clock.now() + self.rng.between(1_000, 60_000));
-                schedule::move_to(app, workspace, &post, &to, None, None).await.map(drop)
+                let to = schedule::Move {
+                    scheduled_at: when::iso(self.run.clock.now() + self.rng.between(1_000, 60_000)),
+                    allow_collision: true,
+                    allow_duplicate: true,
+                    ..schedule::Move::default()
+                };
+                schedule::move_to(app, workspace, &post, to).await.map(drop)
             }
         };
         if done.is_ok() {

@@ -184,6 +184,8 @@ impl Stage {
                 timezone: Some("Europe/London".into()),
                 media: if handle { vec![self.picture.clone()] } else { Vec::new() },
                 deliveries: targets.iter().map(|t| to(&t.connection)).collect(),
+                allow_collision: true,
+                allow_duplicate: true,
                 ..Draft::default()
             };
             let refused = schedule::create(app, &self.workspace, draft, None).await.err();

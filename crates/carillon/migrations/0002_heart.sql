@@ -88,7 +88,8 @@ ALTER TABLE delivery ADD COLUMN warning TEXT;
 CREATE INDEX delivery_by_parent ON delivery (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX delivery_by_content ON delivery (connection_id, content_hash) WHERE content_hash IS NOT NULL;
 CREATE INDEX delivery_by_time ON delivery (connection_id, scheduled_at);
-CREATE INDEX delivery_unchecked ON delivery (scheduled_at) WHERE state = 'queued' AND checked_at IS NULL;
+-- What is to go out, by its time: looked at before it, and watched after it.
+CREATE INDEX delivery_underway ON delivery (scheduled_at) WHERE state IN ('queued', 'sending', 'waiting', 'unknown');
 CREATE INDEX delivery_dead ON delivery (workspace_id, updated_at) WHERE state IN ('failed', 'held', 'missed');
 UPDATE delivery SET cause = 'unknown' WHERE problem LIKE '{"class":"unknown"%';
 UPDATE delivery SET cause = 'transient' WHERE problem LIKE '{"class":"transient"%';

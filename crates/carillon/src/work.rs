@@ -17,6 +17,8 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
         Kind::Sweep => {
             publishing::sweep::sweep(app, false).await?;
         }
+        Kind::Preflight => publishing::preflight::find(app).await?,
+        Kind::Check => publishing::preflight::check(app, &claim.subject).await?,
         Kind::MediaNet => {
             media::derive::safety_net(app).await?;
         }

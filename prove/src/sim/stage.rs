@@ -133,6 +133,8 @@ impl<'a> Run<'a> {
             text: text.into(),
             scheduled_at: Some(when::iso(self.clock.now() + 60_000)),
             timezone: Some("UTC".into()),
+            allow_collision: true,
+            allow_duplicate: true,
             deliveries: networks
                 .iter()
                 .map(|n| DraftDelivery {

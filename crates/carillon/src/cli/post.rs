@@ -47,6 +47,12 @@ pub(super) struct Create {
     /// Save only
     #[arg(long)]
     draft: bool,
+    /// Also close to another post of the same connection
+    #[arg(long)]
+    allow_collision: bool,
+    /// Also with content that the same connection had lately
+    #[arg(long)]
+    allow_duplicate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +91,8 @@ impl Post {
                     scheduled_at: c.at.clone(),
                     timezone: c.zone.clone(),
                     draft: c.draft,
+                    allow_collision: c.allow_collision,
+                    allow_duplicate: c.allow_duplicate,
                     deliveries,
                 };
                 let post = schedule::create(app, ws, draft, None).await?;

@@ -13,6 +13,7 @@ use super::demo::{self, Demo};
 use crate::domain::refusal::{Kind, Refusal};
 use crate::queue::cron;
 use crate::queue::worker::Worker;
+use crate::watch::watchdog;
 use crate::{App, publishing, web};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  carillon serve --demo\n  carillon serve --listen 0.0.0.0:8080 --data /var/lib/carillon\n  carillon serve --database postgres://carillon@db/carillon";
@@ -62,6 +63,7 @@ impl Serve {
         };
         let worker = Worker::new(app.clone());
         let clockwork = tokio::spawn(cron::run(app.clone()));
+        let watch = tokio::spawn(watchdog::run(app.clone()));
         let working = tokio::spawn({
             let end = ends();
             async move { worker.run(end).await }
@@ -79,6 +81,7 @@ impl Serve {
         ended().await;
         tracing::info!("stopping: what is under way comes to its end");
         clockwork.abort();
+        watch.abort();
         drop(stop);
         serving.await??;
         working.await?;
@@ -92,9 +95,11 @@ pub(super) async fn worker(given: BTreeMap<String, String>) -> anyhow::Result<()
     let _alone = alone(&app)?;
     start(&app).await?;
     let clockwork = tokio::spawn(cron::run(app.clone()));
+    let watch = tokio::spawn(watchdog::run(app.clone()));
     println!("working");
     Worker::new(app.clone()).run(ended()).await;
     clockwork.abort();
+    watch.abort();
     Ok(())
 }
 

@@ -66,6 +66,10 @@ pub struct Publishing {
     pub breaker_failures: usize,
     pub breaker_window: Duration,
     pub breaker_open: Duration,
+    /// Within this time the same content to the same connection is a duplicate.
+    pub duplicate: Duration,
+    /// Within this time two posts of one connection collide.
+    pub collision: Duration,
     /// Is a picture demanded where the network does not demand one?
     pub media_required: bool,
 }
@@ -161,6 +165,8 @@ impl Config {
                 breaker_failures: r.parse("CARILLON_BREAKER_FAILURES", "a number"),
                 breaker_window: r.duration("CARILLON_BREAKER_WINDOW"),
                 breaker_open: r.duration("CARILLON_BREAKER_OPEN"),
+                duplicate: r.days("CARILLON_DUPLICATE_DAYS"),
+                collision: r.duration("CARILLON_COLLISION"),
                 media_required: r.yes("CARILLON_MEDIA_REQUIRED"),
             },
             queue: Queue {
@@ -244,6 +250,12 @@ impl Reader<'_> {
 
     fn duration(&self, name: &'static str) -> Duration {
         self.read(name, "a time such as `500ms`, `15s`, `5m` or `2h`", duration)
+    }
+
+    fn days(&self, name: &'static str) -> Duration {
+        self.read(name, "a number of days", |t| {
+            t.parse::<u32>().ok().map(|days| Duration::from_secs(u64::from(days) * 86_400))
+        })
     }
 
     fn durations(&self, name: &'static str) -> Vec<Duration> {

@@ -68,6 +68,16 @@ pub static SETTINGS: &[Setting] = &[
         "How long an open circuit keeps everything waiting before one post tries",
     ),
     open(
+        "CARILLON_DUPLICATE_DAYS",
+        "7",
+        "The same content to the same connection within so many days is refused unless it is allowed; 0: never",
+    ),
+    open(
+        "CARILLON_COLLISION",
+        "30m",
+        "Another post of the same connection within this time is refused unless it is allowed; `0m`: never",
+    ),
+    open(
         "CARILLON_MEDIA_REQUIRED",
         "false",
         "Whether every post needs a picture even where the network does not ask for one",

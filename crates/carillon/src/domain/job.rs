@@ -13,6 +13,10 @@ words! {
         Sweep = "sweep",
         /// Removes what is kept for a while only.
         Prune = "prune",
+        /// Finds deliveries to look at before their time.
+        Preflight = "preflight",
+        /// Looks at those of one connection.
+        Check = "check",
         /// Enqueues media that were never finished.
         MediaNet = "media_net",
     }
@@ -25,6 +29,8 @@ words! {
         /// Large files on their way to a network, before their post is sent.
         Upload = "upload",
         Media = "media",
+        /// Questions to networks before anything is sent.
+        Check = "check",
         Housekeeping = "housekeeping",
     }
 }
@@ -34,7 +40,8 @@ impl Kind {
         match self {
             Kind::Deliver => Pool::Send,
             Kind::Derive => Pool::Media,
-            Kind::Sweep | Kind::Prune | Kind::MediaNet => Pool::Housekeeping,
+            Kind::Check => Pool::Check,
+            Kind::Sweep | Kind::Prune | Kind::MediaNet | Kind::Preflight => Pool::Housekeeping,
         }
     }
 }

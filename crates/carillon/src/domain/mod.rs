@@ -4,6 +4,7 @@ pub mod alert;
 pub mod budget;
 pub mod delivery;
 pub mod job;
+pub mod policy;
 pub mod post;
 pub mod problem;
 pub mod refusal;

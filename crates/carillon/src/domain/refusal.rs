@@ -36,6 +36,8 @@ pub struct Refusal {
     /// What to do.
     pub fix: String,
     pub problems: Vec<Wrong>,
+    /// The next time at which the same would be taken, where there is one, in ms UTC.
+    pub suggested_at: Option<i64>,
 }
 
 /// One wrong field.
@@ -78,6 +80,7 @@ impl Refusal {
             sentence: sentence.into(),
             fix: fix.into(),
             problems: Vec::new(),
+            suggested_at: None,
         }
     }
 

@@ -23,11 +23,13 @@ use form::Form;
 
 use super::{account, circuits, lineup, outcome};
 use crate::db::Tx;
+use crate::domain::alert::AlertKind;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Pool;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::domain::when;
+use crate::store::alerts;
 use crate::store::connections::{self, Connection, Standing};
 use crate::store::deliveries::{self, Delivery, Moved};
 use crate::store::events;
@@ -143,7 +145,7 @@ pub async fn add(app: &App, workspace: &str, new: New) -> Result<ConnectionView,
                 None => connections::add(&tx, &row).await?,
             }
             open_lanes(&tx, spec, &row).await?;
-            release(&tx, &row).await?;
+            release(&tx, &row, now).await?;
             tell(&tx, what, &row, now).await
         })
         .await?;
@@ -241,8 +243,11 @@ fn learn(row: &mut Connection, settings: BTreeMap<String, String>) {
     row.settings.retain(|_, value| !value.is_empty());
 }
 
-/// Lets the lane of a connection that works again go on, unless its owner paused it.
-async fn release(tx: &Tx, row: &Connection) -> Result<(), Refusal> {
+/// Lets the lane of a connection that works again go on, unless its owner paused it. What was
+/// found to speak against its deliveries is looked at anew.
+async fn release(tx: &Tx, row: &Connection, now: i64) -> Result<(), Refusal> {
+    alerts::clear(tx, AlertKind::ConnectionNeedsAction, &row.id, now).await?;
+    deliveries::uncheck(tx, &row.id).await?;
     if gates::paused_why(tx, &row.lane()).await?.as_deref() == Some(NEEDS_ACTION) {
         gates::pause(tx, &row.lane(), None).await?;
     }
@@ -292,7 +297,7 @@ pub async fn edit(
                 }
                 fill(&app_, &mut row, account, identity, now);
                 open_lanes(&tx, network.spec(), &row).await?;
-                release(&tx, &row).await?;
+                release(&tx, &row, now).await?;
             }
             connections::save(&tx, &row).await?;
             tell(&tx, "connection.updated", &row, now).await
@@ -337,7 +342,7 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
                     learn(&mut row, identity.settings);
                     (row.broken_at, row.problem, row.checked_at) = (None, None, Some(now));
                     connections::save(&tx, &row).await?;
-                    release(&tx, &row).await?;
+                    release(&tx, &row, now).await?;
                     tell(&tx, "connection.updated", &row, now).await
                 }
                 Verdict::Broken(error) => {
@@ -357,6 +362,9 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
 
 /// Keeps the lane shut until the connection works; an owner's own pause stays one.
 async fn hold(tx: &Tx, row: &Connection, now: i64) -> Result<(), Refusal> {
+    if let Some(problem) = &row.problem {
+        connections::alarm(tx, row, problem, now).await?;
+    }
     if gates::paused_why(tx, &row.lane()).await?.is_none() {
         gates::pause(tx, &row.lane(), Some((now, NEEDS_ACTION))).await?;
     }
@@ -404,6 +412,7 @@ pub async fn disconnect(app: &App, workspace: &str, id: &str) -> Result<(), Refu
         .write(move |tx| async move {
             let row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
             connections::delete(&tx, &ws, &id, now).await?;
+            alerts::clear(&tx, AlertKind::ConnectionNeedsAction, &id, now).await?;
             let reason = Problem::new(
                 "cancelled",
                 format!("{} was disconnected.", row.name),

@@ -23,6 +23,7 @@ use super::{account, budget, settle};
 use crate::db;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Claim, Pool};
+use crate::domain::policy::Policies;
 use crate::domain::problem::Problem;
 use crate::media::{Unfit, derive};
 use crate::store::attempts::{self, Begun};
@@ -30,7 +31,7 @@ use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery};
 use crate::store::media::Media;
 use crate::store::posts::{self, Post};
-use crate::store::{self, queue};
+use crate::store::{self, accounts, queue};
 use crate::{App, bugs, ids};
 
 /// Under this name it is kept beside the network's handles that its large files are there.
@@ -48,6 +49,7 @@ pub(super) struct Work {
     pub connection: Connection,
     pub network: &'static dyn Network,
     pub placement: &'static Placement,
+    pub policies: Policies,
     /// What this step's calls say about the network.
     pub sign: Mutex<Option<Sign>>,
 }
@@ -143,8 +145,11 @@ async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
                 .spec()
                 .placement(&delivery.placement)
                 .ok_or_else(|| unknown("placement"))?;
+            let policies = accounts::policies(&tx, &delivery.workspace_id).await?;
             let sign = Mutex::default();
-            Ok(Some(Work { delivery, post, media, connection, network, placement, sign }))
+            let work =
+                Work { delivery, post, media, connection, network, placement, policies, sign };
+            Ok(Some(work))
         })
         .await
 }
@@ -366,16 +371,26 @@ pub(super) fn backoff(app: &App, work: &Work) -> Option<Duration> {
     waits.get(work.delivery.tries as usize).copied()
 }
 
-/// Held, or missed, when its moment has passed. Only before the first try: later ones are late
-/// because the network was.
+/// Held, or missed, when its moment has passed and nothing of it is visible: whoever was to blame,
+/// a post that comes hours late is a person's decision.
 fn too_late(app: &App, work: &Work) -> Option<Outcome> {
     let (d, now) = (&work.delivery, app.clock.now());
-    let late = now - d.scheduled_at?;
     let config = &app.config.publishing;
     let story = work.placement.id == "story";
-    let limit = if story { config.story_late_after } else { config.late_after };
-    let begun = (d.tries > 0 && !story) || d.checkpoints.contains_key(UPLOADED);
-    if late <= limit.as_millis() as i64 || begun || d.state != State::Queued {
+    // What the network takes to process a container, or a large upload to arrive, is no delay of
+    // ours; being away when it was to go on is.
+    let begun = d.state == State::Waiting || d.checkpoints.contains_key(UPLOADED);
+    let due = match d.next_attempt_at {
+        Some(at) if begun => at.max(d.scheduled_at?),
+        _ => d.scheduled_at?,
+    };
+    let late = now - due;
+    let limit = if story {
+        work.policies.story_late_after(config.story_late_after)
+    } else {
+        work.policies.late_after(config.late_after)
+    };
+    if late <= limit.as_millis() as i64 {
         return None;
     }
     let line = Line::New { step: "prepare", started_at: now, word: "late" };
@@ -399,7 +414,7 @@ fn waits(app: &App, work: &Work) -> Option<Outcome> {
         return Some(o.because(budget::spent(work.network.spec(), at)));
     }
     let late = d.scheduled_at.is_some_and(|at| now - at > LATE);
-    let gap = app.config.publishing.late_gap.as_millis() as i64;
+    let gap = work.policies.late_gap(app.config.publishing.late_gap).as_millis() as i64;
     let next = c.published_at.filter(|_| late).map(|at| at + gap).filter(|at| *at > now)?;
     let why = "Several posts of this account are late; they keep a gap between them.";
     let problem = Problem::new("late", why, "wait", "It goes out by itself.");

@@ -33,6 +33,12 @@ pub struct Draft {
     /// Save only; nothing goes out.
     #[serde(default)]
     pub draft: bool,
+    /// Also within 30 minutes (or what is set) of another post of the same connection.
+    #[serde(default)]
+    pub allow_collision: bool,
+    /// Also with content that went to the same connection within 7 days (or what is set).
+    #[serde(default)]
+    pub allow_duplicate: bool,
     #[serde(default)]
     pub deliveries: Vec<DraftDelivery>,
 }
@@ -68,8 +74,30 @@ pub struct Change {
     pub scheduled_at: Option<Option<String>>,
     pub timezone: Option<String>,
     pub draft: Option<bool>,
+    #[serde(default)]
+    pub allow_collision: bool,
+    #[serde(default)]
+    pub allow_duplicate: bool,
     /// The whole new list.
     pub deliveries: Option<Vec<DraftDelivery>>,
+}
+
+/// A new time for a post.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Move {
+    /// Wall time in `timezone`, or with an offset or `Z`.
+    #[schema(example = "2026-11-24T09:00")]
+    pub scheduled_at: String,
+    /// IANA name; without it the post's.
+    #[schema(example = "Europe/London")]
+    pub timezone: Option<String>,
+    /// Refused when the post is no longer at this version.
+    pub version: Option<i64>,
+    #[serde(default)]
+    pub allow_collision: bool,
+    #[serde(default)]
+    pub allow_duplicate: bool,
 }
 
 /// Tells `null` from absent.
@@ -105,6 +133,8 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
         scheduled_at: change.scheduled_at.unwrap_or_else(|| post.scheduled_at.map(when::iso)),
         timezone: Some(change.timezone.unwrap_or_else(|| post.timezone.clone())),
         draft: change.draft.unwrap_or(post.committed_at.is_none()),
+        allow_collision: change.allow_collision,
+        allow_duplicate: change.allow_duplicate,
         deliveries,
     }
 }

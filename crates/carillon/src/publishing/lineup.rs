@@ -1,5 +1,6 @@
 //! Deliveries into their queue and out of it again, each with its job in the same transaction.
 
+use super::guard;
 use super::outcome;
 use super::plan::{Plan, Planned};
 use crate::db::Tx;
@@ -10,6 +11,7 @@ use crate::ids;
 use crate::store::attempts::{self, Begun, Ended};
 use crate::store::connections;
 use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::media;
 use crate::store::posts::Post;
 use crate::store::queue::{self, Removed};
 
@@ -87,6 +89,9 @@ pub(super) async fn add_delivery(
         remote_url: None,
         published_at: None,
         problem: None,
+        content_hash: Some(p.content_hash.clone()),
+        checked_at: None,
+        warning: None,
         created_at: now,
     };
     deliveries::add(tx, &d).await?;
@@ -124,6 +129,9 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
     d.next_attempt_at = if committed { d.scheduled_at } else { None };
     d.checkpoints.clear();
     (d.tries, d.looks, d.first_intent_at, d.problem) = (0, 0, None, None);
+    let media: Vec<String> =
+        media::of_post(tx, &post.id).await?.into_iter().map(|m| m.id).collect();
+    d.content_hash = Some(guard::content_hash(d.text.as_ref().unwrap_or(&post.text), &media));
     if !deliveries::edit(tx, &d, from, now).await? {
         return Err(already_sending(&Delivery { state: State::Sending, ..d }));
     }

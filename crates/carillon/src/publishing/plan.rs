@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use carillon_networks::spec::{Placement, Spec};
-use carillon_networks::text;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::draft::{Draft, DraftDelivery};
+use super::guard::Warning;
+use super::measure::{Rules, measure};
 use super::view::{self, Names};
-use crate::App;
 use crate::app::{self, Networks};
 use crate::db::Tx;
 use crate::domain::refusal::{Refusal, Wrong};
@@ -32,6 +32,8 @@ pub struct Checked {
     pub deliveries: Vec<CheckedDelivery>,
     /// Everything that blocks scheduling.
     pub problems: Vec<Wrong>,
+    /// What scheduling asks about, or what will keep it waiting.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -62,6 +64,7 @@ pub(super) struct Planned {
     pub placement: &'static Placement,
     pub text: Option<String>,
     pub at: Option<i64>,
+    pub content_hash: String,
     pub count: usize,
     pub max: usize,
 }
@@ -106,19 +109,6 @@ impl Planned {
             unit: self.placement.text.count.unit().to_owned(),
             problems: wrong.iter().filter(|w| w.field.starts_with(&prefix)).cloned().collect(),
         }
-    }
-}
-
-/// What a draft is held against besides its connections.
-#[derive(Clone, Copy)]
-pub(super) struct Rules {
-    networks: Networks,
-    media_required: bool,
-}
-
-impl Rules {
-    pub(super) fn of(app: &App) -> Self {
-        Self { networks: app.networks, media_required: app.config.publishing.media_required }
     }
 }
 
@@ -188,7 +178,7 @@ pub(super) async fn plan_for(
         let field = format!("deliveries[{i}].scheduledAt");
         planned.at =
             time(&field, d.scheduled_at.as_deref(), &timezone, now, old, &mut wrong).or(at);
-        measure(&mut planned, draft, &media, rules.media_required, &mut wrong);
+        measure(&mut planned, draft, &media, rules, &mut wrong);
         deliveries.push(planned);
     }
     Ok(Plan { at, timezone, deliveries, wrong })
@@ -291,43 +281,8 @@ fn find_target(
         placement,
         text: d.text.clone(),
         at: None,
+        content_hash: String::new(),
         count: 0,
         max: 0,
     })
-}
-
-/// Text and media against what the network takes.
-fn measure(
-    p: &mut Planned,
-    draft: &Draft,
-    media: &[Media],
-    media_required: bool,
-    wrong: &mut Vec<Wrong>,
-) {
-    let body = p.text.as_deref().unwrap_or(&draft.text);
-    let rule = &p.placement.text;
-    let with_media = !media.is_empty();
-    p.count = text::count(rule.count, body);
-    p.max = if with_media { rule.max_with_media.unwrap_or(rule.max) } else { rule.max };
-    let field = format!("deliveries[{}]", p.position);
-    let id = p.connection.id.clone();
-    for found in text::problems(p.spec, p.placement, body, draft.title.as_deref(), with_media) {
-        let part = if found.code.starts_with("title") { "title" } else { "text" };
-        wrong.push(Wrong::new(format!("{field}.{part}"), found.code, found.message).at(&id));
-    }
-    let name = p.spec.name;
-    let rule = &p.placement.media;
-    let min = rule.min.max(usize::from(media_required));
-    let asked = draft.media.len();
-    if asked < min {
-        let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);
-        wrong.push(Wrong::new(format!("{field}.media"), "media_required", message).at(&id));
-    }
-    if asked > rule.max {
-        let message = format!(
-            "{name} ({}) takes at most {} pictures, there are {asked}.",
-            p.placement.name, rule.max
-        );
-        wrong.push(Wrong::new(format!("{field}.media"), "too_many_media", message).at(&id));
-    }
 }

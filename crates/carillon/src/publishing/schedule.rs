@@ -7,12 +7,15 @@
 use serde_json::json;
 
 use super::draft::merged;
-pub use super::draft::{Change, Draft, DraftDelivery};
+pub use super::draft::{Change, Draft, DraftDelivery, Move};
+use super::guard;
 use super::lineup::cancel_one;
 use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries};
+use super::measure::Rules;
 pub use super::plan::{Checked, CheckedDelivery};
-use super::plan::{Rules, plan, plan_for, wrong_time};
+use super::plan::{Plan, plan, plan_for, wrong_time};
 use super::view::{self, PostView};
+use crate::config::Publishing;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
@@ -38,11 +41,12 @@ pub async fn create(
     keyed: Option<Keyed>,
 ) -> Result<PostView, Refusal> {
     let (workspace, now) = (workspace.to_owned(), app.clock.now());
-    let rules = Rules::of(app);
+    let (rules, config) = (Rules::of(app), app.config.publishing.clone());
     let created = app
         .db
         .write(move |tx| async move {
             let plan = plan(&tx, &workspace, &draft, now, rules).await?.accepted(draft.draft)?;
+            ask(&tx, &config, &workspace, &draft, &plan, None, now).await?;
             let post = Post {
                 id: ids::new(now),
                 workspace_id: workspace.clone(),
@@ -75,16 +79,34 @@ pub async fn create(
     Ok(created)
 }
 
-/// What stands against a draft; saves nothing.
-pub async fn check(app: &App, workspace: &str, draft: &Draft) -> Result<Checked, Refusal> {
+/// What stands against a draft, and what it would be asked about; saves nothing. `post` is the one
+/// that it would change.
+pub async fn check(
+    app: &App,
+    workspace: &str,
+    draft: &Draft,
+    post: Option<&str>,
+) -> Result<Checked, Refusal> {
     let (workspace, draft, now) = (workspace.to_owned(), draft.clone(), app.clock.now());
-    let rules = Rules::of(app);
+    let post = post.map(|id| view::known_id(id, "post")).transpose()?;
+    let (rules, config) = (Rules::of(app), app.config.publishing.clone());
     app.db
         .read(move |tx| async move {
-            let plan = plan(&tx, &workspace, &draft, now, rules).await?;
+            let old = match &post {
+                Some(id) => Some(find(&tx, &workspace, id).await?),
+                None => None,
+            };
+            let plan = plan_for(&tx, &workspace, &draft, now, rules, old.as_ref()).await?;
+            let windows = guard::windows(&tx, &config, &workspace).await?;
+            let but = post.as_deref().unwrap_or_default();
+            let asked = guard::asked(&plan, &[]);
+            let zone = &plan.timezone;
+            let mut warnings = guard::warnings(&tx, windows, &asked, but, zone, now).await?;
+            warnings.extend(guard::standing(&tx, &plan).await?);
             Ok(Checked {
                 deliveries: plan.deliveries.iter().map(|p| p.checked(&plan.wrong)).collect(),
                 problems: plan.wrong,
+                warnings,
             })
         })
         .await
@@ -97,7 +119,7 @@ pub async fn edit(
     change: Change,
 ) -> Result<PostView, Refusal> {
     let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let rules = Rules::of(app);
+    let (rules, config) = (Rules::of(app), app.config.publishing.clone());
     let edited = app
         .db
         .write(move |tx| async move {
@@ -118,6 +140,7 @@ pub async fn edit(
             }
             let plan = plan_for(&tx, &workspace, &draft, now, rules, Some(&post)).await?;
             let plan = plan.accepted(draft.draft)?;
+            ask(&tx, &config, &workspace, &draft, &plan, Some((&post, &olds)), now).await?;
             let changed = Post {
                 text: draft.text.clone(),
                 title: draft.title.clone().filter(|t| !t.trim().is_empty()),
@@ -140,38 +163,40 @@ pub async fn edit(
 }
 
 /// Moves a post, and by the same difference every delivery of it that is still open.
-pub async fn move_to(
-    app: &App,
-    workspace: &str,
-    id: &str,
-    scheduled_at: &str,
-    timezone: Option<&str>,
-    version: Option<i64>,
-) -> Result<PostView, Refusal> {
+pub async fn move_to(app: &App, workspace: &str, id: &str, to: Move) -> Result<PostView, Refusal> {
     let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let (to, zone) = (scheduled_at.to_owned(), timezone.map(str::to_owned));
+    let config = app.config.publishing.clone();
     let moved = app
         .db
         .write(move |tx| async move {
             let post = find(&tx, &workspace, &id).await?;
-            if version.is_some_and(|v| v != post.version) {
+            if to.version.is_some_and(|v| v != post.version) {
                 return Err(version_conflict(&post));
             }
-            let zone = zone.unwrap_or_else(|| post.timezone.clone());
-            let at = when::parse(&to, &zone)
+            let zone = to.timezone.unwrap_or_else(|| post.timezone.clone());
+            let at = when::parse(&to.scheduled_at, &zone)
                 .and_then(|at| when::not_past(at, now, &zone).map(|()| at))
                 .map_err(|e| Refusal::invalid(vec![wrong_time("scheduledAt", &e)]))?;
-            let olds = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = olds.iter().find(|d| !d.open()) {
+            let mut open = deliveries::of_post(&tx, &id).await?;
+            if let Some(d) = open.iter().find(|d| !d.open()) {
                 return Err(already_sending(d));
             }
+            open.retain(|d| d.state != State::Cancelled);
             let by = at - post.scheduled_at.unwrap_or(at);
+            for d in &mut open {
+                d.scheduled_at = Some(d.scheduled_at.map_or(at, |t| (t + by).max(now)));
+            }
+            if post.committed_at.is_some() {
+                let windows = guard::windows(&tx, &config, &workspace).await?;
+                let windows = windows.allowing(to.allow_duplicate, to.allow_collision);
+                let asked = guard::moved(&tx, &open).await?;
+                guard::refuse(&tx, windows, &asked, &id, &zone, now).await?;
+            }
             let changed = Post { scheduled_at: Some(at), timezone: zone, ..post.clone() };
             if !posts::save(&tx, &changed, now).await? {
                 return Err(version_conflict(&post));
             }
-            for mut d in olds.into_iter().filter(|d| d.state != State::Cancelled) {
-                d.scheduled_at = Some(d.scheduled_at.map_or(at, |t| (t + by).max(now)));
+            for d in open {
                 reopen(&tx, &changed, d, now).await?;
             }
             say(&tx, &changed, "post.changed", now).await?;
@@ -246,6 +271,25 @@ async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
         cancel_one(tx, d, now).await?;
     }
     Ok(())
+}
+
+/// Asks about what stands close to other posts, once it is to go out.
+async fn ask(
+    tx: &Tx,
+    config: &Publishing,
+    workspace: &str,
+    draft: &Draft,
+    plan: &Plan,
+    old: Option<(&Post, &[Delivery])>,
+    now: i64,
+) -> Result<(), Refusal> {
+    if draft.draft {
+        return Ok(());
+    }
+    let (but, olds) = old.map_or(("", &[][..]), |(post, olds)| (post.id.as_str(), olds));
+    let windows = guard::windows(tx, config, workspace).await?;
+    let windows = windows.allowing(draft.allow_duplicate, draft.allow_collision);
+    guard::refuse(tx, windows, &guard::asked(plan, olds), but, &plan.timezone, now).await
 }
 
 async fn say(tx: &Tx, post: &Post, what: &str, now: i64) -> Result<(), Refusal> {

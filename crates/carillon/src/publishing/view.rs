@@ -72,6 +72,10 @@ pub struct DeliveryView {
     pub remote_url: Option<String>,
     pub published_at: Option<String>,
     pub problem: Option<Problem>,
+    /// What was found to speak against it before its time.
+    pub warning: Option<Problem>,
+    /// When it was looked at before its time.
+    pub checked_at: Option<String>,
     /// `is_it_live` when a person has to look and answer.
     pub question: Option<String>,
     /// What may be done now: `cancel`, `retry`, `rollback`, `answer`, `mark_posted` (an answer with
@@ -275,6 +279,8 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
         remote_url: d.remote_url.clone(),
         published_at: d.published_at.map(iso),
         problem: d.problem.clone(),
+        warning: d.warning.clone().filter(|_| d.state == Queued),
+        checked_at: d.checked_at.map(iso),
         question: doubt.then(|| "is_it_live".to_owned()),
         can: can.into_iter().map(str::to_owned).collect(),
     }

@@ -9,9 +9,10 @@ use crate::store::queue;
 
 /// What comes round, and how often. Slots lie at multiples of the period since 1970, so that every
 /// node names them alike.
-fn table(app: &App) -> [(Kind, Duration); 3] {
+fn table(app: &App) -> [(Kind, Duration); 4] {
     [
         (Kind::Sweep, app.config.queue.sweep_every),
+        (Kind::Preflight, Duration::from_secs(60)),
         (Kind::MediaNet, Duration::from_secs(15 * 60)),
         (Kind::Prune, Duration::from_secs(3600)),
     ]

@@ -17,6 +17,8 @@ use crate::{ids, work};
 
 /// How many times a job of a simple kind is tried, and how long it waits in between.
 const TRIES: i64 = 5;
+/// Connections that are asked about at once before something of theirs is due.
+const CHECKS: usize = 8;
 
 #[derive(Clone)]
 pub struct Worker {
@@ -129,6 +131,7 @@ impl Worker {
                     Pool::Send => config.send_slots,
                     Pool::Upload => config.upload_slots,
                     Pool::Media => config.media_slots,
+                    Pool::Check => CHECKS,
                     Pool::Housekeeping => 1,
                 };
                 let busy = held.values().filter(|c| c.pool == *pool).count();

@@ -1,7 +1,8 @@
 //! Who may come in: workspaces, accounts, sessions, one-time links, API keys.
 
 use crate::db::{Error, Row, Tx};
-use crate::params;
+use crate::domain::policy::Policies;
+use crate::{params, store};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
@@ -54,6 +55,22 @@ pub async fn edit_workspace(tx: &Tx, id: &str, name: &str, timezone: &str) -> Re
     tx.execute(
         "UPDATE workspace SET name = $1, timezone = $2 WHERE id = $3",
         params![name, timezone, id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What this workspace wants otherwise than the installation.
+pub async fn policies(tx: &Tx, workspace: &str) -> Result<Policies, Error> {
+    let row = tx.row("SELECT policies FROM workspace WHERE id = $1", params![workspace]).await?;
+    let kept = row.map_or(Ok(None), |r| r.opt_json("policies"))?;
+    Ok(kept.unwrap_or_default())
+}
+
+pub async fn set_policies(tx: &Tx, workspace: &str, policies: &Policies) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE workspace SET policies = $1 WHERE id = $2",
+        params![store::json(policies), workspace],
     )
     .await?;
     Ok(())

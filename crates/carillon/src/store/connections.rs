@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::db::{Error, Row, Tx};
+use crate::domain::alert::AlertKind;
 use crate::domain::problem::Problem;
+use crate::store::alerts;
 use crate::{params, store};
 
 #[derive(Debug, Clone)]
@@ -175,13 +177,27 @@ pub async fn renew(tx: &Tx, id: &str, secrets: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The network refused it: its owner has to act.
+/// The network refused it: its owner has to act, and is told so.
 pub async fn break_(tx: &Tx, id: &str, problem: &Problem, now: i64) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE connection SET broken_at = coalesce(broken_at, $1), problem = $2 WHERE id = $3",
-        params![now, store::json(problem), id],
-    )
-    .await?;
+    let row = tx
+        .row(
+            "UPDATE connection SET broken_at = coalesce(broken_at, $1), problem = $2 WHERE id = $3 \
+             AND deleted_at IS NULL RETURNING *",
+            params![now, store::json(problem), id],
+        )
+        .await?;
+    match row.as_ref().map(read).transpose()? {
+        Some(c) => alarm(tx, &c, problem, now).await,
+        None => Ok(()),
+    }
+}
+
+/// Tells that a connection needs its owner.
+pub async fn alarm(tx: &Tx, c: &Connection, problem: &Problem, now: i64) -> Result<(), Error> {
+    let sentence = format!("{} sends nothing: {}", c.name, problem.sentence);
+    let told = Problem { sentence, ..problem.clone() };
+    let kind = AlertKind::ConnectionNeedsAction;
+    alerts::raise(tx, Some(&c.workspace_id), kind, &c.id, &told, now).await?;
     Ok(())
 }
 

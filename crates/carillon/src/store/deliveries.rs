@@ -37,6 +37,12 @@ pub struct Delivery {
     pub remote_url: Option<String>,
     pub published_at: Option<i64>,
     pub problem: Option<Problem>,
+    /// Of its text and media: the same content is known again.
+    pub content_hash: Option<String>,
+    /// When it was last held against the network before its time …
+    pub checked_at: Option<i64>,
+    /// … and what speaks against it.
+    pub warning: Option<Problem>,
     pub created_at: i64,
 }
 
@@ -104,8 +110,8 @@ impl<'a> Moved<'a> {
 pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO delivery (id, workspace_id, post_id, connection_id, network, placement, position, text, \
-         scheduled_at, state, send_key, checkpoints, tries, looks, next_attempt_at, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '{}', 0, 0, $12, $13, $14)",
+         scheduled_at, state, send_key, checkpoints, tries, looks, next_attempt_at, content_hash, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '{}', 0, 0, $12, $13, $14, $15)",
         params![
             &d.id,
             &d.workspace_id,
@@ -119,6 +125,7 @@ pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
             d.state.as_str(),
             &d.send_key,
             d.next_attempt_at,
+            d.content_hash.clone(),
             d.created_at,
             d.created_at
         ],
@@ -127,13 +134,15 @@ pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
     Ok(())
 }
 
-/// What an edit changes, if the state is still `from`; `false` when it is not.
+/// What an edit changes, if the state is still `from`; `false` when it is not. What was found before
+/// its time no longer counts.
 pub async fn edit(tx: &Tx, d: &Delivery, from: DeliveryState, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(
         "UPDATE delivery SET text = $1, scheduled_at = $2, state = $3, position = $4, checkpoints = $5, tries = $6, \
          looks = $7, intent_at = $8, first_intent_at = $9, next_attempt_at = $10, problem = $11, cause = $12, \
-         cancel_wish_at = NULL, updated_at = $13 WHERE id = $14 AND state = $15",
+         content_hash = $13, checked_at = NULL, warning = NULL, \
+         cancel_wish_at = NULL, updated_at = $14 WHERE id = $15 AND state = $16",
         params![
             d.text.clone(),
             d.scheduled_at,
@@ -147,6 +156,7 @@ pub async fn edit(tx: &Tx, d: &Delivery, from: DeliveryState, now: i64) -> Resul
             d.next_attempt_at,
             d.problem.as_ref().map(store::json),
             d.problem.as_ref().map(|p| p.class.as_str()),
+            d.content_hash.clone(),
             now,
             &d.id,
             from.as_str()
@@ -310,6 +320,33 @@ pub async fn open_of_connection(tx: &Tx, connection: &str) -> Result<Vec<Deliver
     rows.iter().map(read).collect()
 }
 
+/// What a look before its time found. A delivery that was edited or sent meanwhile is left alone.
+pub async fn checked(
+    tx: &Tx,
+    id: &str,
+    scheduled_at: i64,
+    warning: Option<&Problem>,
+    now: i64,
+) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE delivery SET checked_at = $1, warning = $2 WHERE id = $3 AND scheduled_at = $4 AND state = 'queued'",
+            params![now, warning.map(store::json), id, scheduled_at],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// What was found about the deliveries of a connection no longer holds: they are looked at again.
+pub async fn uncheck(tx: &Tx, connection: &str) -> Result<u64, Error> {
+    tx.execute(
+        "UPDATE delivery SET checked_at = NULL, warning = NULL WHERE connection_id = $1 AND state = 'queued' \
+         AND warning IS NOT NULL",
+        params![connection],
+    )
+    .await
+}
+
 pub(super) fn read(r: &Row) -> Result<Delivery, Error> {
     Ok(Delivery {
         id: r.text("id")?,
@@ -334,6 +371,9 @@ pub(super) fn read(r: &Row) -> Result<Delivery, Error> {
         remote_url: r.opt_text("remote_url")?,
         published_at: r.opt_int("published_at")?,
         problem: r.opt_json("problem")?,
+        content_hash: r.opt_text("content_hash")?,
+        checked_at: r.opt_int("checked_at")?,
+        warning: r.opt_json("warning")?,
         created_at: r.int("created_at")?,
     })
 }

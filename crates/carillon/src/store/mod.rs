@@ -14,6 +14,7 @@ pub mod connections;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod events;
+pub mod guards;
 pub mod idempotency;
 pub mod lanes;
 pub mod media;

@@ -18,13 +18,13 @@ use crate::domain::when::iso;
 use crate::publishing::circuits::{CircuitState, CircuitView, view};
 use crate::store::circuits::{self, Circuit};
 use crate::store::connections::Lanes;
-use crate::store::{attempts, connections, nodes, queue};
+use crate::store::{attempts, connections, guards, nodes, queue};
 use crate::{ids, words};
 
 /// A worker not seen for this long is taken for gone.
-const WORKER_GONE_MS: i64 = 60_000;
+pub(super) const WORKER_GONE_MS: i64 = 60_000;
 /// A delivery later than this is late.
-const LATE_MS: i64 = 120_000;
+pub(super) const LATE_MS: i64 = 120_000;
 /// The span that networks are judged by.
 const RECENT_MS: i64 = 15 * 60_000;
 /// A part that does not answer within this time is away.
@@ -215,6 +215,8 @@ type Tries = (String, i64, i64, Option<i64>);
 struct Seen {
     backlog: i64,
     oldest_due: Option<i64>,
+    /// Since when the longest waiting step of a delivery is due, if it is late.
+    overdue: Option<i64>,
     last_worker: Option<i64>,
     tries: Vec<Tries>,
     lanes: Vec<Lanes>,
@@ -227,6 +229,7 @@ async fn database(app: &App) -> (Check, Option<Seen>) {
         Ok::<_, db::Error>(Seen {
             backlog: queue::backlog(&tx, now).await?,
             oldest_due: queue::oldest_due(&tx, Pool::Send, now).await?,
+            overdue: guards::overdue(&tx, now - LATE_MS, now).await?,
             last_worker: nodes::last_worker(&tx).await?,
             tries: attempts::by_network(&tx, now - RECENT_MS).await?,
             lanes: connections::lanes(&tx, now).await?,
@@ -270,7 +273,8 @@ async fn storage(app: &App) -> Check {
 }
 
 fn judge_queue(seen: &Seen, now: i64) -> QueueCheck {
-    let late_ms = seen.oldest_due.map_or(0, |due| (now - due).max(0));
+    let oldest = seen.oldest_due.into_iter().chain(seen.overdue).min();
+    let late_ms = oldest.map_or(0, |due| (now - due).max(0));
     let (status, detail) = match late_ms {
         late if late > LATE_MS => {
             (Status::Unhealthy, format!("A delivery is {} s late.", late / 1000))
@@ -281,7 +285,7 @@ fn judge_queue(seen: &Seen, now: i64) -> QueueCheck {
         status,
         detail,
         backlog: Some(seen.backlog),
-        oldest_due_at: seen.oldest_due.map(iso),
+        oldest_due_at: oldest.map(iso),
         late_ms,
     }
 }
@@ -359,6 +363,7 @@ mod tests {
         Seen {
             backlog: 0,
             oldest_due,
+            overdue: None,
             last_worker,
             tries: Vec::new(),
             lanes: Vec::new(),

@@ -3,3 +3,4 @@
 pub mod health;
 pub mod prune;
 pub mod trail;
+pub mod watchdog;

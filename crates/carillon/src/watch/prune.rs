@@ -2,12 +2,13 @@
 
 use crate::App;
 use crate::db::Error;
-use crate::store::{accounts, events, idempotency, nodes, queue, sweeps};
+use crate::store::{accounts, alerts, events, idempotency, nodes, queue, sweeps};
 
 const DAY: i64 = 86_400_000;
 
 /// Removes, in batches: finished jobs after a day, events and idempotent answers after a day,
-/// sessions and links that ended, nodes not seen for a day, the log of sweeps after 90 days.
+/// sessions and links that ended, nodes not seen for a day, the log of sweeps and alerts that were
+/// over after 90 days.
 pub async fn prune(app: &App) -> Result<(), Error> {
     let before = app.clock.now() - DAY;
     let long_before = app.clock.now() - 90 * DAY;
@@ -20,6 +21,7 @@ pub async fn prune(app: &App) -> Result<(), Error> {
                 idempotency::prune(&tx, before).await?;
                 accounts::prune(&tx, before).await?;
                 nodes::prune(&tx, before).await?;
+                alerts::prune(&tx, long_before).await?;
                 sweeps::prune(&tx, long_before).await?;
                 Ok::<_, Error>(jobs.max(events))
             })

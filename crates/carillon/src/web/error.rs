@@ -13,6 +13,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::db;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
+use crate::domain::when;
 use crate::web::request;
 
 /// Every answer of 400 and above.
@@ -56,6 +57,9 @@ pub struct Details {
     pub retry: bool,
     /// Every wrong field, not the first only.
     pub problems: Vec<Wrong>,
+    /// The next time at which the same would be taken, for `collision` and `duplicate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggested_at: Option<String>,
 }
 
 /// A refusal on its way to a caller.
@@ -138,7 +142,7 @@ impl ApiError {
     }
 
     fn envelope(&self) -> Envelope {
-        let Refusal { kind, code, sentence, fix, problems } = (*self.refusal).clone();
+        let Refusal { kind, code, sentence, fix, problems, suggested_at } = (*self.refusal).clone();
         Envelope {
             error: sentence,
             code,
@@ -150,6 +154,7 @@ impl ApiError {
                 retry: self.retry_after.is_some()
                     || matches!(kind, Kind::TooMany | Kind::Unavailable | Kind::Internal),
                 problems,
+                suggested_at: suggested_at.map(when::iso),
             },
         }
     }

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::web::api::{
     alerts, audit, circuits, connections, dead_letters, deliveries, events, health, media,
-    networks, pauses, posts, queue, session, sweeps,
+    networks, pauses, posts, queue, session, sweeps, workspace,
 };
 use crate::web::pages::{layout, login, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
@@ -28,6 +28,7 @@ pub(crate) const BODY_LIMIT: usize = 1 << 20;
 fn rest() -> OpenApiRouter<Web> {
     let v1 = OpenApiRouter::new()
         .routes(routes!(session::show, session::end))
+        .routes(routes!(workspace::policies, workspace::set_policies))
         .routes(routes!(networks::list))
         .routes(routes!(connections::list, connections::create))
         .routes(routes!(connections::show, connections::edit, connections::delete))
@@ -39,6 +40,7 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(media::reprocess))
         .routes(routes!(posts::list, posts::create))
         .routes(routes!(posts::check))
+        .routes(routes!(posts::slots))
         .routes(routes!(posts::show, posts::edit, posts::delete))
         .routes(routes!(posts::move_to))
         .routes(routes!(posts::cancel))

@@ -38,7 +38,7 @@ impl<'a> Api<'a> {
         self.call_with(method, path, body, &[]).await
     }
 
-    async fn call_with(
+    pub(crate) async fn call_with(
         &self,
         method: Method,
         path: &str,
@@ -73,7 +73,7 @@ impl<'a> Api<'a> {
 
     fn body(&self, connection: &str) -> Value {
         json!({ "text": "Doors open at seven.", "scheduledAt": "2026-11-23T10:00", "timezone": "Europe/London",
-                "deliveries": [{ "connectionId": connection }] })
+                "allowCollision": true, "allowDuplicate": true, "deliveries": [{ "connectionId": connection }] })
     }
 }
 

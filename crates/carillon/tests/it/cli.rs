@@ -109,7 +109,16 @@ async fn a_demo_publishes_from_the_command_line_and_logs_no_secret() {
     shell.settings.insert("CARILLON_SANDBOX".into(), url.clone());
     let text = "From the command line, once";
     let out = tokio::task::block_in_place(|| {
-        shell.run(&["post", "create", "--text", text, "--to", "mastodon", "--json"])
+        shell.run(&[
+            "post",
+            "create",
+            "--text",
+            text,
+            "--to",
+            "mastodon",
+            "--allow-collision",
+            "--json",
+        ])
     });
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let post: Value = serde_json::from_slice(&out.stdout).unwrap();

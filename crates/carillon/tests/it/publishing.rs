@@ -94,9 +94,10 @@ both! {
             ..schedule::Change::default()
         };
         let later = carillon::domain::when::iso(t.clock.now() + 600_000);
+        let to = schedule::Move { scheduled_at: later, ..schedule::Move::default() };
         for refused in [
             schedule::edit(app, ws, &post.id, change("Open mike tonight")).await.map(drop),
-            schedule::move_to(app, ws, &post.id, &later, None, None).await.map(drop),
+            schedule::move_to(app, ws, &post.id, to).await.map(drop),
             schedule::cancel(app, ws, &post.id).await.map(drop),
             desk::cancel(app, ws, &post.deliveries[0].id, OPERATOR).await.map(drop),
             schedule::delete(app, ws, &post.id).await.map(drop),

@@ -16,3 +16,4 @@ pub mod posts;
 pub mod queue;
 pub mod session;
 pub mod sweeps;
+pub mod workspace;

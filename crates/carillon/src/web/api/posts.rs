@@ -4,14 +4,15 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::paging;
 use crate::app::App;
 use crate::domain::post::PostState;
 use crate::ids;
 use crate::publishing::rollback::{self, RolledBack};
-use crate::publishing::schedule::{self, Change, Checked, Draft, Keyed};
+use crate::publishing::schedule::{self, Change, Checked, Draft, Keyed, Move};
+use crate::publishing::slots::{self, Slots};
 use crate::publishing::view::{self, Page, PostView};
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Id, Json, Query};
@@ -66,9 +67,34 @@ fn is_cursor(text: &str) -> bool {
     ids::valid(id) && at.is_none_or(|at| at.parse::<i64>().is_ok())
 }
 
+/// Which free times to tell.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SlotQuery {
+    connection_id: String,
+    /// Not before this time; now when not given.
+    #[param(example = "2026-11-23T09:00:00Z")]
+    after: Option<String>,
+}
+
+/// The next free times of a connection, far enough from its other posts.
+#[utoipa::path(get, path = "/slots", tag = "posts", params(SlotQuery),
+    responses((status = 200, body = Slots, description = "Up to ten free times, in order."), Reads))]
+pub async fn slots(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<SlotQuery>,
+) -> Result<Json<Slots>, ApiError> {
+    let after = query.after.as_deref().map(|t| paging::instant("after", t)).transpose()?;
+    Ok(Json(slots::of(&app, &caller.workspace_id, &query.connection_id, after).await?))
+}
+
 /// Creates a post: a draft, one to go out at a time, or one to go out now.
 ///
 /// Every delivery is checked against its network's rules first; with any problem nothing is saved.
+/// 409 `collision` close to another post of a connection and 409 `duplicate` with content that it
+/// had lately, both with `suggestedAt`, unless the request allows them.
 #[utoipa::path(post, path = "/posts", tag = "posts",
     request_body(content = Draft, example = json!({
         "text": "Doors open at seven.",
@@ -88,15 +114,29 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(post)))
 }
 
+/// Which post is being changed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CheckQuery {
+    /// The id of the post that the draft would change, which does not stand in its own way.
+    post_id: Option<String>,
+}
+
 /// Checks what `POST /posts` would be given, and saves nothing.
-#[utoipa::path(post, path = "/posts/check", tag = "posts", request_body = Draft,
+///
+/// `problems` block it; `warnings` are what it would be asked about (`collision`, `duplicate`) or
+/// what will keep it waiting.
+#[utoipa::path(post, path = "/posts/check", tag = "posts", request_body = Draft, params(CheckQuery),
     responses((status = 200, description = "What each network says.", body = Checked), Writes))]
 pub async fn check(
     State(app): State<App>,
     caller: Caller,
+    Query(query): Query<CheckQuery>,
     Json(draft): Json<Draft>,
 ) -> Result<Json<Checked>, ApiError> {
-    Ok(Json(schedule::check(&app, &caller.workspace_id, &draft).await?))
+    let post = query.post_id.as_deref();
+    Ok(Json(schedule::check(&app, &caller.workspace_id, &draft, post).await?))
 }
 
 /// One post with its deliveries.
@@ -114,7 +154,8 @@ pub async fn show(
 /// Changes a post: what is absent stays; `deliveries` is the whole new list.
 ///
 /// 409 `version_conflict` when somebody else changed it since `version`, 409 `already_sending` when
-/// the change would touch what is under way or live.
+/// the change would touch what is under way or live, 409 `collision` and `duplicate` as for a new
+/// post, about what it changes.
 #[utoipa::path(patch, path = "/posts/{id}", tag = "posts",
     params(("id" = String, Path, format = "uuid")),
     request_body(content = Change, example = json!({ "version": 3, "text": "Doors open at eight." })),
@@ -128,21 +169,9 @@ pub async fn edit(
     Ok(Json(schedule::edit(&app, &caller.workspace_id, &id, change).await?))
 }
 
-/// A new time for a post.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Move {
-    /// Wall time in `timezone`, or with an offset or `Z`.
-    #[schema(example = "2026-11-24T09:00")]
-    scheduled_at: String,
-    /// IANA name; without it the post's.
-    #[schema(example = "Europe/London")]
-    timezone: Option<String>,
-    /// Refused when the post is no longer at this version.
-    version: Option<i64>,
-}
-
 /// Moves a post to another time, and all its open deliveries by the same difference.
+///
+/// 409 `collision` and `duplicate` as for a new post.
 #[utoipa::path(post, path = "/posts/{id}/move", tag = "posts",
     params(("id" = String, Path, format = "uuid")), request_body = Move,
     responses((status = 200, body = PostView, description = "The post as it is now."), Writes))]
@@ -152,9 +181,7 @@ pub async fn move_to(
     Id(id): Id,
     Json(to): Json<Move>,
 ) -> Result<Json<PostView>, ApiError> {
-    let (at, zone) = (&to.scheduled_at, to.timezone.as_deref());
-    let moved = schedule::move_to(&app, &caller.workspace_id, &id, at, zone, to.version).await?;
-    Ok(Json(moved))
+    Ok(Json(schedule::move_to(&app, &caller.workspace_id, &id, to).await?))
 }
 
 /// Cancels what of a post has not gone out.

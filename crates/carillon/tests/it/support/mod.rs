@@ -150,12 +150,15 @@ impl TestApp {
         made.unwrap_or_else(|e| panic!("{network} takes {account}: {e:?}")).id
     }
 
-    /// A text for these connections, due in ten minutes.
+    /// A text for these connections, due in ten minutes. The guard against collisions and
+    /// duplicates has tests of its own.
     pub fn draft(&self, text: &str, connections: &[&str]) -> Draft {
         Draft {
             text: text.into(),
             scheduled_at: Some(when::iso(self.clock.now() + 600_000)),
             timezone: Some("Europe/London".into()),
+            allow_collision: true,
+            allow_duplicate: true,
             deliveries: connections.iter().map(|c| to(c)).collect(),
             ..Draft::default()
         }

@@ -1,0 +1,145 @@
+//! Text and media held against what a network takes and what this installation demands: before a
+//! post is taken, and once more before it is due.
+
+use carillon_networks::text;
+
+use super::draft::Draft;
+use super::guard;
+use super::plan::Planned;
+use crate::App;
+use crate::app::Networks;
+use crate::domain::refusal::Wrong;
+use crate::store::connections::Connection;
+use crate::store::deliveries::Delivery;
+use crate::store::media::Media;
+use crate::store::posts::Post;
+
+/// What a draft is held against besides its connections.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub networks: Networks,
+    media_required: bool,
+    /// Networks that fetch pictures can reach this server.
+    reachable: bool,
+}
+
+impl Rules {
+    pub(super) fn of(app: &App) -> Self {
+        let sandboxed = !app.config.networks.sandbox.is_empty();
+        Self {
+            networks: app.networks,
+            media_required: app.config.publishing.media_required,
+            reachable: sandboxed || is_public(&app.public_url()),
+        }
+    }
+}
+
+/// Text and media against what the network takes.
+pub(super) fn measure(
+    p: &mut Planned,
+    draft: &Draft,
+    media: &[Media],
+    rules: Rules,
+    wrong: &mut Vec<Wrong>,
+) {
+    let body = p.text.as_deref().unwrap_or(&draft.text);
+    p.content_hash = guard::content_hash(body, &draft.media);
+    let rule = &p.placement.text;
+    let with_media = !media.is_empty();
+    p.count = text::count(rule.count, body);
+    p.max = if with_media { rule.max_with_media.unwrap_or(rule.max) } else { rule.max };
+    let field = format!("deliveries[{}]", p.position);
+    let id = p.connection.id.clone();
+    for found in text::problems(p.spec, p.placement, body, draft.title.as_deref(), with_media) {
+        let part = if found.code.starts_with("title") { "title" } else { "text" };
+        wrong.push(Wrong::new(format!("{field}.{part}"), found.code, found.message).at(&id));
+    }
+    let name = p.spec.name;
+    let rule = &p.placement.media;
+    let min = rule.min.max(usize::from(rules.media_required));
+    let asked = draft.media.len();
+    if asked < min {
+        let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);
+        wrong.push(Wrong::new(format!("{field}.media"), "media_required", message).at(&id));
+    }
+    if asked > rule.max {
+        let message = format!(
+            "{name} ({}) takes at most {} pictures, there are {asked}.",
+            p.placement.name, rule.max
+        );
+        wrong.push(Wrong::new(format!("{field}.media"), "too_many_media", message).at(&id));
+    }
+    if rule.pull && asked > 0 && !rules.reachable {
+        let message = format!(
+            "{name} fetches pictures from this server, which has no public https address: set \
+             `CARILLON_PUBLIC_URL`."
+        );
+        wrong.push(Wrong::new(format!("{field}.media"), "public_url_required", message).at(&id));
+    }
+}
+
+/// What stands against a delivery that was planned before, as things are now.
+pub(super) fn remeasured(
+    d: &Delivery,
+    post: &Post,
+    connection: &Connection,
+    media: &[Media],
+    rules: Rules,
+) -> Vec<Wrong> {
+    let spec = crate::app::find(rules.networks, &d.network).map(|n| n.spec());
+    let Some((spec, placement)) = spec.and_then(|s| Some((s, s.placement(&d.placement)?))) else {
+        let message = format!("{} has no placement `{}` any more.", d.network, d.placement);
+        return vec![Wrong::new("placement", "unknown_placement", message)];
+    };
+    let draft = Draft {
+        text: post.text.clone(),
+        title: post.title.clone(),
+        media: media.iter().map(|m| m.id.clone()).collect(),
+        ..Draft::default()
+    };
+    let mut planned = Planned {
+        position: d.position as usize,
+        connection: connection.clone(),
+        spec,
+        placement,
+        text: d.text.clone(),
+        at: d.scheduled_at,
+        content_hash: String::new(),
+        count: 0,
+        max: 0,
+    };
+    let mut wrong = Vec::new();
+    measure(&mut planned, &draft, media, rules, &mut wrong);
+    wrong
+}
+
+/// Is this an address that a network's servers can fetch from?
+fn is_public(url: &str) -> bool {
+    let Ok(url) = url.parse::<url::Url>() else { return false };
+    let own = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        None => true,
+    };
+    url.scheme() == "https" && !own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_public;
+
+    #[test]
+    fn a_network_can_fetch_from_a_public_https_address_only() {
+        assert!(is_public("https://posts.example.com"));
+        for own in [
+            "",
+            "http://posts.example.com",
+            "https://localhost:8080",
+            "https://10.0.0.7",
+            "https://[::1]",
+        ] {
+            assert!(!is_public(own), "{own}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a workspace wants otherwise than the installation's settings say.
+
+use axum::extract::State;
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::domain::policy::Policies;
+use crate::domain::refusal::Refusal;
+use crate::store::{accounts, audit};
+use crate::web::error::{Reads, Writes};
+use crate::web::{ApiError, Caller, Json};
+
+/// The policies of the workspace; `null` is the installation's setting.
+#[utoipa::path(get, path = "/workspace/policies", tag = "workspace",
+    responses((status = 200, body = Policies, description = "The policies."), Reads))]
+pub async fn policies(State(app): State<App>, caller: Caller) -> Result<Json<Policies>, ApiError> {
+    let workspace = caller.workspace_id;
+    Ok(Json(app.db.read(move |tx| async move { accounts::policies(&tx, &workspace).await }).await?))
+}
+
+/// A change of policies: what is absent stays, `null` goes back to the installation's setting.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PolicyChange {
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<i64>, example = 90)]
+    late_after_minutes: Option<Option<i64>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<i64>)]
+    story_late_after_minutes: Option<Option<i64>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<i64>)]
+    duplicate_days: Option<Option<i64>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<i64>)]
+    collision_minutes: Option<Option<i64>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<i64>)]
+    late_gap_seconds: Option<Option<i64>>,
+}
+
+/// Tells `null` from absent.
+fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::<i64>::deserialize(d).map(Some)
+}
+
+/// Changes the policies of the workspace.
+#[utoipa::path(patch, path = "/workspace/policies", tag = "workspace", request_body = PolicyChange,
+    responses((status = 200, body = Policies, description = "The policies as they are now."), Writes))]
+pub async fn set_policies(
+    State(app): State<App>,
+    caller: Caller,
+    Json(change): Json<PolicyChange>,
+) -> Result<Json<Policies>, ApiError> {
+    let now = app.clock.now();
+    let changed = app
+        .db
+        .write(move |tx| async move {
+            let workspace = &caller.workspace_id;
+            let old = accounts::policies(&tx, workspace).await?;
+            let new = change.of(old);
+            let wrong = new.wrong();
+            if !wrong.is_empty() {
+                return Err(Refusal::invalid(wrong));
+            }
+            if new != old {
+                accounts::set_policies(&tx, workspace, &new).await?;
+                let data = serde_json::json!({ "from": old, "to": new });
+                let actor = caller.actor();
+                let (at, action) = (Some(workspace.as_str()), "workspace.policies");
+                audit::add(&tx, at, &actor, action, workspace, &data, now).await?;
+            }
+            Ok(new)
+        })
+        .await?;
+    Ok(Json(changed))
+}
+
+impl PolicyChange {
+    fn of(&self, old: Policies) -> Policies {
+        Policies {
+            late_after_minutes: self.late_after_minutes.unwrap_or(old.late_after_minutes),
+            story_late_after_minutes: self
+                .story_late_after_minutes
+                .unwrap_or(old.story_late_after_minutes),
+            duplicate_days: self.duplicate_days.unwrap_or(old.duplicate_days),
+            collision_minutes: self.collision_minutes.unwrap_or(old.collision_minutes),
+            late_gap_seconds: self.late_gap_seconds.unwrap_or(old.late_gap_seconds),
+        }
+    }
+}
