@@ -133,9 +133,6 @@ export interface DeliveryProblem {
   requestId: string | null;
   status: number | null;
 }
-export interface DeliveryWarning {
-  sentence: string;
-}
 export interface Delivery {
   id: Id;
   postId: Id;
@@ -153,7 +150,7 @@ export interface Delivery {
   publishedAt: Iso | null;
   problem: DeliveryProblem | null;
   /** What the check before its time found; `null` when nothing stands against it. */
-  warning?: DeliveryWarning | null;
+  warning: DeliveryProblem | null;
   question: 'is_it_live' | null;
   can: Can[];
 }
