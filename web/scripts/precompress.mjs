@@ -16,9 +16,16 @@ const ROUTES = {
   '/posts/{id}': ['src/features/planner/Planner.svelte', 'src/features/post/Panel.svelte'],
   '/connections': ['src/features/connections/Connections.svelte'],
   '/media': ['src/features/media/Media.svelte'],
+  '/queue': ['src/features/queue/Queue.svelte'],
+  '/dead-letters': ['src/features/dead-letters/DeadLetters.svelte'],
+  '/audit': ['src/features/audit/Audit.svelte'],
 };
 // Dialogs that open later; counted against the budget together with the route that opens them.
-const LAZY = { '/planner + composer': ['/planner', 'src/features/composer/Composer.svelte'] };
+const LAZY = {
+  '/planner + composer': ['/planner', 'src/features/composer/Composer.svelte'],
+  '/planner + needs you': ['/planner', 'src/features/needs/NeedsDialog.svelte'],
+  '/dead-letters + panel': ['/dead-letters', 'src/features/post/Panel.svelte'],
+};
 
 const manifest = JSON.parse(readFileSync(join(DIST, '.vite/manifest.json'), 'utf8'));
 

@@ -3,6 +3,7 @@
 import { mount } from 'svelte';
 import App from './app/App.svelte';
 import { readBoot } from './app/boot';
+import { desk } from './app/desk.svelte';
 import { pages } from './app/pages';
 import { router } from './app/router.svelte';
 import { store } from './app/store.svelte';
@@ -10,7 +11,9 @@ import { theme } from './app/theme.svelte';
 import './ui/base.css';
 
 theme.apply();
-store.start(readBoot());
+const boot = readBoot();
+store.start(boot);
+desk.start(boot);
 
 // After an upgrade of the server an open tab may ask for chunks that are gone: load the new app, once.
 addEventListener('vite:preloadError', (event) => {

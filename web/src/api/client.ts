@@ -25,6 +25,14 @@ export class ApiError extends Error {
   get fix(): string | null {
     return this.envelope.details?.fix ?? null;
   }
+  /** Another post goes out there at about that time, or said the same lately. */
+  get clashes(): boolean {
+    return this.status === 409 && (this.code === 'collision' || this.code === 'duplicate');
+  }
+  /** A free time near the one that was asked for. */
+  get suggestedAt(): string | null {
+    return this.envelope.details?.suggestedAt ?? null;
+  }
   get problems(): Problem[] {
     return this.envelope.details?.problems ?? [];
   }

@@ -122,7 +122,7 @@ export type DeliveryState =
   | 'held'
   | 'missed'
   | 'removed';
-export type Can = 'cancel' | 'retry' | 'rollback' | 'answer';
+export type Can = 'cancel' | 'retry' | 'rollback' | 'answer' | 'mark_posted' | 'discard';
 
 export interface DeliveryProblem {
   class: string | null;
@@ -149,6 +149,8 @@ export interface Delivery {
   remoteUrl: string | null;
   publishedAt: Iso | null;
   problem: DeliveryProblem | null;
+  /** What the check before its time found; `null` when nothing stands against it. */
+  warning: DeliveryProblem | null;
   question: 'is_it_live' | null;
   can: Can[];
 }
@@ -190,6 +192,8 @@ export interface PostBody {
   scheduledAt?: string | null;
   timezone: string;
   draft?: boolean;
+  allowCollision?: boolean;
+  allowDuplicate?: boolean;
   deliveries: { connectionId: Id; placement?: string; text?: string }[];
 }
 export interface CheckedPost {
@@ -203,7 +207,17 @@ export interface CheckedPost {
     problems: Problem[];
   }[];
   problems: Problem[];
+  warnings: Warning[];
 }
+/** What speaks against a post and can be allowed, or passes by itself. */
+export interface Warning extends Problem {
+  code: 'collision' | 'duplicate' | 'needs_action' | 'paused';
+  /** The other post. */
+  postId?: Id | null;
+  /** The next time that is free. */
+  suggestedAt?: Iso | null;
+}
+export type ClashCode = 'collision' | 'duplicate';
 export interface RollbackResult {
   results: {
     deliveryId: Id;
@@ -226,7 +240,7 @@ export interface Envelope {
   code: string;
   status: number;
   requestId: string | null;
-  details?: { cause?: string; fix?: string; retry?: boolean; problems?: Problem[] } | null;
+  details?: { cause?: string; fix?: string; retry?: boolean; problems?: Problem[]; suggestedAt?: string | null } | null;
 }
 export interface List<T> {
   items: T[];

@@ -1,6 +1,7 @@
 // The JSON block that the server put into the shell: what the first screen needs, without a request.
 // Every part may be absent (another route, an error while rendering): then it is fetched.
 
+import type { Alert, DeadLetter, Pause } from '../api/desk';
 import type { Connection, Network, Post, Session } from '../api/types';
 
 export interface Boot {
@@ -8,6 +9,11 @@ export interface Boot {
   networks?: Network[];
   connections?: Connection[];
   posts?: Post[];
+  /** What the bands above every page say. */
+  pauses?: Pause[];
+  alerts?: Alert[];
+  /** Deliveries of which a person has to say whether they are live. */
+  questions?: DeadLetter[];
   month?: string;
   now?: string;
   /** Where the live feed goes on from. */

@@ -4,5 +4,8 @@ export const pages = {
   planner: () => import('../features/planner/Planner.svelte'),
   connections: () => import('../features/connections/Connections.svelte'),
   media: () => import('../features/media/Media.svelte'),
+  queue: () => import('../features/queue/Queue.svelte'),
+  'dead-letters': () => import('../features/dead-letters/DeadLetters.svelte'),
+  audit: () => import('../features/audit/Audit.svelte'),
   unknown: () => import('./Unknown.svelte'),
 };

@@ -1,5 +1,5 @@
-// A router for five addresses. Links are real `<a>`; a plain click on one of ours is taken over.
-// `/posts/{id}` is the planner with that post's panel open.
+// A router for a handful of addresses. Links are real `<a>`; a plain click on one of ours is taken
+// over. `/posts/{id}` is the planner with that post's panel open; lists keep their filters in the query.
 
 import { isMonth, type Month } from '../time/calendar';
 
@@ -7,6 +7,9 @@ export type Route =
   | { page: 'planner'; month: Month | null; post: string | null }
   | { page: 'connections' }
   | { page: 'media' }
+  | { page: 'queue' }
+  | { page: 'dead-letters'; query: URLSearchParams }
+  | { page: 'audit'; query: URLSearchParams }
   | { page: 'unknown' };
 
 export function parse(url: URL): Route {
@@ -18,6 +21,9 @@ export function parse(url: URL): Route {
   if (post) return { page: 'planner', month: shown, post };
   if (path === '/connections') return { page: 'connections' };
   if (path === '/media') return { page: 'media' };
+  if (path === '/queue') return { page: 'queue' };
+  if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };
+  if (path === '/audit') return { page: 'audit', query: url.searchParams };
   return { page: 'unknown' };
 }
 

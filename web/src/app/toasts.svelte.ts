@@ -4,7 +4,13 @@ export interface Toast {
   id: number;
   text: string;
   tone: 'plain' | 'error';
-  action: { label: string; run: () => void; undo: boolean } | null;
+  actions: Action[];
+}
+interface Action {
+  label: string;
+  run: () => void;
+  /** It takes the latest step back: Ctrl/Cmd+Z does it too. */
+  undo?: boolean;
 }
 
 class Toasts {
@@ -12,8 +18,8 @@ class Toasts {
   private next = 1;
   private timers = new Map<number, ReturnType<typeof setTimeout>>();
 
-  show(text: string, options: Partial<Pick<Toast, 'tone' | 'action'>> = {}): void {
-    const toast: Toast = { id: this.next++, text, tone: options.tone ?? 'plain', action: options.action ?? null };
+  show(text: string, options: Partial<Pick<Toast, 'tone' | 'actions'>> = {}): void {
+    const toast: Toast = { id: this.next++, text, tone: options.tone ?? 'plain', actions: options.actions ?? [] };
     this.list = [...this.list.slice(-2), toast];
     this.resume(toast);
   }
@@ -25,16 +31,16 @@ class Toasts {
     this.timers.delete(id);
     this.list = this.list.filter((t) => t.id !== id);
   }
-  run(toast: Toast): void {
+  run(toast: Toast, action: Action): void {
     this.close(toast.id);
-    toast.action?.run();
+    action.run();
   }
   /** While somebody points at it or has the focus in it, a toast stays. */
   pause(toast: Toast): void {
     clearTimeout(this.timers.get(toast.id));
   }
   resume(toast: Toast): void {
-    const ms = toast.action || toast.tone === 'error' ? 10_000 : 5_000;
+    const ms = toast.actions.length || toast.tone === 'error' ? 10_000 : 5_000;
     this.pause(toast);
     this.timers.set(
       toast.id,
@@ -43,10 +49,13 @@ class Toasts {
   }
   /** Takes back the latest step that can be; false when there is none. */
   undo(): boolean {
-    const toast = this.list.findLast((t) => t.action?.undo);
-    if (!toast) return false;
-    this.run(toast);
-    return true;
+    for (const toast of this.list.toReversed()) {
+      const action = toast.actions.find((a) => a.undo);
+      if (!action) continue;
+      this.run(toast, action);
+      return true;
+    }
+    return false;
   }
 }
 

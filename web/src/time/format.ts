@@ -2,6 +2,7 @@
 
 import { locale } from '../app/i18n';
 import { utc, type Day, type Month } from './calendar';
+import { dayOf } from './zone';
 
 const made = new Map<string, Intl.DateTimeFormat>();
 
@@ -12,6 +13,9 @@ export const clockTime = (ms: number, zone: string) => format({ timeStyle: 'medi
 /** `Tue 24 Nov, 09:00` */
 export const dateTime = (ms: number, zone: string) =>
   format({ weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', timeZone: zone }, ms);
+/** `10:30`, or with its day where that is another one than `beside`'s. */
+export const nearTime = (ms: number, beside: number, zone: string) =>
+  dayOf(ms, zone) === dayOf(beside, zone) ? time(ms, zone) : dateTime(ms, zone);
 /** `24 Nov, 09:00:12` */
 export const exact = (ms: number, zone: string) =>
   format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZone: zone }, ms);

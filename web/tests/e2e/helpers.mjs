@@ -32,7 +32,7 @@ export function nextMonth(days = 0) {
 export async function schedule(server, text, at, networks = ['bluesky']) {
   const deliveries = [];
   for (const network of networks) deliveries.push({ connectionId: (await connectionOf(server, network)).id });
-  return server.api('/posts', { method: 'POST', body: JSON.stringify({ text, media: [], scheduledAt: at, timezone: 'Europe/London', deliveries }) });
+  return server.api('/posts', { method: 'POST', body: JSON.stringify({ text, media: [], scheduledAt: at, timezone: 'Europe/London', allowCollision: true, deliveries }) });
 }
 
 /** The chip whose post begins with these words; opens "n more" where it hides. */
@@ -78,4 +78,38 @@ export async function until(what, probe, ms = 60_000) {
     assert.ok(Date.now() < end, `waited ${ms} ms for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
+}
+
+/** Sends a text at once to networks. */
+export async function sendNow(server, text, networks) {
+  const deliveries = [];
+  for (const network of networks) deliveries.push({ connectionId: (await connectionOf(server, network)).id });
+  return server.api('/posts', { method: 'POST', body: JSON.stringify({ text, media: [], timezone: 'Europe/London', allowCollision: true, deliveries }) });
+}
+
+/** A post that failed for good at a network, whose trouble is over. */
+export async function deadLetter(server, text, network = 'mastodon') {
+  await server.fault(network, 'reset_before_accept', 50);
+  const post = await sendNow(server, text, [network]);
+  const dead = await until(`“${text}” to fail`, async () => {
+    const { deliveries } = await server.api(`/posts/${post.id}`);
+    return deliveries[0].state === 'failed' && deliveries[0];
+  });
+  await server.clearFaults();
+  return dead;
+}
+
+/** A post of which nobody knows whether it is live: Telegram took it and broke the line. */
+export async function doubt(server, text) {
+  await server.fault('telegram', 'reset_after_accept');
+  const post = await sendNow(server, text, ['telegram']);
+  return until(`“${text}” to be in doubt`, async () => {
+    const { deliveries } = await server.api(`/posts/${post.id}`);
+    return deliveries[0].question === 'is_it_live' && deliveries[0];
+  });
+}
+
+/** What is visible at a network and holds these words. */
+export async function visible(server, network, text) {
+  return (await server.ledger(network)).filter((p) => p.text.includes(text) && !p.deleted_at);
 }

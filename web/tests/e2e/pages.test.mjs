@@ -86,6 +86,60 @@ for (const scheme of ['light', 'dark']) {
         await dialog.getByRole('radio', { name: 'Mastodon' }).check();
         await look('connection-add');
       });
+      test('queue, pausing and draining', async () => {
+        await page.goto(`${server.url}/queue`);
+        await page.getByRole('table', { name: 'Lanes' }).getByRole('row').nth(1).waitFor();
+        await look('queue');
+        await page.getByRole('button', { name: 'Drain…' }).click();
+        const dialog = page.getByRole('dialog');
+        await dialog.getByLabel('Delayed: due later').check();
+        await dialog.getByRole('button', { name: 'See what it would take' }).click();
+        await dialog.getByText('would be cancelled').waitFor();
+        await look('queue-drain');
+        await page.keyboard.press('Escape');
+        await page.getByRole('button', { name: 'Pause…' }).click();
+        await dialog.getByLabel('What to pause').selectOption({ label: 'Media processing' });
+        await dialog.getByLabel('Reason').fill('The disk is being changed');
+        await look('queue-pause');
+        await dialog.getByRole('button', { name: 'Pause: Media processing' }).click();
+        await page.getByText('Media processing is paused by you').waitFor();
+        await look('queue-paused');
+        await page.goto(`${server.url}/planner`);
+        await page.getByRole('region', { name: 'Attention' }).getByText('Media processing is paused').waitFor();
+        await look('planner-paused');
+        await page.getByRole('region', { name: 'Attention' }).getByRole('button', { name: 'Resume' }).click();
+        await page.getByText('Media processing is paused').waitFor({ state: 'detached' });
+      });
+      test('dead letters with their menu and dialogs', async () => {
+        await until('a dead letter', async () => (await server.api('/dead-letters')).total > 0);
+        await page.goto(`${server.url}/dead-letters`);
+        const list = page.getByRole('list', { name: 'Dead letters' });
+        await list.getByRole('listitem').first().waitFor();
+        await look('dead-letters');
+        await list.getByRole('button', { name: /^More for/ }).first().click();
+        await look('dead-letters-menu');
+        await list.getByRole('button', { name: 'Mark as posted…' }).first().click();
+        await look('dead-letters-posted');
+        await page.keyboard.press('Escape');
+        await page.getByRole('button', { name: /^Replay (it|all)/ }).click();
+        await page.getByText('would be sent again').waitFor();
+        await look('dead-letters-replay');
+        await page.keyboard.press('Escape');
+        await list.getByRole('link').first().click();
+        await page.getByRole('dialog').getByText('Where it goes').waitFor();
+        await look('dead-letters-panel');
+        await page.goto(`${server.url}/dead-letters?cause=quota`);
+        await page.getByRole('heading', { name: 'Nothing matches' }).waitFor();
+        await look('dead-letters-none');
+      });
+      test('audit trail and what needs you', async () => {
+        await page.goto(`${server.url}/audit`);
+        await page.getByRole('listitem').filter({ hasText: 'paused' }).first().waitFor();
+        await look('audit');
+        await page.getByRole('button', { name: /needs? you$/ }).click();
+        await page.getByRole('dialog', { name: 'Needs you' }).waitFor();
+        await look('needs');
+      });
       test('media, help, account menu, unknown address', async () => {
         await page.goto(`${server.url}/media`);
         await page.getByRole('heading', { level: 1, name: 'Media' }).waitFor();
@@ -105,7 +159,7 @@ test('at 320 px and at 200 % nothing scrolls sideways', async () => {
   for (const viewport of [{ width: 320, height: 640 }, { width: 720, height: 450, deviceScaleFactor: 2 }]) {
     const { page, context, wrong } = await browser.open(viewport);
     await signIn(page, server);
-    for (const path of ['/planner', '/connections', '/media']) {
+    for (const path of ['/planner', '/connections', '/media', '/queue', '/dead-letters', '/audit']) {
       await page.goto(server.url + path);
       await page.getByText('live', { exact: true }).waitFor();
       await assertNoSidewaysScroll(page, `${path} at ${viewport.width}`);
@@ -119,7 +173,7 @@ test('loading moves nothing: layout shift at most 0.04', async () => {
   for (const viewport of Object.values(WIDTHS)) {
     const { page, context } = await browser.open(viewport);
     await signIn(page, server);
-    for (const path of ['/planner', '/connections']) {
+    for (const path of ['/planner', '/connections', '/queue', '/dead-letters']) {
       await page.goto(server.url + path);
       await page.getByText('live', { exact: true }).waitFor();
       await page.waitForLoadState('networkidle', { timeout: 3000 }).catch(() => null);

@@ -28,9 +28,9 @@ const FLAGS = [
 mkdirSync(SHOTS, { recursive: true });
 
 /** Starts a server on a fresh folder. `restart` kills it without warning and starts it on the same port and data. */
-export async function startServer({ empty = false } = {}) {
+export async function startServer({ empty = false, env = {} } = {}) {
   const data = mkdtempSync(join(tmpdir(), 'carillon-e2e-'));
-  let child = await run(data, '127.0.0.1:0', empty);
+  let child = await run(data, '127.0.0.1:0', empty, env);
   const read = () => JSON.parse(readFileSync(join(data, 'demo.json'), 'utf8'));
   const demo = read();
   const listen = new URL(demo.url).host;
@@ -40,8 +40,14 @@ export async function startServer({ empty = false } = {}) {
     cookies: null,
     kill: () => end(child, 'SIGKILL'),
     start: async () => {
-      child = await run(data, listen, empty);
+      child = await run(data, listen, empty, env);
     },
+    /** Trouble at the sandbox's next calls of a network. */
+    fault: async (network, fault, times = 1, call = 'publish') => {
+      const response = await fetch(`${read().sandboxUrl}/_faults`, { method: 'POST', body: JSON.stringify({ network, call, fault, times }) });
+      assert.ok(response.ok, `the sandbox takes the fault: ${response.status}`);
+    },
+    clearFaults: () => fetch(`${read().sandboxUrl}/_faults`, { method: 'DELETE' }),
     ledger: async (network) => {
       const response = await fetch(`${read().sandboxUrl}/_ledger/${network}`);
       assert.equal(response.status, 200, `the sandbox's ledger of ${network}`);
@@ -60,13 +66,13 @@ export async function startServer({ empty = false } = {}) {
   };
 }
 
-async function run(data, listen, empty) {
+async function run(data, listen, empty, env) {
   const bin = process.env.CARILLON_BIN;
   if (!MOCK && !bin) throw new Error('set CARILLON_BIN to the release binary, or CARILLON_MOCK=1');
   const mock = new URL('../mock/serve.mjs', import.meta.url).pathname;
   const child = MOCK
     ? spawn(process.execPath, [mock, '--listen', listen, '--data', data, ...(empty ? ['--empty'] : [])])
-    : spawn(bin, ['serve', '--demo', '--listen', listen, '--data', data]);
+    : spawn(bin, ['serve', '--demo', '--listen', listen, '--data', data], { env: { ...process.env, ...env } });
   let output = '';
   child.stdout.on('data', (d) => (output += d));
   child.stderr.on('data', (d) => (output += d));

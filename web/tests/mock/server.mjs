@@ -6,6 +6,7 @@ import { readFileSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { iso, networks, uuid, workspace } from './data.mjs';
+import { desk } from './desk.mjs';
 import { png } from './png.mjs';
 
 const DIST = new URL('../../dist/', import.meta.url).pathname;
@@ -118,7 +119,21 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       if ((body.media?.length ?? 0) < p.media.min) say('media', 'media_missing', `${n.name} needs at least one picture.`);
       return { connectionId: c.id, network: c.network, placement: p.id, count: countText(said), max, unit: units[p.text.count], problems: of };
     });
-    return { deliveries, problems };
+    return { deliveries, problems, warnings: clashes(body, instant) };
+  };
+  /** Other posts of the same connection within half an hour. */
+  const clashes = (body, instant) => (body.deliveries ?? []).flatMap((want, i) => {
+    const all = [...posts.values()].filter((p) => p.state !== 'draft').flatMap((p) => p.deliveries.filter((d) => d.connectionId === want.connectionId && d.state === 'queued').map((d) => [p, Date.parse(d.scheduledAt)]));
+    const near = all.find(([, at]) => Math.abs(at - instant) < 30 * 60_000);
+    if (!near) return [];
+    let free = instant;
+    while (all.some(([, at]) => Math.abs(at - free) < 30 * 60_000)) free += 5 * 60_000;
+    const c = connections.get(want.connectionId);
+    return [{ field: `deliveries[${i}].scheduledAt`, code: 'collision', message: `Another post to ${c.name} is due close to it: “${near[0].text}”.`, connectionId: c.id, postId: near[0].id, suggestedAt: iso(free) }];
+  });
+  const refuseClash = ({ warnings }, body) => {
+    if (!warnings.length || body.allowCollision) return;
+    throw Object.assign(new Refusal(409, 'collision', warnings[0].message, warnings, 'Choose the next free time, or allow it with `allowCollision`.'), { suggestedAt: warnings[0].suggestedAt });
   };
   const refuseUnless = (answer) => {
     const all = [...answer.problems, ...answer.deliveries.flatMap((d) => d.problems)];
@@ -152,6 +167,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
 
   // ---- the routes
   const routes = [
+    ...desk({ posts, connections, deliveryOf, touch, emit, Refusal, now, session }),
     ['GET', '/session', () => session],
     ['DELETE', '/session', (_, __, ___, ____, response) => (response.setHeader('set-cookie', 'carillon_session=; Path=/; Max-Age=0'), null)],
     ['GET', '/networks', () => ({ items: networks, next: null })],
@@ -190,6 +206,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       const key = request.headers['idempotency-key'];
       if (key && seen.has(key)) return [201, posts.get(seen.get(key))];
       if (!body.draft) refuseUnless(check(body));
+      if (!body.draft) refuseClash(check(body), body);
       const post = fill({ id: uuid(`made ${posts.size} ${now()}`), createdAt: iso(now()), version: 0 }, body);
       posts.set(post.id, post);
       if (key) seen.set(key, post.id);
@@ -217,6 +234,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       if (body.version !== undefined && body.version !== post.version) throw new Refusal(409, 'version_conflict', 'The post was changed meanwhile.');
       const to = when(body.scheduledAt, body.timezone ?? post.timezone);
       const by = to - Date.parse(post.scheduledAt);
+      if (!body.allowCollision) refuseClash({ warnings: clashes({ deliveries: post.deliveries }, to).filter((w) => w.postId !== id) }, body);
       if (to < now()) throw new Refusal(422, 'in_the_past', 'This time has already passed.');
       for (const d of post.deliveries) if (d.state === 'queued' || d.state === 'held') d.scheduledAt = iso(Date.parse(d.scheduledAt) + by);
       post.scheduledAt = iso(to);
@@ -247,7 +265,6 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     }],
     ['GET', '/deliveries/:id/attempts', ({ id }) => ({ items: attempts.get(id) ?? [], next: null })],
     ['POST', '/deliveries/:id/cancel', ({ id }) => { const [p, d] = deliveryOf(id); Object.assign(d, { state: 'cancelled', can: [] }); touch(p); return d; }],
-    ['POST', '/deliveries/:id/retry', ({ id }) => { const [p, d] = deliveryOf(id); Object.assign(d, { state: 'queued', scheduledAt: iso(now()), problem: null, can: ['cancel'] }); touch(p); return d; }],
     ['POST', '/deliveries/:id/answer', ({ id }, body) => {
       const [p, d] = deliveryOf(id);
       if (body.live) Object.assign(d, { state: 'published', publishedAt: iso(now()), remoteUrl: body.url ?? null, question: null, problem: null, can: [] });
@@ -286,7 +303,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     handle(request, response).catch((error) => {
       if (!(error instanceof Refusal)) console.error(error);
       const status = error.status ?? 500;
-      json(response, status, { error: error.message, code: error.code ?? 'internal', status, requestId: 'req_mock', details: { problems: error.problems ?? [], fix: error.fix } });
+      json(response, status, { error: error.message, code: error.code ?? 'internal', status, requestId: 'req_mock', details: { problems: error.problems ?? [], fix: error.fix, suggestedAt: error.suggestedAt ?? null } });
     });
   });
   async function handle(request, response) {

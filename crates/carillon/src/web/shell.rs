@@ -10,10 +10,13 @@ use jiff::{Timestamp, ToSpan, Zoned};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::refusal::Refusal;
 use crate::domain::when;
 use crate::ids;
-use crate::publishing::{connecting, view};
+use crate::publishing::{connecting, dead_letters, pausing, view};
+use crate::store::dead_letters::Filter;
+use crate::watch::trail;
 use crate::web::api::session;
 use crate::web::assets::{self, Preload};
 use crate::web::pages::errors;
@@ -21,6 +24,8 @@ use crate::web::{ApiError, Caller, Web, auth, request};
 
 /// Beyond this many posts in a month the page asks for them itself, page by page.
 const MOST_POSTS: usize = 1_000;
+/// More questions than anybody answers at once.
+const MOST_QUESTIONS: usize = 100;
 
 /// Whatever no route answers: the app for a browser, a file of the build, or nothing.
 pub async fn fallback(State(web): State<Web>, request: Request) -> Result<Response, ApiError> {
@@ -103,11 +108,27 @@ async fn boot(app: &App, caller: &Caller) -> Result<Value, Refusal> {
         view::Query { from: Some(from), to: Some(to), limit: MOST_POSTS, ..view::Query::default() };
     let connections = connecting::list(app, &caller.workspace_id).await?;
     let posts = view::list(app, &caller.workspace_id, query).await?;
+    // What the bands above every page say: known later, they would push the page down.
+    let pauses = pausing::list(app, Some(&caller.workspace_id)).await?;
+    let alerts = trail::alerts(app, &caller.workspace_id, true).await?;
+    let doubts = Filter {
+        states: vec![DeliveryState::Held],
+        cause: Some("unknown".into()),
+        network: None,
+        connection_id: None,
+        from: 0,
+        to: i64::MAX,
+    };
+    let doubts =
+        dead_letters::list(app, &caller.workspace_id, doubts, None, MOST_QUESTIONS).await?.items;
     let networks: Vec<_> = carillon_networks::ALL.iter().map(|n| n.spec()).collect();
     let mut boot = json!({
         "session": session,
         "networks": networks,
         "connections": connections,
+        "pauses": pauses,
+        "alerts": alerts,
+        "questions": doubts.iter().filter(|d| d.delivery.question.is_some()).collect::<Vec<_>>(),
         "month": month,
         "now": when::iso(now),
         // Where the live feed goes on from, so that nothing between this page and it is missed.

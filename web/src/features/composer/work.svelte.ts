@@ -2,11 +2,11 @@
 // Everything typed is also kept in this browser, until it is sent or thrown away.
 
 import { ApiError, asApiError, patch, post as send } from '../../api/client';
-import type { CheckedPost, Connection, Id, Placement, Post, Problem } from '../../api/types';
+import type { CheckedPost, ClashCode, Connection, Id, Placement, Post, Problem, Warning } from '../../api/types';
 import type { ComposerTask } from '../../app/composer.svelte';
 import { t } from '../../app/i18n';
 import { store } from '../../app/store.svelte';
-import { browserZone } from '../../time/zone';
+import { browserZone, wallText } from '../../time/zone';
 import { bodyOf, draftOf, instantOf, isWorthKeeping, newDraft, placeOf, unsent, type Draft, type Intent, type Place } from './draft';
 import { freshKey } from './key';
 import { Tray } from './tray.svelte';
@@ -25,6 +25,8 @@ export class Work {
   failed = $state.raw<ApiError | null>(null);
   conflict = $state(false);
   busy = $state<Intent | null>(null);
+  /** Which clashes were waved through, and what was written then: another text or time asks again. */
+  private waved = $state.raw<{ stamp: string; codes: ClashCode[] }>({ stamp: '', codes: [] });
 
   private readonly key: string;
   private version: number | null;
@@ -62,13 +64,37 @@ export class Work {
     const of = (this.checked?.deliveries ?? []).flatMap((d) =>
       d.problems.map((p) => ({ ...p, connectionId: p.connectionId ?? d.connectionId })),
     );
-    const all = [...(this.failed?.problems ?? []), ...(this.checked?.problems ?? []), ...of];
+    // What can be allowed is asked about below the form, and listed as a warning.
+    const refused = this.failed?.clashes ? [] : (this.failed?.problems ?? []);
+    const all = [...refused, ...(this.checked?.problems ?? []), ...of];
     const seen = new Set<string>();
     return all.filter((p) => {
       const id = `${p.connectionId ?? placeOf(p, this.draft).connectionId ?? ''} ${p.message}`;
       return !seen.has(id) && seen.add(id);
     });
   });
+
+  readonly warnings = $derived.by<Warning[]>(() => this.checked?.warnings ?? []);
+  /** What the last try was refused for, where it can be allowed. */
+  readonly clashes = $derived.by<ClashCode[]>(() => {
+    if (!this.failed?.clashes) return [];
+    const codes = [this.failed.code, ...this.failed.problems.map((p) => p.code)];
+    return (['collision', 'duplicate'] as const).filter((code) => codes.includes(code));
+  });
+  isWaved(code: ClashCode): boolean {
+    return this.waved.stamp === this.stamp() && this.waved.codes.includes(code);
+  }
+  wave(codes: ClashCode[]): void {
+    const stamp = this.stamp();
+    this.waved = { stamp, codes: [...(this.waved.stamp === stamp ? this.waved.codes : []), ...codes] };
+    this.failed = null;
+  }
+  /** Takes the suggested time instead. */
+  useTime(iso: string): void {
+    const wall = wallText(Date.parse(iso), this.draft.zone);
+    Object.assign(this.draft, { day: wall.slice(0, 10), time: wall.slice(11) });
+    this.failed = null;
+  }
 
   placement(connection: Connection): Placement | undefined {
     const placements = store.network(connection.network)?.placements ?? [];
@@ -167,6 +193,8 @@ export class Work {
 
   private async submit(intent: Intent): Promise<Post> {
     const body = bodyOf($state.snapshot(this.draft) as Draft, intent);
+    if (this.isWaved('collision')) body.allowCollision = true;
+    if (this.isWaved('duplicate')) body.allowDuplicate = true;
     if (this.base) {
       const change = { ...body, version: this.version, title: body.title ?? null, draft: intent === 'draft' };
       return patch<Post>(`/posts/${this.base.id}`, intent === 'now' ? { ...change, scheduledAt: null } : change);
@@ -175,6 +203,11 @@ export class Work {
     const text = JSON.stringify(body);
     if (this.sent?.body !== text) this.sent = { body: text, key: freshKey() };
     return send<Post>('/posts', body, { idempotencyKey: this.sent.key });
+  }
+
+  private stamp(): string {
+    const { text, overrides, media, connections, day, time, zone } = this.draft;
+    return JSON.stringify([text, overrides, media.map((m) => m.id), connections, day, time, zone]);
   }
 
   private unready(intent: Intent): ApiError | null {
@@ -198,13 +231,16 @@ export class Work {
     const complaint = this.failed;
     try {
       const body = bodyOf($state.snapshot(this.draft) as Draft, 'schedule');
-      this.checked = await send<CheckedPost>('/posts/check', body, { signal: abort.signal });
+      this.checked = await send<CheckedPost>('/posts/check', body, {
+        signal: abort.signal,
+        query: { postId: this.base?.id },
+      });
       if (this.failed === complaint) this.failed = null;
     } catch (error) {
       if (abort.signal.aborted) return;
       // A check that is refused names its problems all the same; without an answer the last one stands.
       const problem = asApiError(error);
-      if (problem.problems.length) this.checked = { deliveries: [], problems: problem.problems };
+      if (problem.problems.length) this.checked = { deliveries: [], problems: problem.problems, warnings: [] };
     }
   }
 }

@@ -1,0 +1,20 @@
+// Where an alert is dealt with.
+
+import type { Alert } from '../api/desk';
+import { store } from './store.svelte';
+
+const HREF: Record<string, string> = {
+  connection_needs_action: '/connections',
+  circuit_open: '/queue',
+  no_worker: '/queue',
+  delivery_late: '/queue',
+};
+
+export function alertHref(alert: Alert): string {
+  if (alert.kind !== 'preflight_failed') return HREF[alert.kind] ?? '/queue';
+  // Its subject is the delivery; one that is not on the screen is found from the planner.
+  for (const post of store.posts.values()) {
+    if (post.deliveries.some((d) => d.id === alert.subject)) return `/posts/${post.id}`;
+  }
+  return '/planner';
+}

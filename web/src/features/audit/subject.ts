@@ -1,0 +1,35 @@
+// What an audit row was about, as something to read and, where the app shows it, to go to.
+
+import type { AuditRow } from '../../api/desk';
+import { t, tn } from '../../app/i18n';
+import { circuitName, scopeName } from '../../app/scope';
+import { store } from '../../app/store.svelte';
+
+export interface Subject {
+  text: string;
+  href: string | null;
+  /** The reason that the person gave. */
+  why: string;
+  /** Everything that was noted, as JSON; empty when there is nothing more. */
+  rest: string;
+}
+
+export function subjectOf(row: AuditRow): Subject {
+  const data = (row.data && typeof row.data === 'object' ? row.data : {}) as Record<string, unknown>;
+  const { why, ...others } = data;
+  const rest = Object.values(others).some((v) => v !== null) ? JSON.stringify(others, null, 1) : '';
+  const href = typeof data.postId === 'string' ? `/posts/${data.postId}` : null;
+  return { text: nameOf(row, data), href, why: typeof why === 'string' ? why : '', rest };
+}
+
+function nameOf({ action, subject }: AuditRow, data: Record<string, unknown>): string {
+  const kind = action.split('.')[0];
+  if (kind === 'pause') return scopeName(subject);
+  if (kind === 'circuit') return circuitName(subject);
+  if (kind === 'sweep') return '';
+  if (Array.isArray(data.ids)) return tn('audit.deliveries', data.ids.length);
+  const connection = store.connections.find((c) => c.id === subject);
+  if (connection) return connection.name;
+  if (kind === 'delivery') return t('audit.delivery');
+  return subject === store.session?.workspace.id ? '' : subject;
+}
