@@ -14,6 +14,7 @@ use crate::App;
 use crate::db::{Error, Tx};
 use crate::domain::alert::AlertKind;
 use crate::domain::job::{Kind, NewJob};
+use crate::domain::policy::Policies;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::domain::when;
@@ -70,6 +71,7 @@ struct Due {
     connection: Connection,
     gate: Option<Gate>,
     zone: String,
+    policies: Policies,
     deliveries: Vec<(Delivery, Post, Vec<Media>)>,
 }
 
@@ -104,6 +106,7 @@ async fn load(app: &App, connection: &str) -> Result<Option<Due>, Error> {
         .read(move |tx| async move {
             let Some(connection) = connections::load(&tx, &id).await? else { return Ok(None) };
             let workspace = accounts::workspace(&tx, &connection.workspace_id).await?;
+            let policies = accounts::policies(&tx, &connection.workspace_id).await?;
             let mut all = Vec::new();
             for d in guards::unchecked_of(&tx, &id, now, now + AHEAD).await? {
                 let Some(post) = posts::load(&tx, &d.post_id).await? else { continue };
@@ -183,7 +186,14 @@ async fn judge(
     if let Some(until) = due.connection.quota_until.filter(|until| *until > at)
         && let Some(network) = crate::app::find(app.networks, &d.network)
     {
-        return warn(budget::spent(network.spec(), until, false));
+        let config = &app.config.publishing;
+        let limit = if d.placement == "story" {
+            due.policies.story_late_after(config.story_late_after)
+        } else {
+            due.policies.late_after(config.late_after)
+        };
+        let late = until - at > limit.as_millis() as i64;
+        return warn(budget::spent(network.spec(), until, late));
     }
     match due.gate {
         Some(g) if g.open_at > at => {
