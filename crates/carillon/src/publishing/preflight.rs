@@ -115,7 +115,13 @@ async fn load(app: &App, connection: &str) -> Result<Option<Due>, Error> {
             }
             let gate = guards::gate(&tx, &connection.lane()).await?;
             let zone = workspace.map_or("UTC".into(), |w| w.timezone);
-            Ok((!all.is_empty()).then_some(Due { connection, gate, zone, deliveries: all }))
+            Ok((!all.is_empty()).then_some(Due {
+                connection,
+                gate,
+                zone,
+                policies,
+                deliveries: all,
+            }))
         })
         .await
 }
