@@ -33,7 +33,7 @@ pub const ALL: [(&str, Option<(&str, &str)>); 23] = [
     ("duplicate outweighed", Some((READABLE, "then refused"))),
     ("5xx taken for a no", Some((READABLE, "Now ServerError"))),
     ("cancel overheard", Some((KEYED, "Cancel"))),
-    ("leased job edited", Some((READABLE, "Move"))),
+    ("leased job edited", None),
     ("edited under way", Some((READABLE, "Edit"))),
     ("question passed over", Some((BLIND, "at End"))),
     ("lane not retimed", Some((KEYED, "No RateLimit"))),
@@ -113,7 +113,7 @@ fn look(stage: &Stage, first: Option<(&str, &str)>) -> Result<Caught> {
         let all = crash::all(Scale::Bounded);
         let there = all.iter().filter(|s| s.network == network && s.name().contains(part));
         let mut enough = |swept: &Swept| !swept.findings.is_empty();
-        let swept = crash::sweep_on(stage, there, Scale::Bounded, &mut |_| {}, &mut enough)?;
+        let swept = crash::sweep_on(stage, there, Scale::Full, &mut |_| {}, &mut enough)?;
         if !swept.findings.is_empty() {
             return Ok(Caught::Sweep { points: swept.points + swept.pairs + swept.commits });
         }

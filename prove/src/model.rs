@@ -256,7 +256,8 @@ async fn one(db: &Db, m: &mut Model, call: &Call) -> Result<()> {
             let freed =
                 db.write(move |tx| async move { queue::free(&tx, now, false).await }).await?;
             let mut freed: Vec<String> = freed.into_iter().map(|c| c.id).collect();
-            (freed.sort(), due.sort());
+            freed.sort();
+            due.sort();
             same("freed", freed, due)?;
         }
         Call::Remove(n) => {
@@ -324,7 +325,8 @@ async fn claim(db: &Db, m: &mut Model, most: i64) -> Result<()> {
     for (lane, (name, _)) in LANES.iter().enumerate() {
         let mut got = of.remove(name).unwrap_or_default();
         let mut first: Vec<&String> = gives[lane].iter().take(got.len()).collect();
-        (got.sort(), first.sort());
+        got.sort();
+        first.sort();
         same(name, got, first)?;
     }
     for c in got {
