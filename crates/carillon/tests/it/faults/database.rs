@@ -149,7 +149,8 @@ async fn a_file_locked_by_another_process_is_said_to_be_one() {
 #[test]
 #[ignore = "holds a lock for the test above"]
 fn holds_the_lock() {
-    let file = std::env::var("CARILLON_TEST_LOCK").expect("started by the test above");
+    // Whoever runs all ignored tests is not meant.
+    let Ok(file) = std::env::var("CARILLON_TEST_LOCK") else { return };
     let conn = rusqlite::Connection::open(file).unwrap();
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     println!("it is locked");
