@@ -272,6 +272,10 @@ where
     }))
     .unwrap_or_else(|_| Err(Error::Refused("a unit of work panicked".into()).into()));
     live.store(false, Ordering::Release);
+    if ended_by_itself(conn) {
+        // Its savepoint went with the group; a unit that did not notice hears it from the commit.
+        return outcome;
+    }
     let end = if outcome.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
     batch(conn, end)?;
     outcome

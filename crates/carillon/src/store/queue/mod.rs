@@ -6,6 +6,7 @@
 //! in the same transaction, gate first when adding, so that a claim reads gates only and a paused
 //! lane with 100,000 jobs costs nothing. What holds whole classes of lanes back is in gates.rs.
 
+mod foreign;
 pub mod gates;
 mod postgres;
 mod sqlite;
@@ -66,8 +67,14 @@ pub async fn claim(
     } else {
         sqlite::claim(tx, pool, most, owner, now, lease_until).await?
     };
-    let mut claims: Vec<Claim> =
-        rows.iter().map(|row| claimed(row, pool)).collect::<Result<_, _>>()?;
+    let mut claims = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if foreign::is_known(row)? {
+            claims.push(claimed(row, pool)?);
+        } else {
+            foreign::leave(tx, row, now).await?;
+        }
+    }
     for claim in claims.iter_mut().filter(|c| probes.contains(&c.id)) {
         claim.probe = true;
     }
@@ -266,24 +273,27 @@ pub async fn free(tx: &Tx, now: i64, everybody: bool) -> Result<Vec<Claim>, Erro
     let before = if everybody { NEVER } else { now + early };
     let rows = tx
         .rows(
-            "SELECT id, kind, lane, subject, fence, lease_owner, lease_until, run_at, tries FROM job \
+            "SELECT id, kind, payload, lane, subject, fence, lease_owner, lease_until, run_at, tries FROM job \
              WHERE state = 'leased' AND lease_until < $1 ORDER BY lane, id LIMIT 1000",
             params![before],
         )
         .await?;
     let mut freed = Vec::new();
     for row in &rows {
-        let claim = claimed(row, Pool::Send)?;
+        let (id, lane) = (row.text("id")?, row.text("lane")?);
         let changed = tx
             .execute(
                 "UPDATE job SET state = 'ready', run_at = $1, lease_owner = NULL, lease_until = NULL \
                  WHERE id = $2 AND fence = $3 AND state = 'leased' AND lease_until < $4",
-                params![now, &claim.id, claim.fence, before],
+                params![now, &id, row.int("fence")?, before],
             )
             .await?;
         if changed == 1 {
-            retime(tx, &claim.lane).await?;
-            freed.push(claim);
+            retime(tx, &lane).await?;
+            // A newer version's is free as well; what it was is for that version to say.
+            if foreign::is_known(row)? {
+                freed.push(claimed(row, Pool::Send)?);
+            }
         }
     }
     Ok(freed)

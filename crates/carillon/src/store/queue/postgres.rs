@@ -54,7 +54,7 @@ pub(super) async fn claim(
                AND busy.state = 'leased'), 0)) AS j LIMIT $3) \
              UPDATE job SET state = 'leased', fence = fence + 1, lease_owner = $4, lease_until = $5, claimed_at = $6 \
              FROM pick WHERE job.id = pick.id AND job.state = 'ready' \
-             RETURNING job.id, job.kind, job.lane, job.subject, job.fence, job.lease_owner, job.lease_until, \
+             RETURNING job.id, job.kind, job.payload, job.lane, job.subject, job.fence, job.lease_owner, job.lease_until, \
              job.run_at, job.tries",
             params![&lanes, now, most, owner, lease_until, now],
         )

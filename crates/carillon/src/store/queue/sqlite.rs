@@ -59,7 +59,7 @@ pub(super) async fn claim(
                 "UPDATE job SET state = 'leased', fence = fence + 1, lease_owner = $1, lease_until = $2, \
                  claimed_at = $3 WHERE id IN (SELECT id FROM job WHERE lane = $4 AND state = 'ready' \
                  AND run_at <= $5 ORDER BY run_at, id LIMIT $6) \
-                 RETURNING id, kind, lane, subject, fence, lease_owner, lease_until, run_at, tries",
+                 RETURNING id, kind, payload, lane, subject, fence, lease_owner, lease_until, run_at, tries",
                 params![owner, lease_until, now, &lane, now, free.min(left)],
             )
             .await?;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use carillon::domain::delivery::DeliveryState as State;
+use carillon_sandbox::{Calls, Fault, Trouble};
 
 use crate::support::{On, TestApp};
 
@@ -88,5 +89,37 @@ async fn a_machine_that_slept_between_intent_and_send_sends_nothing() {
 async fn a_small_jump_stops_nothing() {
     for by in [(-HOUR, 0), (0, 39_000), (39_000, 39_000), (0, -HOUR)] {
         over("mastodon", by, true).await;
+    }
+}
+
+/// An hour forward while a call is under way: its lease is over at once, somebody looks, and the
+/// late answer changes nothing. An hour back: what was due later is due later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wall_clock_that_is_set_under_a_running_worker_doubles_nothing() {
+    for by in [HOUR, -HOUR] {
+        for network in ["mastodon", "facebook", "bluesky"] {
+            let t = TestApp::new(On::Sqlite).await;
+            let c = t.connect(network).await;
+            let slow = Fault::new(network, Calls::Publish, Trouble::Slow).ms(400);
+            t.sandbox.add_fault(slow);
+            let post = t.schedule(t.draft("Slow and steady", &[&c])).await;
+            let id = post.deliveries[0].id.clone();
+            t.clock.advance(Duration::from_secs(600));
+            let worker = t.worker.clone();
+            let working = tokio::spawn(async move { worker.tick().await });
+            while t.delivery(&id).await.state != State::Sending {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            t.clock.jump(by);
+            carillon::publishing::sweep::sweep(&t.app, false).await.unwrap();
+            t.worker.tick().await.unwrap();
+            working.await.unwrap().unwrap();
+            t.pass(Duration::from_secs(2 * 3600)).await;
+            let d = t.delivery(&id).await;
+            let journal = t.journal(&id).await;
+            assert_eq!(d.state, State::Published, "{network} {by}: {journal:#?}");
+            assert_eq!(t.visible(network).len(), 1, "{network} {by}: {journal:#?}");
+            assert_eq!(d.remote_id.as_deref(), Some(t.visible(network)[0].id.as_str()));
+        }
     }
 }

@@ -2,3 +2,6 @@
 //! nothing lost or doubled. One file a world.
 
 mod clock;
+mod database;
+mod network;
+mod newer;
