@@ -54,10 +54,9 @@ fmt: ## format the Rust code
 	@echo '==> format'
 	@cargo fmt --all
 
-bench: ## benchmarks of the release build, see bench/README.md
-	@scripts/claim-target
+bench: ## Carillon beside other queues, about an hour; ARGS=--quick takes minutes; see bench/README.md
 	@echo '==> bench/run'
-	@bench/run
+	@bench/run $(ARGS)
 
 size: ## start-up time, idle memory and bytes of the release build
 	@scripts/claim-target
@@ -68,7 +67,7 @@ size: ## start-up time, idle memory and bytes of the release build
 
 clean-cache: ## remove everything built or installed in the cache directory
 	@echo "==> remove what $$CARILLON_CACHE and $$CARGO_TARGET_DIR hold"
-	@rm -rf "$$CARILLON_CACHE"/{web,pds,wordpress} "$$CARGO_TARGET_DIR"
+	@rm -rf "$$CARILLON_CACHE"/{web,pds,wordpress,bench} "$$CARGO_TARGET_DIR"
 
 web/dist/index.html: $(web_sources)
 	@echo '==> build the web app'

@@ -30,12 +30,8 @@ export async function contend(open) {
     trickle: (c) => timed(() => trickle(queue, c)),
     work: async (c) => {
       handler = new Handler(c);
-      await queue.work((job) => handler.run(job), { inflight: c.inflight, delayMs: c.delay_ms });
+      await queue.work((job) => handler.run(job));
       return { working: true };
-    },
-    arm: async () => {
-      handler.arm();
-      return { armed: true };
     },
     wait: (c) => handler.wait(c.n, c.limit_ms),
     left: async () => ({ left: await queue.left() }),
@@ -61,10 +57,6 @@ class Handler {
     this.delay = delay;
     // A line for every run, written at once: what is in it has happened, also after `kill -9`.
     this.ledger = ledger ? openSync(ledger, 'a') : undefined;
-    this.arm();
-  }
-
-  arm() {
     this.seen = { n: 0, first_us: 0, last_us: 0, late_us: [] };
     this.enough = undefined;
   }

@@ -23,7 +23,7 @@ struct Inner {
     more: Notify,
 }
 
-/// The runs since the driver last said `arm`.
+/// The runs of this process.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Seen {
     pub n: u64,
@@ -70,10 +70,6 @@ impl Handler {
     /// The file that every run is written to.
     pub fn ledger(&self) -> Option<&Path> {
         self.0.ledger.as_ref().map(|(path, _)| path.as_path())
-    }
-
-    pub(crate) fn arm(&self) {
-        *self.seen() = Seen::default();
     }
 
     /// The runs, once there are `n` or time is up.

@@ -11,7 +11,7 @@ use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
-pub use handler::Handler;
+pub use handler::{Handler, Seen};
 pub use shell::{contend, us};
 
 /// Where the queue lives: the driver hands every process of one measurement the same.
@@ -25,9 +25,9 @@ pub struct Place {
     /// `NORMAL` or `FULL`, for those on SQLite.
     #[serde(default)]
     pub sync: Option<String>,
-    /// What else the contender's line in the table says.
+    /// How many jobs a worker is to have in hand at once; without it, what suits the queue best.
     #[serde(default)]
-    pub variant: Option<String>,
+    pub in_hand: Option<usize>,
 }
 
 /// What a job carries.
@@ -47,12 +47,6 @@ pub struct Waiting {
     pub shut: bool,
 }
 
-/// How much a worker has in hand at once, where the contender lets that be chosen.
-#[derive(Debug, Clone, Copy)]
-pub struct Load {
-    pub inflight: Option<usize>,
-}
-
 /// A queue under measurement. Every call is durable (as far as the queue is) when it returns.
 pub trait Queue: Clone + Send + Sync + 'static {
     fn open(place: Place) -> impl Future<Output = anyhow::Result<Self>> + Send;
@@ -67,11 +61,7 @@ pub trait Queue: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Starts a worker; returns once it works.
-    fn work(
-        &self,
-        handler: Handler,
-        load: Load,
-    ) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn work(&self, handler: Handler) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// How many due jobs outside the shut part have not ended.
     fn left(&self) -> impl Future<Output = anyhow::Result<u64>> + Send;

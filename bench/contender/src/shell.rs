@@ -11,21 +11,38 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::{Handler, Job, Load, Queue, Waiting};
+use crate::{Handler, Job, Queue, Waiting};
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Command {
     /// One job a call, `callers` at once, until `n` are in or time is up.
-    Add { n: u64, callers: u64, limit_ms: u64 },
+    Add {
+        n: u64,
+        callers: u64,
+        limit_ms: u64,
+    },
     /// In lots, four at once.
-    AddAll { n: u64, lot: u64, t: u64, due: Option<u64>, shut: bool },
+    AddAll {
+        n: u64,
+        lot: u64,
+        t: u64,
+        due: Option<u64>,
+        shut: bool,
+    },
     /// One job a call at an uneven pace, each with the time of its call.
-    Trickle { n: u64, gap_ms: u64 },
-    Work { delay_ms: u64, inflight: Option<usize>, ledger: Option<PathBuf> },
-    /// Forgets the runs so far.
-    Arm,
-    Wait { n: u64, limit_ms: u64 },
+    Trickle {
+        n: u64,
+        gap_ms: u64,
+    },
+    Work {
+        delay_ms: u64,
+        ledger: Option<PathBuf>,
+    },
+    Wait {
+        n: u64,
+        limit_ms: u64,
+    },
     Left,
     Analyze,
 }
@@ -55,18 +72,15 @@ async fn run<Q: Queue>(queue: &Q, handler: &mut Option<Handler>, c: Command) -> 
             timed(add_all(queue, n, lot, t, Waiting { due, shut })).await?
         }
         Command::Trickle { n, gap_ms } => timed(trickle(queue, n, gap_ms)).await?,
-        Command::Work { delay_ms, inflight, ledger } => {
+        Command::Work { delay_ms, ledger } => {
             let new = Handler::new(Duration::from_millis(delay_ms), ledger)?;
             *handler = Some(new.clone());
-            queue.work(new, Load { inflight }).await?;
+            queue.work(new).await?;
             json!({ "working": true })
         }
-        Command::Arm => {
-            working(handler)?.arm();
-            json!({ "armed": true })
-        }
         Command::Wait { n, limit_ms } => {
-            let seen = working(handler)?.wait(n, Duration::from_millis(limit_ms)).await;
+            let handler = handler.as_ref().context("`work` has to come first")?;
+            let seen = handler.wait(n, Duration::from_millis(limit_ms)).await;
             serde_json::to_value(seen)?
         }
         Command::Left => json!({ "left": queue.left().await? }),
@@ -75,10 +89,6 @@ async fn run<Q: Queue>(queue: &Q, handler: &mut Option<Handler>, c: Command) -> 
             json!({ "analyzed": true })
         }
     })
-}
-
-fn working(handler: &Option<Handler>) -> Result<&Handler> {
-    handler.as_ref().context("`work` has to come first")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a measurement is of real time")]
@@ -114,8 +124,7 @@ async fn add_all<Q: Queue>(queue: &Q, n: u64, lot: u64, t: u64, waiting: Waiting
                 if first >= n {
                     return Ok(done);
                 }
-                let jobs: Vec<Job> =
-                    (first..n.min(first + lot)).map(|id| Job { id, t }).collect();
+                let jobs: Vec<Job> = (first..n.min(first + lot)).map(|id| Job { id, t }).collect();
                 done += jobs.len() as u64;
                 queue.add_all(jobs, waiting).await?;
             }

@@ -4,7 +4,7 @@ import { contend } from '../contender.mjs';
 
 const IN_HAND = 100;
 
-contend(async ({ url }) => {
+contend(async ({ url, in_hand: inHand }) => {
   const { hostname: host, port } = new URL(url);
   const connection = { host, port: Number(port), maxRetriesPerRequest: null };
   const options = { connection, defaultJobOptions: { removeOnComplete: true } };
@@ -19,8 +19,8 @@ contend(async ({ url }) => {
       if (isShut) await shut.pause();
       await (isShut ? shut : queue).addBulk(jobs.map((data) => ({ name: 'job', data, opts: wait(due) })));
     },
-    async work(run, { inflight }) {
-      const worker = new Worker('open', async ({ data }) => run(data), { connection, concurrency: inflight ?? IN_HAND });
+    async work(run) {
+      const worker = new Worker('open', async ({ data }) => run(data), { connection, concurrency: inHand ?? IN_HAND });
       await worker.waitUntilReady();
     },
     async left() {

@@ -9,7 +9,7 @@ const LOCAL_QUEUE = 500;
 const POOL = 26;
 const silent = new Logger(() => () => {});
 
-contend(async ({ url }) => {
+contend(async ({ url, in_hand: inHand }) => {
   const pool = new pg.Pool({ connectionString: url, max: 32 });
   pool.on('error', console.error);
   const utils = await makeWorkerUtils({ pgPool: pool, logger: silent });
@@ -23,12 +23,12 @@ contend(async ({ url }) => {
            FROM json_array_elements($3::json) AS payload))`,
         [shut ? 'shut' : 'open', due ? new Date(due) : null, JSON.stringify(jobs)],
       ),
-    work: (run, { inflight }) =>
+    work: (run) =>
       start({
         preset: {
           worker: {
             connectionString: url,
-            concurrentJobs: inflight ?? IN_HAND,
+            concurrentJobs: inHand ?? IN_HAND,
             maxPoolSize: POOL,
             pollInterval: 1000,
             localQueue: { size: LOCAL_QUEUE },

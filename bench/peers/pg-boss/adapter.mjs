@@ -7,7 +7,7 @@ import { contend } from '../contender.mjs';
 const WORKERS = 4;
 const BATCH = 500;
 
-contend(async ({ url }) => {
+contend(async ({ url, in_hand: inHand }) => {
   const options = { connectionString: url, useListenNotify: true };
   const begin = async (more) => {
     const boss = new PgBoss({ ...options, ...more });
@@ -25,10 +25,10 @@ contend(async ({ url }) => {
       const startAfter = due ? new Date(due) : undefined;
       return boss.insert(shut ? 'shut' : 'open', jobs.map((data) => ({ data, startAfter })));
     },
-    async work(run, { inflight }) {
+    async work(run) {
       const worker = await begin({ max: 10, supervise: false, schedule: false });
       const how = {
-        batchSize: inflight ? Math.ceil(inflight / WORKERS) : BATCH,
+        batchSize: inHand ? Math.ceil(inHand / WORKERS) : BATCH,
         pollingIntervalSeconds: 0.5,
         notifyPollingIntervalSeconds: 0.5,
         burstWhenBatchFull: true,

@@ -9,7 +9,7 @@ const POLL_MS = 10;
 const BREATH = 200; // jobs after which a worker that never waits lets others have the thread
 const logger = { debug() {}, info() {}, warn() {}, error: console.error };
 
-contend(async ({ folder, sync }) => {
+contend(async ({ folder, sync, in_hand: inHand }) => {
   const file = new Database(path.join(folder, 'plainjob.db'));
   const queue = defineQueue({ connection: better(file), logger });
   file.pragma(`synchronous = ${sync}`);
@@ -17,14 +17,14 @@ contend(async ({ folder, sync }) => {
   return {
     add: async (job) => queue.add('open', job),
     addAll: async (jobs, { due, shut }) => queue.addMany(shut ? 'shut' : 'open', jobs, wait(due)),
-    async work(run, { inflight }) {
+    async work(run) {
       let ran = 0;
       const handle = async ({ data }) => {
         await run(JSON.parse(data));
         ran += 1;
         if (ran % BREATH === 0) await new Promise((resolve) => setImmediate(resolve));
       };
-      for (let count = 0; count < (inflight ?? 1); count += 1) {
+      for (let count = 0; count < (inHand ?? 1); count += 1) {
         defineWorker('open', handle, { queue, logger, pollIntervall: POLL_MS }).start();
       }
     },

@@ -9,7 +9,7 @@ use apalis::prelude::*;
 use apalis_core::backend::ext::*;
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
-use carillon_bench_contender::{Handler, Job, Load, Place, Queue, Waiting, contend, us};
+use carillon_bench_contender::{Handler, Job, Place, Queue, Waiting, contend, us};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
@@ -22,6 +22,12 @@ const IN_HAND: usize = 50;
 struct Task {
     id: u64,
     t: u64,
+}
+
+#[derive(Clone)]
+struct Apalis {
+    pool: Pool,
+    in_hand: usize,
 }
 
 #[derive(Clone)]
@@ -69,12 +75,13 @@ macro_rules! storage {
 storage!(on_sqlite, SqliteStorage, SqlitePool, apalis_sqlite::Config);
 storage!(on_postgres, PostgresStorage, PgPool, apalis_postgres::Config);
 
-impl Queue for Pool {
+impl Queue for Apalis {
     async fn open(place: Place) -> Result<Self> {
+        let in_hand = place.in_hand.unwrap_or(IN_HAND);
         if let Some(url) = &place.url {
             let pool = PgPool::connect(url).await?;
             PostgresStorage::setup(&pool).await?;
-            return Ok(Pool::Postgres(pool));
+            return Ok(Self { pool: Pool::Postgres(pool), in_hand });
         }
         let sync = place.sync.context("the place names no `sync`")?;
         let options = SqliteConnectOptions::new()
@@ -85,42 +92,40 @@ impl Queue for Pool {
             .busy_timeout(Duration::from_secs(30));
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         SqliteStorage::migrations().run(&pool).await?;
-        Ok(Pool::Sqlite(pool))
+        Ok(Self { pool: Pool::Sqlite(pool), in_hand })
     }
 
     async fn add(&self, job: Job) -> Result<()> {
-        match self {
+        match &self.pool {
             Pool::Sqlite(pool) => on_sqlite::add(pool, job).await,
             Pool::Postgres(pool) => on_postgres::add(pool, job).await,
         }
     }
 
     async fn add_all(&self, jobs: Vec<Job>, waiting: Waiting) -> Result<()> {
-        match self {
+        match &self.pool {
             Pool::Sqlite(pool) => on_sqlite::add_all(pool, jobs, waiting).await,
             Pool::Postgres(pool) => on_postgres::add_all(pool, jobs, waiting).await,
         }
     }
 
-    async fn work(&self, handler: Handler, load: Load) -> Result<()> {
+    async fn work(&self, handler: Handler) -> Result<()> {
         let run = move |task: Task| {
             let handler = handler.clone();
-            async move {
-                handler.run(Job { id: task.id, t: task.t }).await.map_err(BoxDynError::from)
-            }
+            async move { handler.run(Job { id: task.id, t: task.t }).await.map_err(BoxDynError::from) }
         };
-        let (name, in_hand) = (format!("worker-{}", us()), load.inflight.unwrap_or(IN_HAND));
-        match self {
+        let name = format!("worker-{}", us());
+        match &self.pool {
             Pool::Sqlite(pool) => {
                 let backend = on_sqlite::open(pool, "open").poll_with_interval(POLL);
-                let worker = WorkerBuilder::new(name).backend(backend).concurrency(in_hand);
+                let worker = WorkerBuilder::new(name).backend(backend).concurrency(self.in_hand);
                 tokio::spawn(ended(worker.build(run).run()));
             }
             Pool::Postgres(pool) => {
                 let backend = on_postgres::open(pool, "open").with_pubsub();
                 let worker = WorkerBuilder::new(name)
                     .backend(backend.poll_with_interval(POLL))
-                    .concurrency(in_hand);
+                    .concurrency(self.in_hand);
                 tokio::spawn(ended(worker.build(run).run()));
             }
         }
@@ -128,29 +133,28 @@ impl Queue for Pool {
     }
 
     async fn left(&self) -> Result<u64> {
-        let left: i64 = match self {
-            Pool::Sqlite(pool) => {
-                sqlx::query_scalar(
-                    "SELECT count(*) FROM Jobs WHERE job_type = 'open' AND status <> 'Done' \
+        let left: i64 =
+            match &self.pool {
+                Pool::Sqlite(pool) => {
+                    sqlx::query_scalar(
+                        "SELECT count(*) FROM Jobs WHERE job_type = 'open' AND status <> 'Done' \
                      AND run_at <= strftime('%s', 'now')",
-                )
-                .fetch_one(pool)
-                .await?
-            }
-            Pool::Postgres(pool) => {
-                sqlx::query_scalar(
+                    )
+                    .fetch_one(pool)
+                    .await?
+                }
+                Pool::Postgres(pool) => sqlx::query_scalar(
                     "SELECT count(*) FROM apalis.jobs WHERE job_type = 'open' AND status <> 'Done' \
                      AND run_at <= now()",
                 )
                 .fetch_one(pool)
-                .await?
-            }
-        };
+                .await?,
+            };
         Ok(left as u64)
     }
 
     async fn analyze(&self) -> Result<()> {
-        match self {
+        match &self.pool {
             Pool::Sqlite(pool) => drop(sqlx::query("ANALYZE").execute(pool).await?),
             Pool::Postgres(pool) => drop(sqlx::query("ANALYZE").execute(pool).await?),
         }
@@ -168,5 +172,5 @@ async fn ended(run: impl Future<Output = Result<(), WorkerError>>) {
 #[tokio::main]
 async fn main() -> Result<()> {
     let place = std::env::args().nth(1).context("usage: carillon-bench-apalis PLACE")?;
-    contend::<Pool>(&place).await
+    contend::<Apalis>(&place).await
 }
