@@ -59,7 +59,7 @@ async fn burst(binary: &Path, total: usize, database: Option<String>) -> Result<
     command.arg("serve").envs(&settings);
     let (server, _) = program(command)?;
     let idle = measure::memory(server.id())?.0;
-    let cpu = measure::cpu(&[server.id()])?;
+    let before = measure::used(&[server.id()])?.cpu;
     let ended = loop {
         tokio::time::sleep(Duration::from_millis(250)).await;
         let ended = published(&app, &workspace, due).await?;
@@ -68,7 +68,7 @@ async fn burst(binary: &Path, total: usize, database: Option<String>) -> Result<
         }
         ensure!(app.clock.now() - due < LIMIT_MS, "{} of {total} went out", ended.len());
     };
-    let cpu = measure::cpu(&[server.id()])? - cpu;
+    let cpu = measure::used(&[server.id()])?.cpu - before;
     let peak = measure::memory(server.id())?.1;
     let mut late: Vec<f64> = ended.iter().map(|at| (at - due) as f64).collect();
     Ok(Samples::from([

@@ -1,16 +1,19 @@
 //! One run of everything, side by side: `bench/run` builds and starts this.
 //!
 //! The driver starts every contender as a process (bench/README.md: the protocol), gives each the
-//! same commands on an empty stage, in rounds whose order rotates, and prints medians. Nothing leaves
-//! loopback, every wait has an end, and processes are ended by their own ids.
+//! same commands on an empty stage, in rounds whose order rotates, and prints medians. Nothing
+//! leaves loopback, every wait has an end, and processes are ended by their own ids.
 
+mod acts;
 mod burst;
 mod contenders;
+mod machine;
 mod measure;
 mod ours;
 mod process;
 mod report;
 mod stage;
+mod tables;
 mod workloads;
 
 use std::path::PathBuf;
@@ -81,7 +84,7 @@ fn drive(args: &Args) -> Result<()> {
         .collect();
     ensure!(!chosen.is_empty() && rounds > 0, "nothing to measure: see bench/run --help");
     let server = std::env::current_exe()?.with_file_name("carillon");
-    let mut report = Report::new(&chosen, &scale, args.raw.as_deref())?;
+    let mut report = Report::new(&chosen, scale, args.quick, args.raw.as_deref())?;
     let cluster = match chosen.iter().any(|c| c.store == Store::Postgres) {
         true => Some(Cluster::start().context("PostgreSQL did not start")?),
         false => None,
@@ -89,7 +92,7 @@ fn drive(args: &Args) -> Result<()> {
 
     for round in 1..=rounds {
         for workload in workloads.iter().filter(|w| round <= w.rounds(rounds)) {
-            report.disk(measure::fdatasync(&std::env::temp_dir())?);
+            report.disk.push(measure::fdatasync(&std::env::temp_dir())?);
             for contender in chosen.iter().filter(|c| !c.skips.contains(workload)) {
                 let samples = Stage::open(contender, cluster.as_ref())
                     .and_then(|stage| workload.run(contender, &stage, &scale));
@@ -98,19 +101,19 @@ fn drive(args: &Args) -> Result<()> {
             if *workload == Workload::Network && chosen.iter().any(|c| c.key == "carillon") {
                 let total = scale.burst as usize;
                 let samples = burst::run(&server, total, None);
-                report.add(round, report::SERVER_SQLITE, *workload, samples)?;
+                report.add(round, tables::SERVER_SQLITE, *workload, samples)?;
                 let samples = burst::run(&server, total, cluster.as_ref());
-                report.add(round, report::SERVER_POSTGRES, *workload, samples)?;
+                report.add(round, tables::SERVER_POSTGRES, *workload, samples)?;
             }
         }
         chosen.rotate_left(1);
     }
-    let text = report.text(cluster.as_ref(), rounds, args.quick)?;
+    let text = tables::text(&report, cluster.as_ref(), rounds)?;
     println!("{text}");
     if args.write {
         report::write(&text)?;
     }
-    let failed = report.failures();
+    let failed = report.failed.len();
     ensure!(failed == 0, "{failed} measurements failed; their reasons are above");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What is read off the machine: processor time and memory of process trees, the disk's answer, time.
+//! What is read off the machine: processor time, memory, bytes written, the disk's answer, time.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,9 +10,17 @@ use anyhow::{Context, Result};
 /// Linux counts processor time for /proc in hundredths of a second, whatever the kernel's own tick.
 const TICKS: f64 = 100.0;
 
-/// Seconds of processor time that these processes and everything they started have used so far,
-/// ended children included.
-pub(crate) fn cpu(roots: &[u32]) -> Result<f64> {
+/// What processes have used so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Used {
+    /// Seconds of processor time, user and system.
+    pub(crate) cpu: f64,
+    /// Bytes that went towards the disk.
+    pub(crate) written: f64,
+}
+
+/// What these processes and everything they started have used so far, ended children included.
+pub(crate) fn used(roots: &[u32]) -> Result<Used> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -27,7 +35,7 @@ pub(crate) fn cpu(roots: &[u32]) -> Result<f64> {
             all.insert(pid, (fields[0] as u32, fields[10] + fields[11] + fields[12] + fields[13]));
         }
     }
-    let of = |pid: u32| {
+    let of_roots = |pid: u32| {
         let mut at = pid;
         loop {
             if roots.contains(&at) {
@@ -39,7 +47,14 @@ pub(crate) fn cpu(roots: &[u32]) -> Result<f64> {
             }
         }
     };
-    Ok(all.iter().filter(|(pid, _)| of(**pid)).map(|(_, (_, ticks))| ticks).sum::<f64>() / TICKS)
+    let mut used = Used::default();
+    for (pid, (_, ticks)) in all.iter().filter(|(pid, _)| of_roots(**pid)) {
+        used.cpu += ticks / TICKS;
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+        let written = io.lines().find_map(|l| l.strip_prefix("write_bytes: "));
+        used.written += written.and_then(|w| w.parse::<f64>().ok()).unwrap_or(0.0);
+    }
+    Ok(used)
 }
 
 /// Resident memory of one process in MB: now, and the most it ever was.
@@ -119,12 +134,13 @@ mod tests {
     #[test]
     fn the_cost_of_this_process_grows_with_its_work() {
         let me = [std::process::id()];
-        let before = cpu(&me).unwrap();
+        let before = used(&me).unwrap();
         let begun = now();
         while begun.elapsed() < Duration::from_millis(100) {
             std::hint::spin_loop();
         }
-        assert!(cpu(&me).unwrap() > before);
+        let after = used(&me).unwrap();
+        assert!(after.cpu > before.cpu && after.written >= before.written);
         let (idle, peak) = memory(me[0]).unwrap();
         assert!(idle > 0.0 && peak >= idle);
     }

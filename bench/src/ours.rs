@@ -1,8 +1,8 @@
 //! Carillon as a contender: the product's own library behind the line protocol.
 //!
-//! A job is a delivery: adding one writes a post, its delivery, its job and an event, and working on
-//! it is the whole way of a delivery (claim; intent and journal line; outcome, journal, event) to a
-//! network that answers at once. All that is ours to say about the product's insides is in this file.
+//! A job is a delivery: adding one writes a post, its delivery, its job and an event, working on it
+//! is a delivery's whole way (claim; intent and journal line; outcome, journal, event) to a network
+//! that answers at once. What the benchmark knows of the product's insides is in this file.
 
 mod network;
 
@@ -83,8 +83,8 @@ impl Queue for Carillon {
         let now = self.app.clock.now();
         let lane = connections::lane(&self.shut);
         let count = self.app.db.read(move |tx| async move {
-            let sql = "SELECT count(*) AS n FROM job WHERE kind = 'deliver' AND state IN ('ready', 'leased') \
-                       AND run_at <= $1 AND lane <> $2";
+            let sql = "SELECT count(*) AS n FROM job WHERE kind = 'deliver' \
+                       AND state IN ('ready', 'leased') AND run_at <= $1 AND lane <> $2";
             tx.row(sql, carillon::params![now, lane]).await?.map_or(Ok(0), |row| row.int("n"))
         });
         Ok(count.await? as u64)

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
 use crate::contenders::{Contender, Store};
-use crate::measure;
+use crate::measure::{self, Used};
 use crate::process::Process;
 
 /// One PostgreSQL for the whole run, at its defaults; every measurement has a database of its own.
@@ -29,7 +29,7 @@ impl Cluster {
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/carillon/tests/live/postgres.sh");
         let mut command = Command::new("bash");
-        command.arg(script).arg(folder.path().join("cluster"));
+        command.arg(script).arg(folder.path());
         let (server, said) = Process::start(command)?;
         let said: Value = serde_json::from_str(&said)?;
         let text = |key: &str| said[key].as_str().context("the cluster said too little");
@@ -78,11 +78,12 @@ impl Cluster {
 
 pub(crate) struct Stage<'a> {
     contender: &'a Contender,
+    // Before its folder: in this order they go.
+    _redis: Option<Process>,
     folder: TempDir,
     url: Option<String>,
     servers: Vec<u32>,
     cluster: Option<&'a Cluster>,
-    _redis: Option<Process>,
 }
 
 const DATABASE: &str = "bench";
@@ -91,11 +92,11 @@ impl<'a> Stage<'a> {
     pub(crate) fn open(contender: &'a Contender, cluster: Option<&'a Cluster>) -> Result<Self> {
         let mut stage = Self {
             contender,
+            _redis: None,
             folder: tempfile::tempdir()?,
             url: None,
             servers: Vec::new(),
             cluster: None,
-            _redis: None,
         };
         match contender.store {
             Store::Sqlite(_) => {}
@@ -156,11 +157,11 @@ pub(crate) struct Actor<'a> {
     stage: &'a Stage<'a>,
 }
 
-/// Seconds of processor time so far.
+/// What a contender has used so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
-    pub(crate) own: f64,
-    pub(crate) servers: f64,
+    pub(crate) own: Used,
+    pub(crate) servers: Used,
 }
 
 impl Actor<'_> {
@@ -170,8 +171,8 @@ impl Actor<'_> {
 
     pub(crate) fn cost(&self) -> Result<Cost> {
         Ok(Cost {
-            own: measure::cpu(&[self.process.id()])?,
-            servers: measure::cpu(&self.stage.servers)?,
+            own: measure::used(&[self.process.id()])?,
+            servers: measure::used(&self.stage.servers)?,
         })
     }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::acts::{Added, LONG, SOON, Seen, drained, each, fill, wait, working};
 use crate::contenders::Contender;
 use crate::measure;
-use crate::stage::{Actor, Cost, Stage};
+use crate::stage::Stage;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
@@ -43,6 +43,7 @@ pub(crate) enum Metric {
     DrainPerS,
     DrainWorkerUs,
     DrainServerUs,
+    DrainKb,
     IdleMb,
     PeakMb,
     PickupP50Ms,
@@ -102,19 +103,15 @@ pub(crate) const QUICK: Scale = Scale {
     closed: 5_000,
     kill: 2_000,
     limit: Duration::from_secs(30),
-    patience: 0.1,
+    patience: 0.3,
 };
 
 pub(crate) const CALLERS: u64 = 32;
 /// Longest time of the enqueueing one by one: some need milliseconds a job.
 const ENQUEUE_LIMIT_MS: u64 = 4_000;
-const LOT: u64 = 1_000;
 pub(crate) const PICKUP_GAP_MS: u64 = 20;
 pub(crate) const NETWORK_MS: u64 = 50;
 pub(crate) const NETWORK_IN_HAND: u64 = 200;
-const SOON: Duration = Duration::from_secs(30);
-/// A million jobs are added by the slowest within this.
-const LONG: Duration = Duration::from_secs(900);
 const MONTH_MS: u64 = 30 * 86_400_000;
 
 impl Workload {
@@ -145,7 +142,8 @@ impl Workload {
 fn enqueue(stage: &Stage<'_>, scale: &Scale) -> Result<Samples> {
     let mut client = stage.start(None)?;
     let before = client.cost()?;
-    let command = json!({ "do": "add", "n": scale.enqueue, "callers": CALLERS, "limit_ms": ENQUEUE_LIMIT_MS });
+    let (n, limit) = (scale.enqueue, ENQUEUE_LIMIT_MS);
+    let command = json!({ "do": "add", "n": n, "callers": CALLERS, "limit_ms": limit });
     let added = Added::read(client.ask(command, SOON)?)?;
     let (own, servers) = each(before, client.cost()?, added.n);
     Ok(Samples::from([
@@ -163,6 +161,7 @@ fn drain(stage: &Stage<'_>, n: u64, scale: &Scale) -> Result<Samples> {
         (Metric::DrainPerS, drained.per_s),
         (Metric::DrainWorkerUs, drained.worker_us),
         (Metric::DrainServerUs, drained.server_us),
+        (Metric::DrainKb, drained.kb),
         (Metric::PeakMb, drained.peak_mb),
     ]))
 }
@@ -302,99 +301,4 @@ fn runs(ledger: &Path) -> Result<Vec<u64>> {
     };
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.lines().map(|line| line.parse().context("a line of the ledger")).collect()
-}
-
-// --- what they share --------------------------------------------------------------------------
-
-#[derive(Debug, Deserialize)]
-struct Added {
-    n: u64,
-    us: u64,
-}
-
-impl Added {
-    fn read(answer: Value) -> Result<Self> {
-        Ok(serde_json::from_value(answer)?)
-    }
-
-    fn per_s(&self) -> f64 {
-        self.n as f64 * 1e6 / self.us.max(1) as f64
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct Seen {
-    n: u64,
-    first_us: u64,
-    last_us: u64,
-    late_us: Vec<f64>,
-}
-
-impl Seen {
-    fn per_s(&self) -> f64 {
-        self.n.saturating_sub(1) as f64 * 1e6 / (self.last_us - self.first_us).max(1) as f64
-    }
-
-    fn late_ms(&mut self, share: f64) -> f64 {
-        measure::quantile(&mut self.late_us, share) / 1e3
-    }
-
-    fn all(&self, n: u64) -> Result<()> {
-        ensure!(self.n >= n, "{} of {n} jobs ran in time", self.n);
-        Ok(())
-    }
-}
-
-fn fill(client: &mut Actor<'_>, n: u64, t: u64, due: Option<u64>, shut: bool) -> Result<Added> {
-    let command = json!({ "do": "add_all", "n": n, "lot": LOT, "t": t, "due": due, "shut": shut });
-    Added::read(client.ask(command, LONG)?)
-}
-
-fn working<'a>(
-    stage: &'a Stage<'a>,
-    in_hand: Option<usize>,
-    delay_ms: u64,
-    ledger: Option<&Path>,
-) -> Result<Actor<'a>> {
-    let mut worker = stage.start(in_hand)?;
-    worker.ask(json!({ "do": "work", "delay_ms": delay_ms, "ledger": ledger }), SOON)?;
-    Ok(worker)
-}
-
-fn wait(worker: &mut Actor<'_>, n: u64, limit: Duration) -> Result<Seen> {
-    let command = json!({ "do": "wait", "n": n, "limit_ms": limit.as_millis() as u64 });
-    Ok(serde_json::from_value(worker.ask(command, limit + SOON)?)?)
-}
-
-struct Drained {
-    per_s: f64,
-    worker_us: f64,
-    server_us: f64,
-    peak_mb: f64,
-}
-
-/// A new worker takes everything that waits.
-fn drained(stage: &Stage<'_>, n: u64, scale: &Scale) -> Result<Drained> {
-    let mut worker = stage.start(None)?;
-    let before = worker.cost()?;
-    worker.ask(json!({ "do": "work", "delay_ms": 0, "ledger": null }), SOON)?;
-    let seen = wait(&mut worker, n, scale.limit)?;
-    // Its last batches have run and may not be written yet.
-    let begun = measure::now();
-    loop {
-        let left = worker.ask(json!({ "do": "left" }), SOON)?["left"].as_u64();
-        if seen.n < n || left == Some(0) {
-            break;
-        }
-        ensure!(begun.elapsed() < SOON, "{left:?} jobs ran and were never written as ended");
-        measure::pause(Duration::from_millis(20));
-    }
-    let (worker_us, server_us) = each(before, worker.cost()?, seen.n);
-    Ok(Drained { per_s: seen.per_s(), worker_us, server_us, peak_mb: worker.memory()?.1 })
-}
-
-/// µs of processor time a job, own and servers'.
-fn each(before: Cost, after: Cost, n: u64) -> (f64, f64) {
-    let us = |a: f64, b: f64| (a - b) * 1e6 / n.max(1) as f64;
-    (us(after.own, before.own), us(after.servers, before.servers))
 }
