@@ -6,7 +6,7 @@ use carillon::domain::when;
 use crate::contenders;
 use crate::machine::machine;
 use crate::measure;
-use crate::report::Report;
+use crate::report::{Report, grouped};
 use crate::stage::Cluster;
 use crate::workloads::Metric::*;
 use crate::workloads::{CALLERS, NETWORK_IN_HAND, NETWORK_MS, PICKUP_GAP_MS};
@@ -63,7 +63,8 @@ fn head(r: &Report, cluster: Option<&Cluster>, rounds: usize) -> Result<String> 
 fn throughput(r: &Report) -> String {
     let how = format!(
         "Adding: {} jobs, one a call, {CALLERS} callers at once; or in bulk. Drain: {} no-ops.",
-        r.scale.enqueue, r.scale.drain
+        grouped(r.scale.enqueue as f64),
+        grouped(r.scale.drain as f64)
     );
     let columns = [
         "one by one, /s",
@@ -94,7 +95,7 @@ fn lateness(r: &Report) -> String {
          {NETWORK_MS} ms each, {NETWORK_IN_HAND} in hand; the floor is {:.2} s.",
         r.scale.pickup,
         1_000 / PICKUP_GAP_MS,
-        r.scale.burst,
+        grouped(r.scale.burst as f64),
         floor(r)
     );
     let columns = [
@@ -120,7 +121,8 @@ fn beside(r: &Report) -> String {
     let how = format!(
         "The same drain beside {} jobs that are due in a month, and beside {} waiting jobs of one \
          closed account. The share is that of the drain without them, measured just before.",
-        r.scale.future, r.scale.closed
+        grouped(r.scale.future as f64),
+        grouped(r.scale.closed as f64)
     );
     let columns = ["beside future, /s", "share", "beside closed, /s", "share"];
     let share = |v: f64| format!("{v:.2}×");
@@ -140,7 +142,7 @@ fn kill(r: &Report) -> String {
         "{} jobs, the worker killed when half have run, another one started at once. Runs are \
          counted in a ledger of the driver's. Not run: still missing after a long silence; when \
          such work comes back stands beside. Twice and not run: the worst round.",
-        r.scale.kill
+        grouped(r.scale.kill as f64)
     );
     let columns = ["first run again, ms", "last run, s", "run twice", "not run", "comes back"];
     let cells = |c| {
@@ -150,7 +152,7 @@ fn kill(r: &Report) -> String {
             r.cell(c, KillLastMs, |v| format!("{:.1}", v / 1e3)),
             r.worst(c, KillDoubled),
             r.worst(c, KillMissing),
-            comes_back.unwrap_or_default().to_owned(),
+            comes_back.filter(|_| r.has(c, KillMissing)).unwrap_or("–").to_owned(),
         ]
     };
     Table { title: "After `kill -9`", how, columns: &columns, cells: &cells }.text(r)
@@ -162,7 +164,7 @@ fn server(r: &Report) -> String {
          as another, HTTP over loopback: {} deliveries due in one second, {NETWORK_MS} ms a call, \
          {NETWORK_IN_HAND} in hand; floor {:.2} s. CPU and memory are the server process's.\n\n\
          | server | p50 / p99 late, s | last, s | CPU µs each | MB idle / peak |\n|{}\n",
-        r.scale.burst,
+        grouped(r.scale.burst as f64),
         floor(r),
         "---|".repeat(5)
     );

@@ -12,6 +12,7 @@ const silent = new Logger(() => () => {});
 contend(async ({ url, in_hand: inHand }) => {
   const pool = new pg.Pool({ connectionString: url, max: 32 });
   pool.on('error', console.error);
+  pool.on('connect', (client) => client.on('error', console.error));
   const utils = await makeWorkerUtils({ pgPool: pool, logger: silent });
   await utils.migrate();
   return {

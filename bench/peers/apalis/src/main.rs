@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use apalis::prelude::*;
-use apalis_core::backend::ext::*;
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use carillon_bench_contender::{Handler, Job, Place, Queue, Waiting, contend, us};
