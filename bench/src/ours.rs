@@ -20,11 +20,14 @@ use carillon::store::accounts::{self, Workspace};
 use carillon::store::connections::{self, Connection};
 use carillon::{App, ids};
 use carillon_bench_contender::{Handler, Job, Place, Queue, Waiting};
+use futures_util::{StreamExt, TryStreamExt};
 
 /// Accounts that the deliveries go to, evenly; each is a lane.
 const LANES: usize = 200;
 /// Deliveries under way at once, when nothing else is asked for.
 const IN_HAND: usize = 200;
+/// Posts that one caller writes at once, in bulk.
+const AT_ONCE: usize = 8;
 /// Most deliveries of one post.
 const PER_POST: usize = 100;
 /// The name of the account that is paused.
@@ -63,10 +66,10 @@ impl Queue for Carillon {
         if waiting.shut {
             connecting::pause(&self.app, &self.workspace, &self.shut).await?;
         }
-        for jobs in jobs.chunks(PER_POST) {
-            self.create(jobs, waiting).await?;
-        }
-        Ok(())
+        // A post goes to an account once.
+        let per_post = if waiting.shut { 1 } else { PER_POST };
+        let posts = jobs.chunks(per_post).map(|jobs| self.create(jobs, waiting));
+        futures_util::stream::iter(posts).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     async fn work(&self, handler: Handler) -> Result<()> {

@@ -25,7 +25,8 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a program; gives it and the first line it said.
     pub(crate) fn start(mut command: Command) -> Result<(Self, String)> {
-        let name = command.get_program().to_string_lossy().into_owned();
+        let program = std::path::Path::new(command.get_program());
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -118,8 +118,7 @@ impl Workload {
     /// In how many of the rounds it is measured: some take minutes for every contender.
     pub(crate) fn rounds(self, rounds: usize) -> usize {
         match self {
-            Workload::Future | Workload::Closed => rounds.min(3),
-            Workload::Kill => rounds.min(2),
+            Workload::Future | Workload::Closed | Workload::Kill => rounds.min(2),
             _ => rounds,
         }
     }
@@ -284,10 +283,11 @@ fn kill(c: &Contender, stage: &Stage<'_>, n: u64, scale: &Scale) -> Result<Sampl
     let mut samples = Samples::from([
         (Metric::KillDoubled, (end.len() - different) as f64),
         (Metric::KillMissing, n as f64 - different as f64),
-        (Metric::KillLastMs, last.as_millis() as f64),
     ]);
+    // Without any when the killed worker had everything in its hands.
     if let Some(first) = first {
         samples.insert(Metric::KillFirstMs, first.as_millis() as f64);
+        samples.insert(Metric::KillLastMs, last.as_millis() as f64);
     }
     Ok(samples)
 }

@@ -1,11 +1,16 @@
 //! apalis on SQLite or PostgreSQL: batches of 1,000, polled every 10 ms, on PostgreSQL with NOTIFY.
 //! Jobs of a closed account lie in a queue that no worker has.
+//!
+//! The polling is ours: after a poll that came at its time, its own `poll_with_interval` waits for
+//! somebody else to wake it, which at worst is the heartbeat after 30 s.
 
 use std::str::FromStr;
+use std::task::{Context as Wake, Poll};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use apalis::prelude::*;
+use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use apalis_postgres::PostgresStorage;
 use apalis_sqlite::SqliteStorage;
 use carillon_bench_contender::{Handler, Job, Place, Queue, Waiting, contend, us};
@@ -14,13 +19,33 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlitePool};
 
 const BATCH: usize = 1_000;
-const POLL: Duration = Duration::from_millis(10);
+const EVERY: Duration = Duration::from_millis(10);
 const IN_HAND: usize = 50;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Task {
     id: u64,
     t: u64,
+}
+
+/// Asks to be polled again and again.
+struct Every(tokio::time::Interval);
+
+impl Every {
+    fn new() -> Self {
+        Self(tokio::time::interval(EVERY))
+    }
+}
+
+impl PollStrategy for Every {
+    fn poll_drive(&mut self, cx: &mut Wake<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
+        let mut due = false;
+        // To its end: only a tick that is still to come has noted whom to wake.
+        while self.0.poll_tick(cx).is_ready() {
+            due = true;
+        }
+        if due { Poll::Ready(Some(())) } else { Poll::Pending }
+    }
 }
 
 #[derive(Clone)]
@@ -116,14 +141,14 @@ impl Queue for Apalis {
         let name = format!("worker-{}", us());
         match &self.pool {
             Pool::Sqlite(pool) => {
-                let backend = on_sqlite::open(pool, "open").poll_with_interval(POLL);
+                let backend = on_sqlite::open(pool, "open").poll_with_strategy(Every::new());
                 let worker = WorkerBuilder::new(name).backend(backend).concurrency(self.in_hand);
                 tokio::spawn(ended(worker.build(run).run()));
             }
             Pool::Postgres(pool) => {
                 let backend = on_postgres::open(pool, "open").with_pubsub();
                 let worker = WorkerBuilder::new(name)
-                    .backend(backend.poll_with_interval(POLL))
+                    .backend(backend.poll_with_strategy(Every::new()))
                     .concurrency(self.in_hand);
                 tokio::spawn(ended(worker.build(run).run()));
             }
