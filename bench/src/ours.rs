@@ -59,7 +59,7 @@ impl Queue for Carillon {
     }
 
     async fn add(&self, job: Job) -> Result<()> {
-        self.create(&[job], Waiting::default()).await
+        self.create(vec![job], Waiting::default()).await
     }
 
     async fn add_all(&self, jobs: Vec<Job>, waiting: Waiting) -> Result<()> {
@@ -68,7 +68,8 @@ impl Queue for Carillon {
         }
         // A post goes to an account once.
         let per_post = if waiting.shut { 1 } else { PER_POST };
-        let posts = jobs.chunks(per_post).map(|jobs| self.create(jobs, waiting));
+        let posts: Vec<Vec<Job>> = jobs.chunks(per_post).map(<[Job]>::to_vec).collect();
+        let posts = posts.into_iter().map(|jobs| self.create(jobs, waiting));
         futures_util::stream::iter(posts).buffer_unordered(AT_ONCE).try_collect().await
     }
 
@@ -101,7 +102,7 @@ impl Queue for Carillon {
 
 impl Carillon {
     /// One post with a delivery a job.
-    async fn create(&self, jobs: &[Job], waiting: Waiting) -> Result<()> {
+    async fn create(&self, jobs: Vec<Job>, waiting: Waiting) -> Result<()> {
         let deliveries = jobs.iter().map(|job| DraftDelivery {
             connection_id: if waiting.shut {
                 self.shut.to_string()
@@ -164,6 +165,7 @@ async fn settle_in(app: &App) -> Result<()> {
                 id,
                 broken_at: None,
                 problem: None,
+                quota_until: None,
                 checked_at: None,
                 published_at: None,
                 created_at: now,
