@@ -54,7 +54,7 @@ fmt: ## format the Rust code
 	@echo '==> format'
 	@cargo fmt --all
 
-bench: ## Carillon beside other queues, about an hour; ARGS=--quick takes minutes; see bench/README.md
+bench: ## Carillon beside other queues, an hour or two; ARGS=--quick takes minutes; see bench/README.md
 	@echo '==> bench/run'
 	@bench/run $(ARGS)
 

@@ -149,7 +149,7 @@ pub(crate) static ALL: &[Contender] = &[
         store: Store::Sqlite("NORMAL"),
         program: Program::Apalis,
         // Its drain takes time that grows with the square of the number of jobs.
-        share: 0.1,
+        share: 0.25,
         comes_back: "after 5 min",
         skips: &[Workload::Future, Workload::Closed],
         ..PEER

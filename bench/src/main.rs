@@ -82,7 +82,11 @@ fn drive(args: &Args) -> Result<()> {
         .iter()
         .filter(|c| args.peers.is_empty() || args.peers.iter().any(|p| p == c.key))
         .collect();
-    ensure!(!chosen.is_empty() && rounds > 0, "nothing to measure: see bench/run --help");
+    for peer in &args.peers {
+        let known = contenders::ALL.iter().any(|c| c.key == peer);
+        ensure!(known, "no contender `{peer}`: bench/run --help names them");
+    }
+    ensure!(rounds > 0, "`--rounds 0` measures nothing: leave it out, or say 1 or more");
     let server = std::env::current_exe()?.with_file_name("carillon");
     let mut report = Report::new(&chosen, scale, args.quick, args.raw.as_deref())?;
     let cluster = match chosen.iter().any(|c| c.store == Store::Postgres) {

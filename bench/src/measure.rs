@@ -104,7 +104,12 @@ pub(crate) fn quantile(values: &mut [f64], share: f64) -> f64 {
 
 /// ms since 1970.
 pub(crate) fn epoch_ms() -> u64 {
-    UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64
+    epoch_us() / 1_000
+}
+
+/// µs since 1970: the clock that all processes of a machine share.
+pub(crate) fn epoch_us() -> u64 {
+    UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64
 }
 
 #[expect(clippy::disallowed_methods, reason = "a measurement is of real time")]

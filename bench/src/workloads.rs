@@ -229,14 +229,14 @@ fn due_at_once(
 /// The same drain without and with others that must not disturb it.
 fn beside(stage: &Stage<'_>, scale: &Scale, others: u64, shut: bool) -> Result<Samples> {
     fill(&mut stage.start(None)?, scale.drain, 0, None, false)?;
-    let without = drained(stage, scale.drain, scale)?.per_s;
+    let without = drained(stage, scale.drain, scale)?.runs_per_s;
     let due = if shut { None } else { Some(measure::epoch_ms() + MONTH_MS) };
     let mut client = stage.start(None)?;
     fill(&mut client, others, 0, due, shut)?;
     client.ask(json!({ "do": "analyze" }), LONG)?;
     fill(&mut client, scale.drain, 0, None, false)?;
     drop(client);
-    let with = drained(stage, scale.drain, scale)?.per_s;
+    let with = drained(stage, scale.drain, scale)?.runs_per_s;
     let (rate, ratio) = if shut {
         (Metric::ClosedPerS, Metric::ClosedRatio)
     } else {
