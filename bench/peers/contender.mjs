@@ -8,12 +8,14 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** µs since 1970: the clock that all processes of a machine share, read finer than its milliseconds. */
 const us = () => start + performance.now() * 1000;
-const start = atTick();
+const start = offset();
 
-function atTick() {
-  const before = Date.now();
-  while (Date.now() === before);
-  return (Date.now() - performance.now()) * 1000;
+/** Whole milliseconds and every interruption only make the difference smaller: the largest is the true one. */
+function offset() {
+  let most = 0;
+  const end = performance.now() + 20;
+  while (performance.now() < end) most = Math.max(most, Date.now() - performance.now());
+  return most * 1000;
 }
 
 export async function contend(open) {
@@ -75,7 +77,7 @@ class Handler {
     if (seen.n === 0) seen.first_us = now;
     seen.n += 1;
     seen.last_us = now;
-    if (job.t > 0) seen.late_us.push(Math.max(0, now - job.t));
+    if (job.t > 0) seen.late_us.push(now - job.t);
     if (this.enough && seen.n >= this.enough.n) this.enough.resolve();
   }
 

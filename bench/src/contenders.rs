@@ -53,7 +53,7 @@ enum Program {
 const OURS: Contender = Contender {
     key: "carillon",
     name: "Carillon, SQLite",
-    durability: "FULL: power cut",
+    durability: "a power cut (FULL)",
     store: Store::Sqlite("FULL"),
     program: Program::Ours,
     share: 1.0,
@@ -67,12 +67,12 @@ const OURS: Contender = Contender {
 const PEER: Contender = Contender {
     key: "",
     name: "",
-    durability: "fsync: power cut",
+    durability: "a power cut (fsync)",
     store: Store::Postgres,
     program: Program::Ours,
     share: 1.0,
     one_process: false,
-    lead: Duration::from_secs(4),
+    lead: Duration::from_secs(6),
     comes_back: "",
     patience: Duration::from_secs(10),
     skips: &[],
@@ -83,7 +83,7 @@ pub(crate) static ALL: &[Contender] = &[
     OURS,
     Contender {
         name: "Carillon, PostgreSQL",
-        durability: "fsync: power cut",
+        durability: "a power cut (fsync)",
         store: Store::Postgres,
         one_process: false,
         comes_back: "after its lease, 60 s",
@@ -93,9 +93,10 @@ pub(crate) static ALL: &[Contender] = &[
     Contender {
         key: "bullmq",
         name: "BullMQ, AOF everysec",
-        durability: "loses up to 1 s",
+        durability: "a power cut, but for 1 s",
         store: Store::Redis("everysec"),
         program: Program::Node("bullmq"),
+        lead: Duration::from_secs(10),
         comes_back: "after its lock, 30 s",
         patience: Duration::from_secs(65),
         ..PEER
@@ -103,9 +104,10 @@ pub(crate) static ALL: &[Contender] = &[
     Contender {
         key: "bullmq",
         name: "BullMQ, AOF always",
-        durability: "fsync: power cut",
+        durability: "a power cut (fsync)",
         store: Store::Redis("always"),
         program: Program::Node("bullmq"),
+        lead: Duration::from_secs(10),
         comes_back: "after its lock, 30 s",
         patience: Duration::from_secs(65),
         ..PEER
@@ -127,7 +129,7 @@ pub(crate) static ALL: &[Contender] = &[
     Contender {
         key: "plainjob",
         name: "plainjob, NORMAL",
-        durability: "process death only",
+        durability: "the process's death",
         store: Store::Sqlite("NORMAL"),
         program: Program::Node("plainjob"),
         comes_back: "after 30 min",
@@ -136,7 +138,7 @@ pub(crate) static ALL: &[Contender] = &[
     Contender {
         key: "plainjob",
         name: "plainjob, FULL",
-        durability: "FULL: power cut",
+        durability: "a power cut (FULL)",
         store: Store::Sqlite("FULL"),
         program: Program::Node("plainjob"),
         comes_back: "after 30 min",
@@ -145,7 +147,7 @@ pub(crate) static ALL: &[Contender] = &[
     Contender {
         key: "apalis",
         name: "apalis, SQLite NORMAL",
-        durability: "process death only",
+        durability: "the process's death",
         store: Store::Sqlite("NORMAL"),
         program: Program::Apalis,
         // Its drain takes time that grows with the square of the number of jobs.

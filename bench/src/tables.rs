@@ -206,7 +206,7 @@ impl Table<'_> {
             return String::new();
         }
         format!(
-            "\n### {}\n\n{}\n\n| queue | durable against | {} |\n|{}\n{rows}",
+            "\n### {}\n\n{}\n\n| queue | a commit survives | {} |\n|{}\n{rows}",
             self.title,
             self.how,
             self.columns.join(" | "),
