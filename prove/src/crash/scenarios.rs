@@ -122,7 +122,8 @@ pub fn all(scale: Scale) -> Vec<Scenario> {
             if s.fault == "No Auth" || (!full && !s.core()) {
                 continue;
             }
-            let gates = (1..60).step_by(if full { 1 } else { 2 }).map(When::Gate);
+            // The even ones follow on what a process did.
+            let gates = (2..60).step_by(if full { 1 } else { 2 }).map(When::Gate);
             let once = Scenario { deaths: false, pairs: false, ..s.clone() };
             all.extend(gates.map(|when| Scenario { act: Some((does, when)), ..once.clone() }));
         }
