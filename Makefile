@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check fmt bench size clean-cache
+.PHONY: help run test check fmt prove bench size clean-cache
 
 export CARILLON_CACHE ?= $(HOME)/.cache/carillon
 # One target directory for all checkouts: dependencies are built once. scripts/claim-target keeps it honest.
@@ -53,6 +53,14 @@ check: ## format, clippy and unit tests: the quick round
 fmt: ## format the Rust code
 	@echo '==> format'
 	@cargo fmt --all
+
+prove: ## the whole ladder of proofs, and its counts into docs/reliability.md; ARGS names rungs and options
+	@scripts/install build postgres
+	@scripts/claim-target
+	@echo '==> release build'
+	@cargo build --release --locked -p carillon
+	@echo '==> carillon-prove'
+	@cargo run --release --locked --quiet -p carillon-prove -- --full --write docs/reliability.md $(ARGS)
 
 bench: ## Carillon beside other queues, an hour or two; ARGS=--quick takes minutes; see bench/README.md
 	@echo '==> bench/run'

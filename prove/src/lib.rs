@@ -6,6 +6,7 @@
 
 pub mod bugs;
 pub mod crash;
+pub mod kill;
 #[path = "../../crates/carillon/tests/it/support/live.rs"]
 mod live;
 pub mod model;

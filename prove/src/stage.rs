@@ -132,7 +132,7 @@ impl Stage {
         let config = Config::read(|name| settings.get(name).cloned())
             .map_err(|wrong| anyhow::anyhow!(wrong.join("; ")))?;
         let app = App::open(config, clock.clone()).await?;
-        publishing::sweep::at_start(&app).await?;
+        publishing::sweep::at_start(&app, Vec::new()).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         // `serve` would set it too late for the first step.
         app.url.get_or_init(|| format!("http://{}", local(&listener)));

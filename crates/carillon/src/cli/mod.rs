@@ -12,6 +12,7 @@ mod media;
 mod ops;
 mod post;
 mod sandbox;
+mod seat;
 mod serve;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::demo::{self, Demo};
+use super::seat::{self, Seat};
 use crate::domain::refusal::{Kind, Refusal};
 use crate::queue::cron;
 use crate::queue::worker::Worker;
@@ -52,7 +53,7 @@ impl Serve {
             Some(demo) => Some(demo.fill(&app).await?),
             None => None,
         };
-        start(&app).await?;
+        let worker = start(&app).await?;
         let (stop, stopped) = watch::channel(());
         let ends = move || {
             let mut stopped = stopped.clone();
@@ -61,12 +62,11 @@ impl Serve {
                 let _ = stopped.changed().await;
             }
         };
-        let worker = Worker::new(app.clone());
         let clockwork = tokio::spawn(cron::run(app.clone()));
         let watch = tokio::spawn(watchdog::run(app.clone()));
         let working = tokio::spawn({
             let end = ends();
-            async move { worker.run(end).await }
+            async move { worker.worker.run(end).await }
         });
         let serving = tokio::spawn(web::serve::serve(app.clone(), listener, ends()));
         println!("listening on {url}");
@@ -93,27 +93,37 @@ impl Serve {
 pub(super) async fn worker(given: BTreeMap<String, String>) -> anyhow::Result<()> {
     let app = super::open(&given).await?;
     let _alone = alone(&app)?;
-    start(&app).await?;
+    let seated = start(&app).await?;
     let clockwork = tokio::spawn(cron::run(app.clone()));
     let watch = tokio::spawn(watchdog::run(app.clone()));
     println!("working");
-    Worker::new(app.clone()).run(ended()).await;
+    seated.worker.run(ended()).await;
     clockwork.abort();
     watch.abort();
     Ok(())
 }
 
+/// A worker, and the seat that it keeps while it lives.
+struct Seated {
+    worker: Worker,
+    _seat: Seat,
+}
+
 /// Frees what an earlier life held. On SQLite this process is the only worker, so every lease in
-/// the file is a dead one's.
-async fn start(app: &App) -> anyhow::Result<()> {
+/// the file is a dead one's; on PostgreSQL those of the seats that nobody sits on are.
+async fn start(app: &App) -> anyhow::Result<Seated> {
     for migration in &app.migrated.applied {
         tracing::info!(migration, "the schema was brought up to date");
     }
     if let Some(backup) = &app.migrated.backup {
         tracing::info!(file = %backup.display(), "a copy was taken before");
     }
-    publishing::sweep::at_start(app).await?;
-    Ok(())
+    let mut seat = seat::take(app)?;
+    let dead: Vec<String> =
+        seat.empty.iter().map(|(name, _)| name).chain([&seat.name]).cloned().collect();
+    publishing::sweep::at_start(app, dead).await?;
+    seat.empty.clear();
+    Ok(Seated { worker: Worker::on(app.clone(), &seat.name), _seat: seat })
 }
 
 /// One worker a SQLite file: a second process is told so instead of waiting for locks.

@@ -161,7 +161,8 @@ pub(super) async fn plan_for(
     if draft.deliveries.is_empty() && !draft.draft {
         wrong.push(Wrong::new("deliveries", "no_deliveries", "Choose at least one connection."));
     }
-    let connections = view::names(tx, workspace).await?;
+    let asked: Vec<&str> = draft.deliveries.iter().map(|d| d.connection_id.as_str()).collect();
+    let connections = view::names_of(tx, workspace, &asked).await?;
     let mut deliveries = Vec::new();
     let mut seen = HashMap::new();
     for (i, d) in draft.deliveries.iter().enumerate() {

@@ -51,8 +51,18 @@ pub async fn sweep(app: &App, everybody: bool) -> Result<Swept, Error> {
     logged(app, everybody, SweepCause::Cron, None).await.map(|(swept, _)| swept)
 }
 
-/// What a server does when it starts: on SQLite it is the only one, so every lease is a dead one's.
-pub async fn at_start(app: &App) -> Result<Swept, Error> {
+/// What a server does when it starts: on SQLite it is the only one, so every lease is a dead one's;
+/// on PostgreSQL those are that these seats hold.
+pub async fn at_start(app: &App, dead: Vec<String>) -> Result<Swept, Error> {
+    let now = app.clock.now();
+    app.db
+        .write(move |tx| async move {
+            for seat in &dead {
+                queue::expire(&tx, seat, now).await?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
     logged(app, !app.db.is_postgres(), SweepCause::Start, None).await.map(|(swept, _)| swept)
 }
 

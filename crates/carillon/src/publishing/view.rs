@@ -132,8 +132,9 @@ pub async fn post(app: &App, workspace: &str, id: &str) -> Result<PostView, Refu
 /// The post as this transaction sees it.
 pub(super) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostView, Refusal> {
     let post = posts::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("post"))?;
-    let names = names(tx, workspace).await?;
     let deliveries = deliveries::of_post(tx, id).await?;
+    let used: Vec<&str> = deliveries.iter().map(|d| d.connection_id.as_str()).collect();
+    let names = names_of(tx, workspace, &used).await?;
     let media = media::of_post(tx, id).await?;
     Ok(view(&post, &media, &deliveries, &names))
 }
@@ -190,7 +191,7 @@ pub(super) async fn delivery_in(
 ) -> Result<DeliveryView, Refusal> {
     let d =
         deliveries::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("delivery"))?;
-    let names = names(tx, workspace).await?;
+    let names = names_of(tx, workspace, &[&d.connection_id]).await?;
     Ok(delivery_view(&d, &names))
 }
 
@@ -217,6 +218,19 @@ pub(super) type Names = HashMap<String, Connection>;
 pub(super) async fn names(tx: &Tx, workspace: &str) -> Result<Names, db::Error> {
     let all = connections::list(tx, workspace).await?;
     Ok(all.into_iter().map(|c| (c.id.clone(), c)).collect())
+}
+
+/// Of these connections alone: a workspace can have thousands.
+pub(super) async fn names_of(tx: &Tx, workspace: &str, ids: &[&str]) -> Result<Names, db::Error> {
+    let mut names = Names::new();
+    for id in ids {
+        if !names.contains_key(*id)
+            && let Some(c) = connections::find(tx, workspace, id).await?
+        {
+            names.insert(c.id.clone(), c);
+        }
+    }
+    Ok(names)
 }
 
 fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) -> PostView {

@@ -41,6 +41,8 @@ pub async fn tick(app: &App) -> Result<(), Error> {
                 // A worker may have died in the middle of a sweep: without this nobody would ever
                 // sweep again.
                 queue::free_lane(&tx, &job.lane, now).await?;
+                // Nor after the clock was set back over slots that are done.
+                queue::forget_future(&tx, &job.lane, now + 1_000).await?;
                 queue::add(&tx, job, now).await?;
             }
             Ok(())

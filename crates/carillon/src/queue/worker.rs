@@ -35,6 +35,12 @@ impl Worker {
         Self { app, id, held: Arc::default(), freed: Arc::default() }
     }
 
+    /// A worker on a seat: a later one on it knows whose leases are a dead one's.
+    pub fn on(app: App, seat: &str) -> Self {
+        let id = format!("{seat}/{}", ids::new(app.clock.now())).into();
+        Self { id, ..Self::new(app) }
+    }
+
     /// Works until `shutdown`, then lets what is under way come to its end (at most 20 s).
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let beat = tokio::spawn(self.clone().heartbeat());

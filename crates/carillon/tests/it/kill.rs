@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
+use carillon::clock::Clock;
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::publishing::view::{self, DeliveryView};
 use carillon_networks::SendClass;
+use carillon_sandbox::{Calls, Fault, Trouble};
 use serde_json::Value;
 
 use crate::support::process::{self, Process};
@@ -221,4 +223,43 @@ async fn two_workers_share_one_postgres_and_no_lane() {
     let shares: Vec<i64> = owners.iter().map(|r| r.get(1)).collect();
     say(&format!("2,000 deliveries by two workers: {shares:?}"));
     assert_eq!(shares.len(), 2, "{shares:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_frees_its_own_leases_at_once_on_sqlite() {
+    restart(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_frees_its_own_leases_at_once_on_postgres() {
+    restart(On::Postgres).await;
+}
+
+/// A worker dies in the middle of a send. The next one on its seat knows that the lease is a dead
+/// one's: what is in doubt is so within a second, not after the lease.
+async fn restart(on: On) {
+    let t = TestApp::on_clock(on, Clock::system(), &[("CARILLON_NETWORK_TIMEOUT", "50s")]).await;
+    let c = t.connect("mastodon").await;
+    t.sandbox.add_fault(Fault::new("mastodon", Calls::Publish, Trouble::Slow).ms(60_000));
+    let mut draft = t.draft("In the middle", &[&c]);
+    draft.scheduled_at = None;
+    let id = t.schedule(draft).await.deliveries[0].id.clone();
+    let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
+    until(&t, &id, State::Sending).await;
+    server.kill();
+    let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
+    let begun = t.clock.mono();
+    until(&t, &id, State::Unknown).await;
+    let took = t.clock.mono() - begun;
+    server.kill();
+    say(&format!("{on:?}: what was being sent is in doubt {took} ms after the restart"));
+    assert!(took < 1_000, "{took} ms");
+}
+
+async fn until(t: &TestApp, delivery: &str, state: State) {
+    let end = t.clock.mono() + 20_000;
+    while t.delivery(delivery).await.state != state {
+        assert!(t.clock.mono() < end, "it never is {state}: {:?}", t.delivery(delivery).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

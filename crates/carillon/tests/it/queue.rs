@@ -1,7 +1,7 @@
 //! The queue core on both databases.
 
 use carillon::db::Error;
-use carillon::domain::job::{Kind, NewJob, Pool};
+use carillon::domain::job::{Claim, Kind, NewJob, Pool};
 use carillon::store::queue;
 
 use crate::both;
@@ -76,6 +76,25 @@ both! {
         assert!(claim(&t, 100).await.is_empty(), "its lane is full");
         carillon::queue::cron::tick(&t.app).await.unwrap();
         assert!(claim(&t, 100).await.iter().any(|c| c.kind == Kind::Sweep));
+    }
+
+    /// The clock is set back over slots that are done: they come round again.
+    async fn a_clock_set_back_stops_no_sweeps(t: TestApp) {
+        let sweeps = |claims: Vec<Claim>| claims.into_iter().filter(|c| c.kind == Kind::Sweep);
+        for _ in 0..3 {
+            t.clock.advance(std::time::Duration::from_secs(10));
+            carillon::queue::cron::tick(&t.app).await.unwrap();
+            for sweep in sweeps(claim(&t, 100).await) {
+                assert!(finish(&t, sweep).await);
+            }
+        }
+        t.clock.jump(-25_000);
+        carillon::queue::cron::tick(&t.app).await.unwrap();
+        let mut seen = sweeps(claim(&t, 100).await).count();
+        t.clock.advance(std::time::Duration::from_secs(10));
+        carillon::queue::cron::tick(&t.app).await.unwrap();
+        seen += sweeps(claim(&t, 100).await).count();
+        assert!(seen > 0, "nobody would sweep for as long as the clock went back");
     }
 
     async fn a_lane_with_a_wrong_time_is_passed_and_mended(t: TestApp) {

@@ -299,6 +299,16 @@ pub async fn free(tx: &Tx, now: i64, everybody: bool) -> Result<Vec<Claim>, Erro
     Ok(freed)
 }
 
+/// Ends the leases that workers of this seat hold, for the sweep that follows: they are dead.
+pub async fn expire(tx: &Tx, seat: &str, now: i64) -> Result<u64, Error> {
+    // Owners are `<seat>/<id>`, each of 36 characters.
+    tx.execute(
+        "UPDATE job SET lease_until = $1 WHERE state = 'leased' AND substr(lease_owner, 1, 37) = $2",
+        params![now - 1, format!("{seat}/")],
+    )
+    .await
+}
+
 /// The same for one lane alone: the sweeper's own, which nobody else would free.
 pub async fn free_lane(tx: &Tx, lane: &str, now: i64) -> Result<u64, Error> {
     let freed = tx
@@ -312,6 +322,15 @@ pub async fn free_lane(tx: &Tx, lane: &str, now: i64) -> Result<u64, Error> {
         retime(tx, lane).await?;
     }
     Ok(freed)
+}
+
+/// Removes what a lane finished after this time, which is still to come: the clock was set back.
+pub async fn forget_future(tx: &Tx, lane: &str, now: i64) -> Result<u64, Error> {
+    tx.execute(
+        "DELETE FROM job WHERE lane = $1 AND state IN ('done', 'dead') AND finished_at > $2",
+        params![lane, now],
+    )
+    .await
 }
 
 /// What became of a subject's unfinished job when it is to go away.
