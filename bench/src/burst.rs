@@ -114,6 +114,7 @@ async fn seed(app: &App, sandbox: &str, total: usize) -> Result<(String, i64)> {
             checked_at: None,
             published_at: None,
             created_at: now,
+            twice_at: None,
             quota_until: None,
         };
         app.db.write(move |tx| async move { connections::add(&tx, &c).await }).await?;

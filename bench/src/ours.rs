@@ -166,6 +166,7 @@ async fn settle_in(app: &App) -> Result<()> {
                 id,
                 broken_at: None,
                 problem: None,
+                twice_at: None,
                 quota_until: None,
                 checked_at: None,
                 published_at: None,

@@ -67,6 +67,8 @@ pub struct ConnectionView {
     /// Why it needs action.
     pub problem: Option<Problem>,
     pub settings: BTreeMap<String, String>,
+    /// After a lost answer that nobody can look up, it is sent again instead of asked about.
+    pub send_twice: bool,
     /// How many deliveries are still to go out through it.
     pub waiting: i64,
     pub last_published_at: Option<String>,
@@ -107,6 +109,10 @@ pub struct Change {
     pub settings: BTreeMap<String, String>,
     #[serde(default)]
     pub credentials: BTreeMap<String, String>,
+    /// Where nothing can be read back: send again after a lost answer, instead of asking whether
+    /// the post is live. Rather twice than never.
+    #[serde(default)]
+    pub send_twice: Option<bool>,
 }
 
 /// What a check found.
@@ -212,6 +218,7 @@ fn blank(workspace: &str, spec: &Spec, identity: &Identity, now: i64) -> Connect
         checked_at: None,
         published_at: None,
         created_at: now,
+        twice_at: None,
         quota_until: None,
     }
 }
@@ -300,6 +307,10 @@ pub async fn edit(
                 release(&tx, &row, now).await?;
             }
             connections::save(&tx, &row).await?;
+            if let Some(twice) = change.send_twice {
+                row.twice_at = twice.then_some(now);
+                connections::set_twice(&tx, &row.id, row.twice_at).await?;
+            }
             tell(&tx, "connection.updated", &row, now).await
         })
         .await?;
@@ -489,6 +500,7 @@ fn view(row: &Connection, standing: Standing) -> ConnectionView {
         state,
         problem: row.problem.clone(),
         settings: row.settings.clone(),
+        send_twice: row.twice_at.is_some(),
         waiting: standing.waiting,
         last_published_at: row.published_at.map(when::iso),
         checked_at: row.checked_at.map(when::iso),

@@ -36,18 +36,35 @@ pub(super) fn unknown(app: &App, work: &Work, e: &Error, line: Line) -> Outcome 
         return Outcome { intent_at: None, ..Outcome::of(d, State::Queued, next, line) };
     }
     if work.placement.send == SendClass::Blind {
-        let o = Outcome {
-            intent_at: Some(now),
-            looks: 0,
-            ..Outcome::of(d, State::Held, Next::Done, line)
-        };
-        return o.because(doubt(work, &e.sentence));
+        return blind(app, work, &e.sentence, Some(now), line);
     }
     let first =
         app.config.publishing.verify_after.first().copied().unwrap_or(Duration::from_secs(10));
     let next = Next::At(now + first.as_millis() as i64);
     Outcome { intent_at: Some(now), looks: 0, ..Outcome::of(d, State::Unknown, next, line) }
         .because(account::problem(e))
+}
+
+/// Nothing can be looked up: a person is asked, unless the owner rather has it twice than never.
+fn blind(app: &App, work: &Work, why: &str, intent_at: Option<i64>, line: Line) -> Outcome {
+    let (d, now) = (&work.delivery, app.clock.now());
+    if work.connection.twice_at.is_none() {
+        let o = Outcome::of(d, State::Held, Next::Done, line);
+        return Outcome { intent_at, looks: 0, ..o }.because(doubt(work, why));
+    }
+    let tries = d.tries + 1;
+    let (to, next, action, fix) = match deliver::backoff(app, work) {
+        Some(wait) => {
+            let next = Next::At(now + wait.as_millis() as i64);
+            (State::Queued, next, "wait", "It is sent once more, as this connection asks for.")
+        }
+        None => {
+            let fix = "All tries are used up: retry it when the network works again.";
+            (State::Failed, Next::Dead, "retry", fix)
+        }
+    };
+    let o = Outcome::of(d, to, next, line);
+    Outcome { intent_at: None, tries, ..o }.because(Problem::new("unknown", why, action, fix))
 }
 
 /// A delivery was found in `sending`: its worker died between intent and outcome.
@@ -59,10 +76,15 @@ pub(super) async fn found_sending(app: &App, claim: &Claim, work: &Work) -> Resu
         .write(move |tx| async move { attempts::close_open(&tx, &id, "unknown", now).await })
         .await?;
     let line = Line::New { step: "sweep", started_at: now, word: "unknown" };
-    let o = Outcome { intent_at: d.intent_at, ..unknown(app, work, &died(), line) };
+    let o = match unknown(app, work, &died(), line) {
+        o if o.to == State::Unknown || o.to == State::Held => {
+            Outcome { intent_at: d.intent_at, ..o }
+        }
+        o => o,
+    };
     // Looks count from the send, which may be a while ago.
     let o = match (&o.next, d.intent_at) {
-        (Next::At(_), Some(sent)) => Outcome {
+        (Next::At(_), Some(sent)) if o.to == State::Unknown => Outcome {
             next: Next::At(look_at(&app.config.publishing, sent, 0).unwrap_or(now).max(now)),
             ..o
         },
@@ -108,7 +130,7 @@ pub(super) async fn look(app: &App, claim: &Claim, work: &Work) -> Result<(), Lo
     let line = |word| Line::New { step: "look_up", started_at: now, word };
     if work.placement.send == SendClass::Blind {
         let why = d.problem.as_ref().map_or("No answer came back.", |p| &p.sentence);
-        let o = Outcome::of(d, State::Held, Next::Done, line("gave_up")).because(doubt(work, why));
+        let o = blind(app, work, why, d.intent_at, line("gave_up"));
         return outcome::write(app, claim, d, State::Unknown, o).await;
     }
     let o = if work.placement.send == SendClass::Handle {

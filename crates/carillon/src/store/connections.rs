@@ -23,6 +23,8 @@ pub struct Connection {
     pub problem: Option<Problem>,
     pub checked_at: Option<i64>,
     pub published_at: Option<i64>,
+    /// Set where a post sent twice is better than one not sent.
+    pub twice_at: Option<i64>,
     /// The network said that no post is left before then, ms UTC.
     pub quota_until: Option<i64>,
     pub created_at: i64,
@@ -201,6 +203,12 @@ pub async fn alarm(tx: &Tx, c: &Connection, problem: &Problem, now: i64) -> Resu
     Ok(())
 }
 
+/// Is a post sent twice better than one not sent?
+pub async fn set_twice(tx: &Tx, id: &str, at: Option<i64>) -> Result<(), Error> {
+    tx.execute("UPDATE connection SET twice_at = $1 WHERE id = $2", params![at, id]).await?;
+    Ok(())
+}
+
 /// The network said that this account may not post before `until`.
 pub async fn spent(tx: &Tx, id: &str, until: i64) -> Result<(), Error> {
     tx.execute("UPDATE connection SET quota_until = $1 WHERE id = $2", params![until, id]).await?;
@@ -271,6 +279,7 @@ fn read(r: &Row) -> Result<Connection, Error> {
         problem: r.opt_json("problem")?,
         checked_at: r.opt_int("checked_at")?,
         published_at: r.opt_int("published_at")?,
+        twice_at: r.opt_int("twice_at")?,
         quota_until: r.opt_int("quota_until")?,
         created_at: r.int("created_at")?,
     })

@@ -224,8 +224,7 @@ both! {
         let renamed = edit(Change {
             name: Some(" The\nBakery ".into()),
             settings: view.settings.clone(),
-            credentials: map(&[("accessToken", "")]),
-        }).await.expect("renamed");
+            credentials: map(&[("accessToken", "")]), send_twice: None }).await.expect("renamed");
         assert_eq!(renamed.name, "The Bakery");
         assert_eq!(t.sandbox.requests("mastodon").len(), asked, "a name is nobody's business");
         let sealed = row(&t, &id).await.secrets;
@@ -242,8 +241,7 @@ both! {
         let taken = connecting::edit(&t.app, &t.workspace, &bob.id, Change {
             settings: map(&[("server", &format!("{}/mastodon/", t.sandbox_url))]),
             credentials: map(&[("accessToken", "sandbox-alice")]),
-            name: None,
-        });
+            name: None, send_twice: None });
         assert_eq!(taken.await.expect_err("not its account").code, "other_account");
     }
 

@@ -193,6 +193,7 @@ fn blank() -> Connection {
         problem: None,
         checked_at: None,
         published_at: None,
+        twice_at: None,
         quota_until: None,
         created_at: START,
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::post::PostState;
+use carillon::publishing::connecting::{self, Change};
 use carillon::publishing::{desk, schedule};
 use carillon::store::audit::OPERATOR;
 use carillon_sandbox::{Calls, Trouble};
@@ -109,6 +110,19 @@ both! {
         t.pass(2 * HOUR).await;
         assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Held);
         assert_eq!(t.visible("telegram").len(), 1);
+    }
+
+    /// Rather twice than never: the owner's word instead of a question.
+    async fn a_blind_network_sends_again_where_its_owner_says_so(t: TestApp) {
+        let c = t.connect("telegram").await;
+        let twice = Change { send_twice: Some(true), ..Change::default() };
+        assert!(connecting::edit(&t.app, &t.workspace, &c, twice).await.unwrap().send_twice);
+        t.fault("telegram", Calls::Publish, Trouble::ResetBeforeAccept);
+        t.fault("telegram", Calls::Publish, Trouble::ResetAfterAccept);
+        let post = t.schedule(t.draft("Open mike", &[&c])).await;
+        t.pass(2 * HOUR).await;
+        assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Published);
+        assert_eq!(t.visible("telegram").len(), 2, "the second was there, its answer was lost");
     }
 
     /// What is being looked for is recognised by its text: an edit in that moment would hide it,
