@@ -173,7 +173,7 @@ fn faults(network: &'static str) -> Vec<Scenario> {
         may_fail: true,
         ..Scenario::of(network, "No Content", manners())
     });
-    all.push(Scenario::of(network, "prepare down", Manners { prepare_down: 2, ..manners() }));
+    all.push(Scenario::of(network, "prepare down", Manners { prepare_down: 1, ..manners() }));
     let twice = [t(Effect::Now, Reset), t(Effect::No, Timeout)];
     all.push(Scenario {
         pairs: false,

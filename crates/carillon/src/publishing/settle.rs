@@ -183,6 +183,11 @@ fn handled(app: &App, work: &Work, answer: Polled, line: &dyn Fn(&'static str) -
                 ..Outcome::of(d, State::Waiting, next, line("processing"))
             }
         }
+        // One look more than the first: a call that was slow to arrive must have ended, for what
+        // is queued again may be cancelled, or made anew.
+        Polled::NotPublished if d.state == State::Unknown && d.looks < 1 => {
+            next_look(app, work, None, line("absent"))
+        }
         // Certain: the same handle may be published once more.
         Polled::NotPublished => again(app, work, line("absent"), false),
         Polled::Gone(e) if e.restart => again(app, work, line("gone"), true),

@@ -158,6 +158,23 @@ both! {
         }
     }
 
+    /// A call without an answer may still be on its way when the handle is first read.
+    async fn a_handle_is_read_twice_before_its_post_is_queued_again(t: TestApp) {
+        t.serve().await;
+        let (c, picture) = (t.connect("instagram").await, t.upload().await);
+        t.fault("instagram", Calls::Publish, Trouble::ResetBeforeAccept);
+        let mut draft = t.draft("Fog", &[&c]);
+        draft.media = vec![picture];
+        let post = t.schedule(draft).await;
+        t.pass(Duration::from_secs(630)).await;
+        let d = &t.post(&post.id).await.deliveries[0];
+        assert_eq!(d.state, State::Unknown, "{:#?}", t.journal(&d.id).await);
+        t.pass(Duration::from_secs(60)).await;
+        let d = &t.post(&post.id).await.deliveries[0];
+        assert_eq!(d.state, State::Published, "{:#?}", t.journal(&d.id).await);
+        assert_eq!(t.visible("instagram").len(), 1);
+    }
+
     /// 5xx and garbage may have published: looked up, never sent blindly again.
     async fn an_answer_that_says_nothing_is_settled_by_looking(t: TestApp) {
         for network in ["facebook", "bluesky", "mastodon", "wordpress"] {
