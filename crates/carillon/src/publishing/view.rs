@@ -56,6 +56,10 @@ pub struct MediaBrief {
 pub struct DeliveryView {
     pub id: String,
     pub post_id: String,
+    /// The delivery that it follows, as the next part of a thread or a first comment.
+    pub parent_id: Option<String>,
+    /// Among the post's deliveries; of one that follows, behind the one at the head, from 1.
+    pub position: i64,
     pub connection_id: String,
     pub connection_name: String,
     pub network: String,
@@ -220,7 +224,9 @@ pub(super) async fn names(tx: &Tx, workspace: &str) -> Result<Names, db::Error> 
 }
 
 fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) -> PostView {
-    let states: Vec<DeliveryState> = deliveries.iter().map(|d| d.state).collect();
+    // What waits for another one says nothing of the post that the other does not.
+    let told = deliveries.iter().filter(|d| !d.waits_for_parent() || turn_comes(d, deliveries));
+    let states: Vec<DeliveryState> = told.map(|d| d.state).collect();
     PostView {
         id: post.id.clone(),
         text: post.text.clone(),
@@ -234,6 +240,12 @@ fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) ->
         version: post.version,
         deliveries: deliveries.iter().map(|d| delivery_view(d, names)).collect(),
     }
+}
+
+/// Will a waiting segment go out by itself?
+fn turn_comes(d: &Delivery, all: &[Delivery]) -> bool {
+    let parent = all.iter().find(|p| d.parent_id.as_ref() == Some(&p.id));
+    parent.is_some_and(|p| p.state.active() && (!p.waits_for_parent() || turn_comes(p, all)))
 }
 
 fn brief(m: &Media) -> MediaBrief {
@@ -254,6 +266,7 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
     let mut can = Vec::new();
     use DeliveryState::*;
     match d.state {
+        Queued if d.waits_for_parent() => can.push("cancel"),
         Queued => can.extend(["cancel", "retry"]),
         Held if doubt => can.extend(["answer", "discard"]),
         Held | Missed => can.extend(["cancel", "retry", "mark_posted", "discard"]),
@@ -264,6 +277,8 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
     DeliveryView {
         id: d.id.clone(),
         post_id: d.post_id.clone(),
+        parent_id: d.parent_id.clone(),
+        position: d.position,
         connection_id: d.connection_id.clone(),
         connection_name: names
             .get(&d.connection_id)
