@@ -127,12 +127,7 @@ async fn seed(app: &App, sandbox: &str, total: usize) -> Result<(String, i64)> {
         let some: Vec<DraftDelivery> = targets
             .iter()
             .take(left.min(100))
-            .map(|c| DraftDelivery {
-                connection_id: c.clone(),
-                placement: None,
-                text: None,
-                scheduled_at: None,
-            })
+            .map(|c| DraftDelivery { connection_id: c.clone(), ..DraftDelivery::default() })
             .collect();
         left -= some.len();
         targets.rotate_left(some.len().min(LANES));

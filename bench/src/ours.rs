@@ -110,9 +110,8 @@ impl Carillon {
             } else {
                 self.lanes[job.id as usize % self.lanes.len()].clone()
             },
-            placement: None,
             text: Some(network::text(*job)),
-            scheduled_at: None,
+            ..DraftDelivery::default()
         });
         let draft = Draft {
             text: "Bench".into(),

@@ -346,12 +346,7 @@ impl Life {
 }
 
 fn to(connection: &str) -> DraftDelivery {
-    DraftDelivery {
-        connection_id: connection.to_owned(),
-        placement: None,
-        text: None,
-        scheduled_at: None,
-    }
+    DraftDelivery { connection_id: connection.to_owned(), ..DraftDelivery::default() }
 }
 
 /// A small JPEG that every network takes.

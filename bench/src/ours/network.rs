@@ -24,6 +24,8 @@ pub(super) static SPEC: Spec = Spec {
         name: "Feed",
         // A state that can be read at the first look.
         send: SendClass::Handle,
+        follows: &[],
+        in_budget: true,
         text: Text {
             max: 100,
             count: Count::Chars,

@@ -25,6 +25,28 @@ use crate::{
 
 pub struct Bluesky;
 
+const TEXT: Text = Text {
+    max: 300,
+    count: Count::Graphemes,
+    max_bytes: Some(3_000),
+    max_with_media: None,
+    max_hashtags: None,
+    max_mentions: None,
+    title_max: None,
+    required: false,
+};
+
+const PICTURES: MediaRule = MediaRule {
+    min: 0,
+    max: 4,
+    types: &["image/jpeg", "image/png", "image/webp"],
+    max_bytes: 1_000_000,
+    ratio: None,
+    derivative: Derivative::Original,
+    pull: false,
+    alt_max: 2_000,
+};
+
 pub static SPEC: Spec = Spec {
     id: "bluesky",
     name: "Bluesky",
@@ -53,31 +75,26 @@ pub static SPEC: Spec = Spec {
             required: true,
         },
     ],
-    placements: &[Placement {
-        id: "feed",
-        name: "Feed",
-        send: SendClass::Keyed { horizon: None },
-        text: Text {
-            max: 300,
-            count: Count::Graphemes,
-            max_bytes: Some(3_000),
-            max_with_media: None,
-            max_hashtags: None,
-            max_mentions: None,
-            title_max: None,
-            required: false,
+    placements: &[
+        Placement {
+            id: "feed",
+            name: "Feed",
+            send: SendClass::Keyed { horizon: None },
+            follows: &[],
+            in_budget: true,
+            text: TEXT,
+            media: PICTURES,
         },
-        media: MediaRule {
-            min: 0,
-            max: 4,
-            types: &["image/jpeg", "image/png", "image/webp"],
-            max_bytes: 1_000_000,
-            ratio: None,
-            derivative: Derivative::Original,
-            pull: false,
-            alt_max: 2_000,
+        Placement {
+            id: "reply",
+            name: "Thread",
+            send: SendClass::Keyed { horizon: None },
+            follows: &["feed", "reply"],
+            in_budget: true,
+            text: Text { required: true, ..TEXT },
+            media: MediaRule { max: 0, ..PICTURES },
         },
-    }],
+    ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     // 5,000 points an hour and 35,000 a day; a post costs 3.
     budgets: &[
@@ -113,6 +130,13 @@ struct Blob {
 #[derive(Deserialize)]
 struct Record {
     uri: String,
+}
+
+/// A record as others refer to it.
+#[derive(Deserialize)]
+struct Referred {
+    uri: String,
+    cid: String,
 }
 
 #[derive(Deserialize)]
@@ -153,7 +177,14 @@ impl Network for Bluesky {
         for (i, media) in out.media.iter().enumerate() {
             images.push(image(media, self.upload(cx, i, media).await?));
         }
-        let record = record(out, facets(&out.text, &self.handles(cx, &out.text).await?), images);
+        let facets = facets(&out.text, &self.handles(cx, &out.text).await?);
+        let mut record = record(out, facets, images);
+        if let Some(to) = &out.reply_to {
+            record["reply"] = json!({
+                "root": self.strong_ref(cx, &to.root).await?,
+                "parent": self.strong_ref(cx, &to.parent).await?,
+            });
+        }
         cx.checkpoint("repo", repo).await?;
         cx.checkpoint("rkey", tid(&out.key, out.created_at)).await?;
         cx.checkpoint("record", record).await?;
@@ -315,6 +346,28 @@ impl Bluesky {
         let url = format!("{}/xrpc/com.atproto.server.createSession", cx.base);
         let reply = cx.http.send(cx.http.post(&url).json(&body), cx.timeout).await?;
         if reply.ok() { keep(cx, reply.json()?).await } else { Err(self.parse_error(&reply)) }
+    }
+
+    /// What a reply names a post by: its address and the hash of what it says. The hash is read from
+    /// the server, which alone knows it of a post whose answer was lost.
+    async fn strong_ref(&self, cx: &Context<'_>, post: &Remote) -> Result<Value, Error> {
+        let Some((repo, rkey)) = parts(&post.id) else {
+            let says = "The post that it follows has no Bluesky address.";
+            return Err(Error::new(Class::Content, says).code("no_parent"));
+        };
+        let url = xrpc(cx, "com.atproto.repo.getRecord");
+        let query = [("repo", repo), ("collection", COLLECTION), ("rkey", rkey)];
+        let reply = cx.http.send(cx.http.get(&url).query(&query), cx.timeout).await?;
+        if reply.ok() {
+            let Referred { uri, cid } = reply.json()?;
+            return Ok(json!({ "uri": uri, "cid": cid }));
+        }
+        let error = self.parse_error(&reply);
+        if error.code.as_deref() == Some("RecordNotFound") {
+            let says = "The post that it follows is gone from Bluesky.";
+            return Err(error.becomes(Class::Content, says));
+        }
+        Err(error)
     }
 
     /// The blob of picture `i`, uploaded once.

@@ -2,6 +2,7 @@
 //!
 //! Keys: a Meta app with `pages_manage_posts` and `pages_read_engagement`, and the page's own
 //! access token (`GET /me/accounts` with a long-lived user token); own pages need no App Review.
+//! A first comment needs `pages_manage_engagement` as well.
 //!
 //! Every photo is first uploaded unpublished, whether one or ten, so that one `POST /{page}/feed`
 //! makes each post visible. There is no idempotency key: after an unknown outcome the page's posts
@@ -23,6 +24,28 @@ use crate::text::normalise;
 use crate::{Context, Identity, Network, Prepared, Published, Remote, Rendition, Window};
 
 pub struct Facebook;
+
+const TEXT: Text = Text {
+    max: 63_206,
+    count: Count::Chars,
+    max_bytes: None,
+    max_with_media: None,
+    max_hashtags: None,
+    max_mentions: None,
+    title_max: None,
+    required: false,
+};
+
+const PICTURES: MediaRule = MediaRule {
+    min: 0,
+    max: 10,
+    types: &["image/jpeg", "image/png"],
+    max_bytes: 4 << 20,
+    ratio: None,
+    derivative: Derivative::Original,
+    pull: false,
+    alt_max: 1_000,
+};
 
 pub static SPEC: Spec = Spec {
     id: "facebook",
@@ -46,31 +69,26 @@ pub static SPEC: Spec = Spec {
             required: true,
         },
     ],
-    placements: &[Placement {
-        id: "feed",
-        name: "Page post",
-        send: SendClass::Readable { lag: Duration::from_secs(60) },
-        text: Text {
-            max: 63_206,
-            count: Count::Chars,
-            max_bytes: None,
-            max_with_media: None,
-            max_hashtags: None,
-            max_mentions: None,
-            title_max: None,
-            required: false,
+    placements: &[
+        Placement {
+            id: "feed",
+            name: "Page post",
+            send: SendClass::Readable { lag: Duration::from_secs(60) },
+            follows: &[],
+            in_budget: true,
+            text: TEXT,
+            media: PICTURES,
         },
-        media: MediaRule {
-            min: 0,
-            max: 10,
-            types: &["image/jpeg", "image/png"],
-            max_bytes: 4 << 20,
-            ratio: None,
-            derivative: Derivative::Original,
-            pull: false,
-            alt_max: 1_000,
+        Placement {
+            id: "comment",
+            name: "First comment",
+            send: SendClass::Readable { lag: Duration::from_secs(60) },
+            follows: &["feed"],
+            in_budget: false,
+            text: Text { max: 8_000, required: true, ..TEXT },
+            media: MediaRule { max: 0, ..PICTURES },
         },
-    }],
+    ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     budgets: &[],
 };
@@ -90,6 +108,22 @@ struct Post {
     created_time: String,
     permalink_url: Option<String>,
     attachments: Option<Edge<Attachment>>,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    id: String,
+    #[serde(default)]
+    message: String,
+    created_time: String,
+    permalink_url: Option<String>,
+    /// Absent where the token may not see who wrote it.
+    from: Option<Author>,
+}
+
+#[derive(Deserialize)]
+struct Author {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +206,12 @@ impl Network for Facebook {
     }
 
     async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error> {
+        if out.placement == "comment" {
+            let url = meta::address(cx, &[&out.follows()?.parent.id, "comments"])?;
+            let form = [("message", out.text.as_str()), ("fields", "id,permalink_url")];
+            let comment: Made = meta::call(cx, self, cx.http.post(&url).form(&form)).await?;
+            return Ok(Published::Accepted(Remote { id: comment.id, url: comment.permalink }));
+        }
         let url = meta::address(cx, &[cx.account.setting("pageId")?, "feed"])?;
         let mut form = vec![("fields".to_owned(), "id,permalink_url".to_owned())];
         if !out.text.is_empty() {
@@ -194,6 +234,9 @@ impl Network for Facebook {
     ) -> Result<Vec<Remote>, Error> {
         // The network counts in whole seconds.
         let since = window.since.div_euclid(1000) * 1000;
+        if out.placement == "comment" {
+            return self.comments(cx, out, Window { since, ..window }).await;
+        }
         let fields = "id,message,created_time,permalink_url,attachments{subattachments,media_type}";
         let query = [
             ("fields", fields.to_owned()),
@@ -229,6 +272,46 @@ impl Network for Facebook {
 
     fn parse_error(&self, reply: &Reply) -> Error {
         meta::parse(reply, SPEC.name, |_, _| None)
+    }
+}
+
+impl Facebook {
+    /// The page's own comments on the post with this text.
+    async fn comments(
+        &self,
+        cx: &Context<'_>,
+        out: &Rendition,
+        window: Window,
+    ) -> Result<Vec<Remote>, Error> {
+        let page = cx.account.setting("pageId")?;
+        let query = [
+            ("fields", "id,message,created_time,permalink_url,from".to_owned()),
+            ("filter", "stream".to_owned()),
+            ("order", "reverse_chronological".to_owned()),
+            ("limit", "50".to_owned()),
+        ];
+        let created = |c: &Comment| meta::millis(&c.created_time);
+        let path = [out.follows()?.parent.id.as_str(), "comments"];
+        let listing = meta::list(cx, self, &path, &query, |c: &Comment| {
+            created(c).is_some_and(|at| at < window.since)
+        })
+        .await?;
+        let text = normalise(&out.text);
+        let found: Vec<Remote> = listing
+            .items
+            .into_iter()
+            .filter(|c| {
+                created(c).is_some_and(|at| (window.since..=window.until).contains(&at))
+                    && c.from.as_ref().is_none_or(|from| from.id == page)
+                    && normalise(&c.message) == text
+            })
+            .map(|c| Remote { id: c.id, url: c.permalink_url })
+            .collect();
+        if found.is_empty() && !listing.complete {
+            let says = "The post has more comments in this time than can be looked through.";
+            return Err(Error::new(Class::Transient, says).code("listing_too_long"));
+        }
+        Ok(found)
     }
 }
 

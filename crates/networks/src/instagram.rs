@@ -2,7 +2,8 @@
 //!
 //! Keys: a Meta app with `instagram_basic` and `instagram_content_publish`; the id is the page's
 //! `instagram_business_account` (`GET /me/accounts?fields=instagram_business_account`), the token
-//! the page's. Pictures are fetched by Instagram from a public address of ours.
+//! the page's. Pictures are fetched by Instagram from a public address of ours. A first comment
+//! needs `instagram_manage_comments` as well.
 //!
 //! The container is the handle: invisible, good for 24 h, and its `status_code` says for certain
 //! whether it was published. While one lives no second is made.
@@ -74,6 +75,8 @@ pub static SPEC: Spec = Spec {
             id: "feed",
             name: "Post",
             send: SendClass::Handle,
+            follows: &[],
+            in_budget: true,
             text: CAPTION,
             media: PICTURES,
         },
@@ -81,8 +84,19 @@ pub static SPEC: Spec = Spec {
             id: "story",
             name: "Story",
             send: SendClass::Handle,
+            follows: &[],
+            in_budget: true,
             text: CAPTION,
             media: MediaRule { max: 1, ratio: None, derivative: Derivative::Story, ..PICTURES },
+        },
+        Placement {
+            id: "comment",
+            name: "First comment",
+            send: SendClass::Readable { lag: Duration::from_secs(60) },
+            follows: &["feed"],
+            in_budget: false,
+            text: Text { max: 300, max_hashtags: Some(4), required: true, ..CAPTION },
+            media: MediaRule { min: 0, max: 0, ..PICTURES },
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
@@ -115,6 +129,15 @@ struct Item {
     caption: String,
     timestamp: String,
     permalink: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    id: String,
+    #[serde(default)]
+    text: String,
+    timestamp: String,
+    username: Option<String>,
 }
 
 /// A container, as it is saved.
@@ -152,13 +175,24 @@ impl Network for Instagram {
     }
 
     async fn prepare(&self, cx: &Context<'_>, out: &Rendition) -> Result<Prepared, Error> {
+        if out.placement == "comment" {
+            return Ok(Prepared::Ready);
+        }
         match self.advance(cx, out).await {
             Err(error) if error.restart => Err(self.begin_anew(cx, error).await?),
             other => other,
         }
     }
 
-    async fn publish(&self, cx: &Context<'_>, _out: &Rendition) -> Result<Published, Error> {
+    async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error> {
+        if out.placement == "comment" {
+            let on = &out.follows()?.parent;
+            let url = meta::address(cx, &[&on.id, "comments"])?;
+            let request = cx.http.post(&url).form(&[("message", &out.text)]);
+            let comment: Made = meta::call(cx, self, request).await?;
+            // A comment has no page of its own.
+            return Ok(Published::Accepted(Remote { id: comment.id, url: on.url.clone() }));
+        }
         let container = held(cx, "container").ok_or_else(meta::not_prepared)?;
         if cx.saved("visible").is_some() {
             return Ok(Published::Processing { again_in: Duration::from_secs(1) });
@@ -201,6 +235,9 @@ impl Network for Instagram {
         out: &Rendition,
         window: Window,
     ) -> Result<Vec<Remote>, Error> {
+        if out.placement == "comment" {
+            return self.comments(cx, out, window).await;
+        }
         let story = out.placement == "story";
         let edge = if story { "stories" } else { "media" };
         let query =
@@ -240,6 +277,42 @@ impl Network for Instagram {
 }
 
 impl Instagram {
+    /// The account's own comments on the post with this text.
+    async fn comments(
+        &self,
+        cx: &Context<'_>,
+        out: &Rendition,
+        window: Window,
+    ) -> Result<Vec<Remote>, Error> {
+        let on = &out.follows()?.parent;
+        let own = cx.account.setting("instagramUsername").ok();
+        let query =
+            [("fields", "id,text,timestamp,username".to_owned()), ("limit", "50".to_owned())];
+        let since = window.since.div_euclid(1000) * 1000;
+        let created = |c: &Comment| meta::millis(&c.timestamp);
+        let path = [on.id.as_str(), "comments"];
+        let Listing { items, complete } = meta::list(cx, self, &path, &query, |c: &Comment| {
+            created(c).is_some_and(|at| at < since)
+        })
+        .await?;
+        let text = normalise(&out.text);
+        let by_other = |name: &str| own.is_some_and(|own| own != name);
+        let found: Vec<Remote> = items
+            .into_iter()
+            .filter(|c| {
+                created(c).is_some_and(|at| (since..=window.until).contains(&at))
+                    && !c.username.as_deref().is_some_and(by_other)
+                    && normalise(&c.text) == text
+            })
+            .map(|c| Remote { id: c.id, url: on.url.clone() })
+            .collect();
+        if found.is_empty() && !complete {
+            let says = "The post has more comments in this time than can be looked through.";
+            return Err(Error::new(Class::Transient, says).code("listing_too_long"));
+        }
+        Ok(found)
+    }
+
     /// Makes what is missing and asks how far it is.
     async fn advance(&self, cx: &Context<'_>, out: &Rendition) -> Result<Prepared, Error> {
         if let Some(container) = held(cx, "container") {

@@ -250,6 +250,27 @@ pub struct Rendition {
     pub key: String,
     /// When the post was due, in ms UTC: frozen, so that a repeated send carries the same bytes.
     pub created_at: i64,
+    /// What it follows, for the placements that follow another.
+    pub reply_to: Option<ReplyTo>,
+}
+
+/// What a part of a thread or a comment follows; the same post twice right after the first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplyTo {
+    /// The post at the head.
+    pub root: Remote,
+    /// The one right before.
+    pub parent: Remote,
+}
+
+impl Rendition {
+    /// What it follows, or the error of one that must and does not (nothing was sent).
+    pub fn follows(&self) -> Result<&ReplyTo, Error> {
+        self.reply_to.as_ref().ok_or_else(|| {
+            let says = "It follows another post, and none was named.";
+            Error::new(Class::Content, says).code("no_parent")
+        })
+    }
 }
 
 /// One picture or video, already in a form that the placement takes.

@@ -25,6 +25,31 @@ use crate::{
 
 pub struct Mastodon;
 
+/// Shorter than the hour for which a server remembers a key.
+const HORIZON: Duration = Duration::from_secs(50 * 60);
+
+const TEXT: Text = Text {
+    max: USUAL_MAX,
+    count: Count::Mastodon,
+    max_bytes: None,
+    max_with_media: None,
+    max_hashtags: None,
+    max_mentions: None,
+    title_max: None,
+    required: false,
+};
+
+const PICTURES: MediaRule = MediaRule {
+    min: 0,
+    max: 4,
+    types: &["image/jpeg", "image/png", "image/gif", "image/webp"],
+    max_bytes: 16 << 20,
+    ratio: None,
+    derivative: Derivative::Original,
+    pull: false,
+    alt_max: 1_500,
+};
+
 pub static SPEC: Spec = Spec {
     id: "mastodon",
     name: "Mastodon",
@@ -46,31 +71,26 @@ pub static SPEC: Spec = Spec {
             required: true,
         },
     ],
-    placements: &[Placement {
-        id: "feed",
-        name: "Feed",
-        send: SendClass::Keyed { horizon: Some(Duration::from_secs(50 * 60)) },
-        text: Text {
-            max: USUAL_MAX,
-            count: Count::Mastodon,
-            max_bytes: None,
-            max_with_media: None,
-            max_hashtags: None,
-            max_mentions: None,
-            title_max: None,
-            required: false,
+    placements: &[
+        Placement {
+            id: "feed",
+            name: "Feed",
+            send: SendClass::Keyed { horizon: Some(HORIZON) },
+            follows: &[],
+            in_budget: true,
+            text: TEXT,
+            media: PICTURES,
         },
-        media: MediaRule {
-            min: 0,
-            max: 4,
-            types: &["image/jpeg", "image/png", "image/gif", "image/webp"],
-            max_bytes: 16 << 20,
-            ratio: None,
-            derivative: Derivative::Original,
-            pull: false,
-            alt_max: 1_500,
+        Placement {
+            id: "reply",
+            name: "Thread",
+            send: SendClass::Keyed { horizon: Some(HORIZON) },
+            follows: &["feed", "reply"],
+            in_budget: true,
+            text: Text { required: true, ..TEXT },
+            media: MediaRule { max: 0, ..PICTURES },
         },
-    }],
+    ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     budgets: &[Budget { posts: 300, per: Duration::from_secs(300) }],
 };
@@ -114,6 +134,8 @@ struct Status {
     url: Option<String>,
     created_at: jiff::Timestamp,
     content: String,
+    #[serde(default)]
+    in_reply_to_id: Option<String>,
     #[serde(default)]
     media_attachments: Vec<Attachment>,
 }
@@ -172,7 +194,10 @@ impl Network for Mastodon {
             };
             media_ids.push(id);
         }
-        let body = json!({ "status": out.text, "media_ids": media_ids });
+        let mut body = json!({ "status": out.text, "media_ids": media_ids });
+        if let Some(to) = &out.reply_to {
+            body["in_reply_to_id"] = json!(to.parent.id);
+        }
         let request = cx.http.post(&format!("{}/api/v1/statuses", cx.base)).json(&body);
         let request = request.header("idempotency-key", idempotency_key(&out.key));
         let reply = self.call(cx, request).await?;
@@ -194,6 +219,7 @@ impl Network for Mastodon {
         };
         let url = format!("{}/api/v1/accounts/{account}/statuses", cx.base);
         let wanted = comparable(&out.text);
+        let parent = out.reply_to.as_ref().map(|to| to.parent.id.as_str());
         let (mut found, mut before) = (Vec::new(), None::<String>);
         for _ in 0..MAX_PAGES {
             let mut request = cx.http.get(&url);
@@ -213,6 +239,7 @@ impl Network for Mastodon {
                 let at = s.created_at.as_millisecond();
                 (window.since..=window.until).contains(&at)
                     && s.media_attachments.len() == out.media.len()
+                    && s.in_reply_to_id.as_deref() == parent
                     && comparable(&html_to_text(&s.content)) == wanted
             });
             found.extend(ours.map(Remote::from));

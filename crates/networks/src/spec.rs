@@ -30,6 +30,16 @@ impl Spec {
     pub fn placement(&self, id: &str) -> Option<&'static Placement> {
         self.placements.iter().find(|p| p.id == id)
     }
+
+    /// Where the next part of a thread goes after this placement, if the network has threads.
+    pub fn reply(&self, after: &str) -> Option<&'static Placement> {
+        self.placement("reply").filter(|p| p.follows.contains(&after))
+    }
+
+    /// Where the first comment on this placement goes, if the network takes one.
+    pub fn comment(&self, on: &str) -> Option<&'static Placement> {
+        self.placement("comment").filter(|p| p.follows.contains(&on))
+    }
 }
 
 /// One thing to enter when connecting.
@@ -50,12 +60,24 @@ pub struct Field {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Placement {
-    /// `feed`, `story`, `reel`, `article`, `message`.
+    /// `feed`, `story`, `reel`, `article`, `message`; `reply` and `comment` follow another.
     pub id: &'static str,
     pub name: &'static str,
     pub send: SendClass,
+    /// The placements that it may follow, as the next part of a thread or a first comment; empty
+    /// for one that stands alone.
+    pub follows: &'static [&'static str],
+    /// Does the network count it among the posts of its budgets?
+    pub in_budget: bool,
     pub text: Text,
     pub media: MediaRule,
+}
+
+impl Placement {
+    /// Can a post begin with it?
+    pub fn stands_alone(&self) -> bool {
+        self.follows.is_empty()
+    }
 }
 
 /// What is known after a send whose answer was lost (ARCHITECTURE.md, "Send classes").

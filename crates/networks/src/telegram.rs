@@ -47,6 +47,8 @@ pub static SPEC: Spec = Spec {
         id: "message",
         name: "Message",
         send: SendClass::Blind,
+        follows: &[],
+        in_budget: true,
         text: Text {
             max: 4_096,
             count: Count::Utf16,

@@ -454,6 +454,8 @@ mod tests {
             id: "feed",
             name: "Feed",
             send: SendClass::Blind,
+            follows: &[],
+            in_budget: true,
             text: Text {
                 max: 10,
                 count: Count::Graphemes,

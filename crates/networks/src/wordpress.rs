@@ -59,6 +59,8 @@ pub static SPEC: Spec = Spec {
         id: "article",
         name: "Article",
         send: SendClass::Readable { lag: Duration::ZERO },
+        follows: &[],
+        in_budget: true,
         text: Text {
             // No limit of its own; this stays within the 8 MB that PHP takes by default.
             max: 1_000_000,

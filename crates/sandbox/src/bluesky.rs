@@ -493,6 +493,7 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
     }
     let media = shown_media(repo, &record);
     let text = record["text"].as_str().unwrap_or_default().to_owned();
+    let reply_to = record.pointer("/reply/parent/uri").and_then(Value::as_str).map(str::to_owned);
     let at = call.now;
     let records = repo.records.entry(collection.clone()).or_default();
     let old = records.insert(rkey, Record { value: record, cid: cid.clone(), blobs, at });
@@ -501,11 +502,16 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
         release(repo, &old.blobs);
     }
     if collection == POST {
-        let id = uri.clone();
-        let account = &session.account;
-        world
-            .ledger
-            .appear(Network::Bluesky, Appeared { id, account, placement: "feed", text, media, at });
+        let appeared = Appeared {
+            id: uri.clone(),
+            account: &session.account,
+            placement: "feed",
+            reply_to,
+            text,
+            media,
+            at,
+        };
+        world.ledger.appear(Network::Bluesky, appeared);
     }
     Ok(written(call, &uri, &cid, checked, Some(&rev)))
 }

@@ -1,10 +1,11 @@
 //! Facebook Pages: feed posts, photos and photo stories, under `/facebook/{version}/…`.
 //!
 //! networks.md §1. The page `{account}` belongs to the token `sandbox-{account}`. Posts may be made
-//! unpublished and shown by one flip of `is_published`. Not spoken: video, reels, comments and
-//! publishing at a later time; they are refused with code 100. Duplicate texts are not refused.
+//! unpublished and shown by one flip of `is_published`; comments are the page's own. Not spoken:
+//! video, reels and publishing at a later time; they are refused with code 100. Duplicate texts are
+//! not refused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use crate::media::{Blob, fetch};
 use crate::world::{Network, World, lock};
 
 const TEXT_LIMIT: usize = 63_206;
+const COMMENT_LIMIT: usize = 8_000;
 const PHOTO_LIMIT: usize = 4 << 20;
 const INSIGHTS: [&str; 5] = [
     "post_total_media_view_unique",
@@ -32,6 +34,7 @@ pub(crate) struct State {
     posts: HashMap<String, Post>,
     photos: HashMap<String, Photo>,
     pages: HashMap<String, Page>,
+    comments: HashMap<String, Comment>,
     last_id: u64,
 }
 
@@ -51,6 +54,14 @@ struct Post {
     published: bool,
     created: i64,
     updated: i64,
+    comments: BTreeSet<(i64, String)>,
+}
+
+struct Comment {
+    account: String,
+    post: String,
+    message: String,
+    created: i64,
 }
 
 struct Photo {
@@ -69,7 +80,7 @@ pub(crate) fn aim(call: &Call) -> Aim {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (_, [_, "feed" | "photos"]) if shown => Calls::Publish,
-        (_, [_, "photo_stories"]) => Calls::Publish,
+        (_, [_, "photo_stories" | "comments"]) => Calls::Publish,
         (_, [_]) if call.flag("is_published") == Some(true) => Calls::Publish,
         _ => Calls::Prepare,
     };
@@ -113,7 +124,9 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
             own(own_page)?;
             create_story(world, call, account)
         }
-        ("POST", ["videos" | "video_reels" | "video_stories" | "comments"]) => {
+        ("POST", ["comments"]) => comment(world, call, &account, node),
+        ("GET", ["comments"]) => list_comments(world, call, &account, node),
+        ("POST", ["videos" | "video_reels" | "video_stories"]) => {
             Err(Fail::parameter(format!("The sandbox does not speak {}", segments[1])))
         }
         ("GET", ["published_posts" | "posts" | "feed"]) if own_page => {
@@ -208,6 +221,7 @@ impl State {
             id: id.to_owned(),
             account: &post.account,
             placement: if post.story { "story" } else { "feed" },
+            reply_to: None,
             text: post.message.clone(),
             media: self.shown(post),
             at: post.created,
@@ -254,6 +268,7 @@ fn create_post(world: &World, call: &Call, account: String) -> Result<Value, Fai
         published: call.flag("published") != Some(false),
         created: call.now,
         updated: call.now,
+        comments: BTreeSet::new(),
     };
     state.insert(world, &id, post);
     graph::select(call, &post_json(&state, call, &id), "Post", &["id"])
@@ -367,6 +382,7 @@ async fn create_photo(world: &World, call: &Call, account: String) -> Result<Val
         published: true,
         created: call.now,
         updated: call.now,
+        comments: BTreeSet::new(),
     };
     state.insert(world, &post_id, post);
     Ok(json!({ "id": id, "post_id": post_id }))
@@ -391,9 +407,79 @@ fn create_story(world: &World, call: &Call, account: String) -> Result<Value, Fa
         published: true,
         created: call.now,
         updated: call.now,
+        comments: BTreeSet::new(),
     };
     state.insert(world, &id, post);
     Ok(json!({ "success": true, "post_id": id }))
+}
+
+// Comments
+
+fn comment(world: &World, call: &Call, account: &str, on: &str) -> Result<Value, Fail> {
+    let message = call.text("message").unwrap_or_default();
+    if message.trim().is_empty() {
+        return Err(Fail::parameter("A comment needs a message or an attachment"));
+    }
+    if message.chars().count() > COMMENT_LIMIT {
+        return Err(Fail::parameter("The comment is too long"));
+    }
+    let mut state = lock(&world.facebook);
+    let of_post = on.rsplit_once('_').map_or(on, |(_, post)| post).to_owned();
+    let id = format!("{of_post}_{}", state.id(call.now));
+    let post = state.posts.get_mut(on).filter(|post| post.account == account && post.published);
+    let post = post.ok_or_else(|| Fail::missing(call, on))?;
+    post.comments.insert((call.now, id.clone()));
+    world.ledger.appear(
+        Network::Facebook,
+        Appeared {
+            id: id.clone(),
+            account,
+            placement: "comment",
+            reply_to: Some(on.to_owned()),
+            text: message.clone(),
+            media: Vec::new(),
+            at: call.now,
+        },
+    );
+    let comment =
+        Comment { account: account.to_owned(), post: on.to_owned(), message, created: call.now };
+    let node = comment_json(call, &id, &comment);
+    state.comments.insert(id, comment);
+    graph::select(call, &node, "Comment", &["id"])
+}
+
+fn comment_json(call: &Call, id: &str, comment: &Comment) -> Value {
+    json!({
+        "id": id,
+        "message": comment.message,
+        "created_time": graph::time(comment.created),
+        "permalink_url": format!("{}/posts/facebook/{id}", call.origin),
+        "from": { "id": comment.account, "name": comment.account },
+        "object": { "id": comment.post },
+        "can_remove": true,
+        "like_count": 0,
+        "comment_count": 0,
+    })
+}
+
+/// Oldest first, unless asked for otherwise.
+fn list_comments(world: &World, call: &Call, account: &str, on: &str) -> Result<Value, Fail> {
+    let paging = Paging::of(call)?;
+    let state = lock(&world.facebook);
+    let post = state.posts.get(on).filter(|post| post.account == account);
+    let post = post.ok_or_else(|| Fail::missing(call, on))?;
+    let mut ids: Vec<&String> = post.comments.iter().map(|(_, id)| id).collect();
+    if call.text("order").as_deref() == Some("reverse_chronological") {
+        ids.reverse();
+    }
+    let from = paging.after.as_ref().and_then(|after| ids.iter().position(|id| *id == after));
+    let mut nodes = Vec::new();
+    for id in ids.into_iter().skip(from.map_or(0, |at| at + 1)).take(paging.limit + 1) {
+        let Some(comment) = state.comments.get(id) else { continue };
+        let default = ["created_time", "from", "message", "id"];
+        nodes.push(graph::select(call, &comment_json(call, id, comment), "Comment", &default)?);
+    }
+    Ok(paging.page(call, nodes))
 }
 
 // Reading, changing and deleting
@@ -469,6 +555,10 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fa
         }
         let fields = ["created_time", "message", "id"];
         return graph::select(call, &post_json(&state, call, id), "Post", &fields);
+    }
+    if let Some(comment) = state.comments.get(id).filter(|comment| comment.account == account) {
+        let default = ["created_time", "from", "message", "id"];
+        return graph::select(call, &comment_json(call, id, comment), "Comment", &default);
     }
     let photo = state.photos.get(id).filter(|photo| photo.account == account);
     let photo = photo.ok_or_else(|| Fail::missing(call, id))?;
@@ -574,6 +664,15 @@ fn change(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, 
 
 fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
     let mut state = lock(&world.facebook);
+    if state.comments.get(id).is_some_and(|comment| comment.account == account) {
+        if let Some(comment) = state.comments.remove(id)
+            && let Some(post) = state.posts.get_mut(&comment.post)
+        {
+            post.comments.remove(&(comment.created, id.to_owned()));
+        }
+        world.ledger.vanish(Network::Facebook, id, call.now);
+        return Ok(json!({ "success": true }));
+    }
     let photo = state.photos.get(id).filter(|photo| photo.account == account);
     // A photo goes with the post that shows it.
     let id = match photo.map(|photo| photo.post.clone()) {
@@ -590,6 +689,10 @@ fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, 
     if let Some(post) = state.posts.remove(&id) {
         for photo in &post.photos {
             state.photos.remove(photo);
+        }
+        for (_, comment) in &post.comments {
+            state.comments.remove(comment);
+            world.ledger.vanish(Network::Facebook, comment, call.now);
         }
         if let Some(page) = state.pages.get_mut(account) {
             let key = (post.created, id.clone());

@@ -3,7 +3,7 @@
 //! networks.md §2. The account `{account}` belongs to the token `sandbox-{account}`. Media are
 //! fetched from the caller's address when a container is made; its first poll answers IN_PROGRESS,
 //! the next one FINISHED; after a day it is EXPIRED. A hundred posts in a moving day.
-//! Not spoken: resumable uploads, tags, comments. Films are not measured.
+//! Comments are the account's own. Not spoken: resumable uploads, tags. Films are not measured.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,12 +22,15 @@ const DAILY_POSTS: usize = 100;
 const CAPTION_LIMIT: usize = 2_200;
 const TAGS: usize = 30;
 const MENTIONS: usize = 20;
+const COMMENT_LIMIT: usize = 300;
+const COMMENT_TAGS: usize = 4;
 const IMAGE_LIMIT: usize = 8 << 20;
 
 #[derive(Default)]
 pub(crate) struct State {
     containers: HashMap<String, Container>,
     media: HashMap<String, Media>,
+    comments: HashMap<String, Comment>,
     accounts: HashMap<String, Account>,
     last_id: u64,
 }
@@ -73,13 +76,21 @@ struct Media {
     items: Vec<Item>,
     caption: String,
     at: i64,
+    comments: BTreeSet<(i64, String)>,
+}
+
+struct Comment {
+    account: String,
+    media: String,
+    text: String,
+    at: i64,
 }
 
 pub(crate) fn aim(call: &Call) -> Aim {
     let kind = match (&call.method, graph::segments(call).as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
-        (_, [_, "media_publish"]) => Calls::Publish,
+        (_, [_, "media_publish" | "comments"]) => Calls::Publish,
         _ => Calls::Prepare,
     };
     Aim { call: kind, account: graph::token_account(call) }
@@ -113,6 +124,8 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
         ("POST", ["media_publish"]) if own => publish(world, call, &account),
         ("GET", ["media"]) if own => list(world, call, &account, false),
         ("GET", ["stories"]) if own => list(world, call, &account, true),
+        ("POST", ["comments"]) => comment(world, call, &account, node),
+        ("GET", ["comments"]) => list_comments(world, call, &account, node),
         ("GET", []) => show(world, call, &account, node),
         ("GET", ["insights"]) => insights(world, call, &account, node),
         ("DELETE", []) => delete(world, call, &account, node),
@@ -369,6 +382,7 @@ fn publish(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
         items: container.items.clone(),
         caption: container.caption.clone(),
         at: call.now,
+        comments: BTreeSet::new(),
     };
     if state.used(account, call.now) >= DAILY_POSTS {
         let message = "Application request limit reached: the account has published the most \
@@ -394,6 +408,7 @@ fn publish(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
             id: id.clone(),
             account,
             placement: if media.kind == Kind::Story { "story" } else { "feed" },
+            reply_to: None,
             text: if media.kind == Kind::Story { String::new() } else { media.caption.clone() },
             media: shown(&media),
             at: call.now,
@@ -405,6 +420,78 @@ fn publish(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
 
 fn shown(media: &Media) -> Vec<LedgerMedia> {
     media.items.iter().map(|item| item.blob.in_ledger(&item.alt)).collect()
+}
+
+// Comments
+
+fn comment(world: &World, call: &Call, account: &str, on: &str) -> Result<Value, Fail> {
+    let text = call.text("message").unwrap_or_default();
+    if text.trim().is_empty() {
+        return Err(Fail::parameter("The parameter message is required"));
+    }
+    let words = |starts: &[&str]| {
+        text.split_whitespace().filter(|w| starts.iter().any(|s| w.starts_with(s))).count()
+    };
+    let shouted = text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase);
+    if text.chars().count() > COMMENT_LIMIT
+        || words(&["#"]) > COMMENT_TAGS
+        || words(&["http://", "https://"]) > 1
+        || shouted
+    {
+        return Err(Fail::parameter(
+            "A comment has at most 300 characters, 4 hashtags and 1 URL, and is not all capitals",
+        ));
+    }
+    let mut state = lock(&world.instagram);
+    let id = graph::next_id(&mut state.last_id, call.now, 10_000);
+    let media = state.media.get_mut(on).filter(|media| media.account == account);
+    let media = media.ok_or_else(|| Fail::missing(call, on))?;
+    media.comments.insert((call.now, id.clone()));
+    world.ledger.appear(
+        Network::Instagram,
+        Appeared {
+            id: id.clone(),
+            account,
+            placement: "comment",
+            reply_to: Some(on.to_owned()),
+            text: text.clone(),
+            media: Vec::new(),
+            at: call.now,
+        },
+    );
+    let comment = Comment { account: account.to_owned(), media: on.to_owned(), text, at: call.now };
+    state.comments.insert(id.clone(), comment);
+    Ok(json!({ "id": id }))
+}
+
+fn comment_json(id: &str, comment: &Comment) -> Value {
+    json!({
+        "id": id,
+        "text": comment.text,
+        "timestamp": graph::time(comment.at),
+        "username": comment.account,
+        "from": { "id": comment.account, "username": comment.account },
+        "media": { "id": comment.media },
+        "hidden": false,
+        "like_count": 0,
+    })
+}
+
+/// Newest first.
+fn list_comments(world: &World, call: &Call, account: &str, on: &str) -> Result<Value, Fail> {
+    let paging = Paging::of(call)?;
+    let state = lock(&world.instagram);
+    let media = state.media.get(on).filter(|media| media.account == account);
+    let media = media.ok_or_else(|| Fail::missing(call, on))?;
+    let ids: Vec<&String> = media.comments.iter().rev().map(|(_, id)| id).collect();
+    let from = paging.after.as_ref().and_then(|after| ids.iter().position(|id| *id == after));
+    let mut nodes = Vec::new();
+    for id in ids.into_iter().skip(from.map_or(0, |at| at + 1)).take(paging.limit + 1) {
+        let Some(comment) = state.comments.get(id) else { continue };
+        let default = ["timestamp", "text", "id"];
+        nodes.push(graph::select(call, &comment_json(id, comment), "IGComment", &default)?);
+    }
+    Ok(paging.page(call, nodes))
 }
 
 // Reading and deleting
@@ -454,6 +541,9 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fa
             false => json!({ "id": id }),
         };
         return graph::select(call, &node, "IGMediaBuilder", &["id"]);
+    }
+    if let Some(comment) = state.comments.get(id).filter(|comment| comment.account == account) {
+        return graph::select(call, &comment_json(id, comment), "IGComment", &["id"]);
     }
     let media = state.media.get(id).filter(|media| media.account == account);
     let media = media.ok_or_else(|| Fail::missing(call, id))?;
@@ -522,10 +612,24 @@ fn insights(world: &World, call: &Call, account: &str, id: &str) -> Result<Value
 
 fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
     let mut state = lock(&world.instagram);
+    if state.comments.get(id).is_some_and(|comment| comment.account == account) {
+        if let Some(comment) = state.comments.remove(id)
+            && let Some(media) = state.media.get_mut(&comment.media)
+        {
+            media.comments.remove(&(comment.at, id.to_owned()));
+        }
+        world.ledger.vanish(Network::Instagram, id, call.now);
+        return Ok(json!({ "success": true }));
+    }
     if state.media.get(id).is_none_or(|media| media.account != account) {
         return Err(Fail::missing(call, id));
     }
-    if let (Some(media), Some(shelf)) = (state.media.remove(id), state.accounts.get_mut(account)) {
+    let media = state.media.remove(id);
+    for (_, comment) in media.iter().flat_map(|media| &media.comments) {
+        state.comments.remove(comment);
+        world.ledger.vanish(Network::Instagram, comment, call.now);
+    }
+    if let (Some(media), Some(shelf)) = (media, state.accounts.get_mut(account)) {
         let key = (media.at, id.to_owned());
         shelf.feed.remove(&key);
         shelf.stories.remove(&key);

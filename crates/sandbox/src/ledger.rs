@@ -24,8 +24,11 @@ pub struct LedgerPost {
     /// ISO 8601, UTC; `None` while the post is visible.
     pub deleted_at: Option<String>,
     pub account: String,
-    /// `feed`, `story` or `article`.
+    /// `feed`, `story`, `article` or `comment`.
     pub placement: String,
+    /// The post that it answers or comments on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
 }
 
 /// One picture, film, file or link card of a post.
@@ -51,6 +54,7 @@ pub(crate) struct Appeared<'a> {
     pub(crate) id: String,
     pub(crate) account: &'a str,
     pub(crate) placement: &'static str,
+    pub(crate) reply_to: Option<String>,
     pub(crate) text: String,
     pub(crate) media: Vec<LedgerMedia>,
     pub(crate) at: i64,
@@ -90,6 +94,7 @@ impl Ledger {
             deleted_at: None,
             account: post.account.to_owned(),
             placement: post.placement.to_owned(),
+            reply_to: post.reply_to,
         });
     }
 
@@ -169,6 +174,7 @@ mod tests {
             id: id.to_owned(),
             account,
             placement: "feed",
+            reply_to: None,
             text: "text".to_owned(),
             media: Vec::new(),
             at: 1_795_000_000_000,

@@ -500,6 +500,7 @@ fn create(world: &World, call: &Call) -> Result<Value, Answer> {
             id: id.to_string(),
             account: &account,
             placement: "feed",
+            reply_to: reply_to.map(|id| id.to_string()),
             text,
             media,
             at: call.now,

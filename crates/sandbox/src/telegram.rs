@@ -544,7 +544,15 @@ fn appear(
     }
     world.ledger.appear(
         Network::Telegram,
-        Appeared { id: post, account: &bot.account, placement: "feed", text, media, at: call.now },
+        Appeared {
+            id: post,
+            account: &bot.account,
+            placement: "feed",
+            reply_to: None,
+            text,
+            media,
+            at: call.now,
+        },
     );
 }
 

@@ -861,6 +861,7 @@ impl State {
                 id: id.to_string(),
                 account: &post.author,
                 placement: "article",
+                reply_to: None,
                 text: text.join("\n\n"),
                 media,
                 at,

@@ -62,6 +62,8 @@ const fn placement(send: SendClass) -> Placement {
         id: "feed",
         name: "Feed",
         send,
+        follows: &[],
+        in_budget: true,
         text: Text {
             max: 1000,
             count: Count::Chars,

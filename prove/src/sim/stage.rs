@@ -139,9 +139,7 @@ impl<'a> Run<'a> {
                 .iter()
                 .map(|n| DraftDelivery {
                     connection_id: self.stage.connections.get(n).cloned().unwrap_or_default(),
-                    placement: None,
-                    text: None,
-                    scheduled_at: None,
+                    ..DraftDelivery::default()
                 })
                 .collect(),
             ..Draft::default()

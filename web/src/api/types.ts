@@ -22,6 +22,8 @@ export type Count = 'chars' | 'utf16' | 'graphemes' | 'mastodon';
 export interface Placement {
   id: string;
   name: string;
+  /** What it may follow; empty for one that stands alone. */
+  follows: string[];
   send: { class: 'keyed' | 'handle' | 'readable' | 'blind' };
   text: {
     max: number;
@@ -136,6 +138,9 @@ export interface DeliveryProblem {
 export interface Delivery {
   id: Id;
   postId: Id;
+  /** The delivery that it follows, as the next part of a thread or a first comment. */
+  parentId: Id | null;
+  position: number;
   connectionId: Id;
   connectionName: string;
   network: string;

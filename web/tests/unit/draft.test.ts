@@ -37,6 +37,7 @@ test('a post becomes a draft in its own zone, with what its connections override
     deliveries: [
       { connectionId: 'c1', placement: 'feed', text: null, state: 'queued' },
       { connectionId: 'c2', placement: 'feed', text: 'Pain', state: 'queued' },
+      { connectionId: 'c2', placement: 'reply', text: 'Et encore', state: 'queued', parentId: 'd2' },
       { connectionId: 'c3', placement: 'feed', text: null, state: 'removed' },
     ],
   } as unknown as Post;

@@ -185,12 +185,7 @@ impl Demo {
                 .networks
                 .iter()
                 .filter_map(|n| connected.get(*n))
-                .map(|id| DraftDelivery {
-                    connection_id: id.clone(),
-                    placement: None,
-                    text: None,
-                    scheduled_at: None,
-                })
+                .map(|id| DraftDelivery { connection_id: id.clone(), ..DraftDelivery::default() })
                 .collect();
             let draft = Draft {
                 text: p.text.into(),

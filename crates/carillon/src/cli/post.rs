@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{Here, Out, day_or_time, table};
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
-use crate::publishing::schedule::{self, Draft, DraftDelivery};
+use crate::publishing::schedule::{self, Draft, DraftDelivery, Part};
 use crate::publishing::view::{self, PostView, Query};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  carillon post create --text 'Doors open at seven.' --to mastodon --at 2026-11-23T09:00 --zone Europe/London\n  carillon post list --from 2026-11-01 --to 2026-12-01 --json\n  carillon post cancel 0193…";
@@ -29,6 +29,12 @@ pub(super) struct Create {
     text: String,
     #[arg(long)]
     title: Option<String>,
+    /// The next part of a thread; repeat for several
+    #[arg(long, value_name = "TEXT")]
+    thread: Vec<String>,
+    /// A comment of the account's own, right after the post
+    #[arg(long, value_name = "TEXT")]
+    first_comment: Option<String>,
     /// Connection: its id, its name or its network; repeat for several
     #[arg(long = "to", value_name = "CONNECTION")]
     to: Vec<String>,
@@ -80,8 +86,8 @@ impl Post {
                     deliveries.push(DraftDelivery {
                         connection_id: super::connection::resolve(here, to).await?,
                         placement: c.placement.clone(),
-                        text: None,
-                        scheduled_at: None,
+                        first_comment: c.first_comment.clone(),
+                        ..DraftDelivery::default()
                     });
                 }
                 let draft = Draft {
@@ -93,6 +99,11 @@ impl Post {
                     draft: c.draft,
                     allow_collision: c.allow_collision,
                     allow_duplicate: c.allow_duplicate,
+                    thread: c
+                        .thread
+                        .iter()
+                        .map(|text| Part { text: text.clone(), media: Vec::new() })
+                        .collect(),
                     deliveries,
                 };
                 let post = schedule::create(app, ws, draft, None).await?;
@@ -187,7 +198,11 @@ fn describe(p: &PostView) -> String {
                 Some(problem) => format!("{} {}", problem.sentence, problem.action_sentence),
                 None => d.remote_url.clone().unwrap_or_default(),
             };
-            vec![format!("  {}", d.connection_name), d.state.to_string(), what]
+            let name = match d.parent_id {
+                None => format!("  {}", d.connection_name),
+                Some(_) => format!("    {} {}", d.placement, d.position),
+            };
+            vec![name, d.state.to_string(), what]
         })
         .collect();
     text.push_str(&table(&rows));

@@ -121,12 +121,10 @@ fn close(c: &mut Circuit) {
 
 async fn tell(tx: &Tx, c: &Circuit, title: &str, now: i64) -> Result<(), db::Error> {
     match c.open_until {
-        Some(until) => {
+        Some(_) => {
             let why = c.reason.as_deref().unwrap_or("It does not answer.");
-            let sentence = format!(
-                "{title} failed again and again, so nothing is sent to it until {}. {why}",
-                iso(until)
-            );
+            let sentence =
+                format!("{title} failed again and again, so it is left alone for a while. {why}");
             let next = "Nothing is lost: it is tried again by itself. Reset the circuit when you know that it works.";
             let problem = Problem::new("transient", sentence, "wait", next);
             alerts::raise(tx, None, AlertKind::CircuitOpen, &c.name, &problem, now).await?;

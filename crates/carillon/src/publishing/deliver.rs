@@ -11,16 +11,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use carillon_networks::spec::Placement;
 use carillon_networks::{
-    Applied, Class, Context, Error, Keeper, Network, Prepared, Published, Rendition, Secret,
-    SendClass,
+    Applied, Class, Context, Error, Keeper, Network, Prepared, Published, Remote, Rendition,
+    ReplyTo, Secret, SendClass,
 };
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::circuits::{self, Sign};
 use super::outcome::{self, Line, Lost, Next, Outcome};
+use super::segments::{self, Stop};
 use super::{account, budget, settle};
-use crate::db;
+use crate::db::{self, Tx};
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Claim, Pool};
 use crate::domain::policy::Policies;
@@ -38,12 +39,16 @@ use crate::{App, bugs, ids};
 const UPLOADED: &str = "carillon.uploaded";
 /// How long a delivery waits for a picture that is still being prepared, in ms.
 const MEDIA_WAIT: i64 = 5_000;
+/// How long a segment waits whose parent turns out not to be live, in ms.
+const PARENT_WAIT: i64 = 60_000;
 /// Later than this, posts of one connection keep a gap between them, in ms.
 const LATE: i64 = 120_000;
 
 /// Everything one step needs, read in one snapshot.
 pub(super) struct Work {
     pub delivery: Delivery,
+    /// Of a segment: what it follows, from the head on.
+    pub before: Vec<Delivery>,
     pub post: Post,
     pub media: Vec<Media>,
     pub connection: Connection,
@@ -55,8 +60,9 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Takes note of a call's answer on its way through.
-    pub(super) fn noted<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+    /// Takes note of a call's answer on its way through, in people's words.
+    pub(super) fn noted<T>(&self, base: &str, answer: Result<T, Error>) -> Result<T, Error> {
+        let answer = answer.map_err(|e| account::in_words(e, self.network, base));
         *self.sign.lock().unwrap_or_else(|e| e.into_inner()) = Some(circuits::sign(&answer));
         answer
     }
@@ -129,7 +135,11 @@ async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
             let Some(connection) = connections::load(&tx, &delivery.connection_id).await? else {
                 return Ok(None);
             };
-            let media = store::media::of_post(&tx, &post.id).await?;
+            let before = before(&tx, &delivery).await?;
+            let media = match &delivery.parent_id {
+                None => store::media::of_post(&tx, &post.id).await?,
+                Some(_) => Vec::new(),
+            };
             let unknown = |what: &str| db::Error::Corrupt(format!("delivery {id}: no such {what}"));
             let network =
                 crate::app::find(networks, &delivery.network).ok_or_else(|| unknown("network"))?;
@@ -139,11 +149,32 @@ async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
                 .ok_or_else(|| unknown("placement"))?;
             let policies = accounts::policies(&tx, &delivery.workspace_id).await?;
             let sign = Mutex::default();
-            let work =
-                Work { delivery, post, media, connection, network, placement, policies, sign };
+            let work = Work {
+                delivery,
+                before,
+                post,
+                media,
+                connection,
+                network,
+                placement,
+                policies,
+                sign,
+            };
             Ok(Some(work))
         })
         .await
+}
+
+async fn before(tx: &Tx, d: &Delivery) -> Result<Vec<Delivery>, db::Error> {
+    let mut before = Vec::new();
+    let mut next = d.parent_id.clone();
+    while let Some(id) = next {
+        let Some(parent) = deliveries::load(tx, &id).await? else { break };
+        next = parent.parent_id.clone();
+        before.push(parent);
+    }
+    before.reverse();
+    Ok(before)
 }
 
 async fn end_job(app: &App, claim: &Claim) -> Result<(), db::Error> {
@@ -161,6 +192,19 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let prepare_line = |word| Line::New { step: "prepare", started_at, word };
     if d.cancel_wish_at.is_some() && !bugs::on("cancel overheard") {
         let o = Outcome::of(d, State::Cancelled, Next::Done, prepare_line("cancelled"));
+        return outcome::write(app, claim, d, from, o).await;
+    }
+    if let Some(stop) = segments::stopped(&work.before) {
+        let o = match stop {
+            Stop::Wait => {
+                let next = Next::At(started_at + PARENT_WAIT);
+                Outcome::of(d, State::Queued, next, prepare_line("waits"))
+            }
+            Stop::Cancel => Outcome::of(d, State::Cancelled, Next::Done, prepare_line("cancelled")),
+            Stop::Fail(problem) => {
+                Outcome::of(d, State::Failed, Next::Dead, prepare_line("refused")).because(problem)
+            }
+        };
         return outcome::write(app, claim, d, from, o).await;
     }
     if let Some(o) = too_late(app, work) {
@@ -199,7 +243,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let checkpoints = d.checkpoints.clone();
     let cx = Context::new(&app.http, &account, &base, started_at, timeout, checkpoints, &keeper);
 
-    match work.noted(work.network.prepare(&cx, &out).await) {
+    match work.noted(&base, work.network.prepare(&cx, &out).await) {
         Ok(Prepared::Ready) => {}
         Ok(Prepared::Processing { again_in }) => {
             let at = app.clock.now() + again_in.as_millis() as i64;
@@ -209,7 +253,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         Err(e) => {
             keeper.still_ours()?;
             // Nothing of a preparation is visible: whatever came of it, it may be done again.
-            let e = account::in_words(Error { applied: Applied::No, ..e }, work.network, &base);
+            let e = Error { applied: Applied::No, ..e };
             let o = refused(app, work, &e, prepare_line("refused"));
             return outcome::write(app, claim, d, from, o).await;
         }
@@ -226,7 +270,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
             .await;
     }
     let early = if bugs::on("intent after the send") {
-        Some(work.noted(work.network.publish(&cx, &out).await))
+        Some(work.noted(&base, work.network.publish(&cx, &out).await))
     } else {
         None
     };
@@ -259,9 +303,8 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     }
     let answer = match early {
         Some(answer) => answer,
-        None => work.noted(work.network.publish(&cx, &out).await),
+        None => work.noted(&base, work.network.publish(&cx, &out).await),
     };
-    let answer = answer.map_err(|e| account::in_words(e, work.network, &base));
     let o = published(app, work, answer, line);
     outcome::write(app, claim, d, State::Sending, o).await
 }
@@ -392,7 +435,7 @@ fn too_late(app: &App, work: &Work) -> Option<Outcome> {
 /// now and they must not burst.
 fn waits(app: &App, work: &Work) -> Option<Outcome> {
     let (d, c, now) = (&work.delivery, &work.connection, app.clock.now());
-    if let Some(at) = c.quota_until.filter(|at| *at > now) {
+    if let Some(at) = c.quota_until.filter(|at| *at > now && work.placement.in_budget) {
         return Some(spent(app, work, at, now));
     }
     let late = d.scheduled_at.is_some_and(|at| now - at > LATE);
@@ -457,11 +500,19 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
     Ok(Rendition {
         placement: d.placement.clone(),
         text: d.text.clone().unwrap_or_else(|| work.post.text.clone()),
-        title: work.post.title.clone(),
+        title: work.post.title.clone().filter(|_| d.parent_id.is_none()),
         media,
         key: if bugs::on("new key each try") { ids::secret() } else { d.send_key.clone() },
         created_at: d.scheduled_at.unwrap_or(d.created_at),
+        reply_to: reply_to(&work.before),
     })
+}
+
+/// What a segment follows, once all of it is live.
+fn reply_to(before: &[Delivery]) -> Option<ReplyTo> {
+    let remote =
+        |d: &Delivery| Some(Remote { id: d.remote_id.clone()?, url: d.remote_url.clone() });
+    Some(ReplyTo { root: remote(before.first()?)?, parent: remote(before.last()?)? })
 }
 
 /// Commits the intent: the fenced promise that the visible call comes next. `None` when a cancel
@@ -478,6 +529,7 @@ async fn intent(
     let (claim, d, id, hash) =
         (claim.clone(), work.delivery.clone(), line.clone(), request_hash(out));
     let (app_, spec) = (app.clone(), work.network.spec());
+    let in_budget = work.placement.in_budget;
     let committed = app
         .db
         .write(move |tx| async move {
@@ -488,7 +540,9 @@ async fn intent(
                 return Ok(false);
             }
             let config = &app_.config.publishing;
-            if let Some(at) = budget::spend(&tx, config, spec, &d.connection_id, now).await? {
+            if in_budget
+                && let Some(at) = budget::spend(&tx, config, spec, &d.connection_id, now).await?
+            {
                 return Err(Lost::Spent(at));
             }
             let begun = Begun {
@@ -525,6 +579,9 @@ fn request_hash(out: &Rendition) -> String {
     {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
+    }
+    if let Some(to) = &out.reply_to {
+        hash.update(to.parent.id.as_bytes());
     }
     for m in &out.media {
         hash.update(Sha256::digest(&m.data));

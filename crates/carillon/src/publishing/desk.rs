@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::lineup::{self, note, reopen};
 use super::schedule;
+use super::segments;
 use super::view::{self, DeliveryView};
 use crate::App;
 use crate::db::Tx;
@@ -95,6 +96,15 @@ pub async fn retry(
                         && matches!(d.state, State::Queued | State::Cancelled) => {}
                 Some(refusal) => return Err(refusal),
             }
+            if let Some(parent) = &d.parent_id
+                && deliveries::load(&tx, parent).await?.is_none_or(|p| p.state != State::Published)
+            {
+                return Err(Refusal::conflict(
+                    "waits_for_parent",
+                    "This delivery follows another one, which is not live.",
+                    "Send that one first; this one goes out right after it.",
+                ));
+            }
             let post = schedule::find(&tx, &ws, &d.post_id).await?;
             let data = json!({ "from": d.state, "postId": d.post_id, "text": text });
             if let Some(text) = text {
@@ -159,7 +169,8 @@ pub(super) fn refused(d: &Delivery, connected: bool) -> Option<Refusal> {
 async fn fits(tx: &Tx, d: &Delivery, post: &Post, text: &str) -> Result<(), Refusal> {
     let Some(spec) = carillon_networks::find(&d.network).map(|n| n.spec()) else { return Ok(()) };
     let Some(placement) = spec.placement(&d.placement) else { return Ok(()) };
-    let with_media = !media::of_post(tx, &post.id).await?.is_empty();
+    let alone = d.parent_id.is_none();
+    let with_media = alone && !media::of_post(tx, &post.id).await?.is_empty();
     let wrong: Vec<Wrong> =
         text::problems(spec, placement, text, post.title.as_deref(), with_media)
             .into_iter()
@@ -212,6 +223,7 @@ pub async fn answer(
                 let found = if asked { "found" } else { "posted" };
                 note(&tx, &d, "answer", found, None, now).await?;
                 super::outcome::announce(&tx, &d, State::Published, url.as_deref(), now).await?;
+                segments::go_on(&tx, &d, now).await?;
             } else {
                 let post = schedule::find(&tx, &ws, &d.post_id).await?;
                 note(&tx, &d, "answer", "absent", None, now).await?;
@@ -265,6 +277,7 @@ pub async fn discard(
             queue::remove(&tx, &id).await?;
             note(&tx, &d, "discard", "cancelled", None, now).await?;
             super::outcome::announce(&tx, &d, State::Cancelled, None, now).await?;
+            segments::end(&tx, &d, now).await?;
             let data = json!({
                 "from": d.state,
                 "postId": d.post_id,

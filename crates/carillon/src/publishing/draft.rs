@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::segments;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::when;
 use crate::store::deliveries::Delivery;
@@ -39,11 +40,35 @@ pub struct Draft {
     /// Also with content that went to the same connection within 7 days (or what is set).
     #[serde(default)]
     pub allow_duplicate: bool,
+    /// The parts after the first, for networks with threads.
+    #[serde(default)]
+    pub thread: Vec<Part>,
     #[serde(default)]
     pub deliveries: Vec<DraftDelivery>,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+/// A part of a thread.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Part {
+    #[schema(example = "Support from nine.")]
+    pub text: String,
+    /// Only the first part takes media for now: anything here is refused.
+    #[serde(default)]
+    pub media: Vec<String>,
+}
+
+/// How much of a thread a delivery takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Parts {
+    /// All of it; refused where the network has no threads.
+    All,
+    /// The first part only.
+    First,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DraftDelivery {
     pub connection_id: String,
@@ -56,6 +81,20 @@ pub struct DraftDelivery {
     /// Instead of the post's time.
     #[serde(default)]
     pub scheduled_at: Option<String>,
+    /// `all` of the post's thread, which is what it takes when nothing is said, or the `first` part
+    /// only. In an edit nothing said means: as it was.
+    #[serde(default)]
+    pub thread: Option<Parts>,
+    /// A comment of the account's own, right after the post. In an edit nothing said means: as it
+    /// was; an empty one takes it away.
+    #[serde(default)]
+    pub first_comment: Option<String>,
+}
+
+impl DraftDelivery {
+    pub(super) fn comment(&self) -> Option<&str> {
+        self.first_comment.as_deref().filter(|text| !text.is_empty())
+    }
 }
 
 /// A change of a post: what is absent stays.
@@ -78,6 +117,8 @@ pub struct Change {
     pub allow_collision: bool,
     #[serde(default)]
     pub allow_duplicate: bool,
+    /// The parts after the first, all of them; an empty list takes the thread away.
+    pub thread: Option<Vec<Part>>,
     /// The whole new list.
     pub deliveries: Option<Vec<DraftDelivery>>,
 }
@@ -111,9 +152,11 @@ where
 
 /// The post as it would be with a change.
 pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change: Change) -> Draft {
-    let deliveries = change.deliveries.unwrap_or_else(|| {
+    let thread = thread_of(olds);
+    let threaded = !thread.is_empty();
+    let mut deliveries = change.deliveries.unwrap_or_else(|| {
         olds.iter()
-            .filter(|d| !matches!(d.state, State::Cancelled | State::Removed))
+            .filter(|d| d.parent_id.is_none() && stands(d))
             .map(|d| DraftDelivery {
                 connection_id: d.connection_id.clone(),
                 placement: Some(d.placement.clone()),
@@ -123,9 +166,26 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
                     .scheduled_at
                     .filter(|at| Some(*at) != post.scheduled_at)
                     .map(when::iso),
+                ..DraftDelivery::default()
             })
             .collect()
     });
+    for d in &mut deliveries {
+        let Some(old) = olds.iter().find(|old| {
+            old.parent_id.is_none()
+                && stands(old)
+                && old.connection_id == d.connection_id
+                && d.placement.as_ref().is_none_or(|placement| *placement == old.placement)
+        }) else {
+            continue;
+        };
+        let segments: Vec<Delivery> =
+            segments::following(&old.id, olds).into_iter().filter(stands).collect();
+        let first_only = threaded && !segments.iter().any(|s| s.placement == "reply");
+        d.thread = d.thread.or(first_only.then_some(Parts::First));
+        let comment = segments.into_iter().find(|s| s.placement == "comment");
+        d.first_comment = d.first_comment.take().or(comment.and_then(|c| c.text));
+    }
     Draft {
         text: change.text.unwrap_or_else(|| post.text.clone()),
         title: change.title.unwrap_or_else(|| post.title.clone()),
@@ -135,6 +195,25 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
         draft: change.draft.unwrap_or(post.committed_at.is_none()),
         allow_collision: change.allow_collision,
         allow_duplicate: change.allow_duplicate,
+        thread: change.thread.unwrap_or(thread),
         deliveries,
     }
+}
+
+/// The thread of a post, as the delivery with most of it has it.
+pub(super) fn thread_of(olds: &[Delivery]) -> Vec<Part> {
+    let standing = olds.iter().any(|d| d.parent_id.is_none() && stands(d));
+    let heads = olds.iter().filter(|d| d.parent_id.is_none() && (stands(d) || !standing));
+    let threads = heads.map(|head| {
+        let parts = segments::following(&head.id, olds).into_iter();
+        parts
+            .filter(|s| s.placement == "reply" && (stands(s) || !standing))
+            .map(|s| Part { text: s.text.unwrap_or_default(), media: Vec::new() })
+            .collect::<Vec<_>>()
+    });
+    threads.max_by_key(Vec::len).unwrap_or_default()
+}
+
+fn stands(d: &Delivery) -> bool {
+    !matches!(d.state, State::Cancelled | State::Removed)
 }

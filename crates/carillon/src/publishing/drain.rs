@@ -8,7 +8,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::dead_letters::Target;
-use super::{lineup, outcome};
+use super::{lineup, outcome, segments};
 use crate::App;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
@@ -163,6 +163,7 @@ async fn take(
         deliveries::go(tx, &id, State::Queued, State::Cancelled, &moved, now).await?;
         lineup::note(tx, &d, "drain", "cancelled", None, now).await?;
         outcome::announce(tx, &d, State::Cancelled, None, now).await?;
+        segments::end(tx, &d, now).await?;
         taken.push(id);
     }
     if !taken.is_empty() {

@@ -3,6 +3,7 @@
 use super::guard;
 use super::outcome;
 use super::plan::{Plan, Planned};
+use super::segments;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Kind, NewJob};
@@ -24,11 +25,12 @@ pub(super) async fn replace_deliveries(
     now: i64,
 ) -> Result<(), Refusal> {
     let same = |d: &Delivery, p: &Planned| {
-        d.connection_id == p.connection.id
+        d.parent_id.is_none()
+            && d.connection_id == p.connection.id
             && d.placement == p.placement.id
             && d.state != State::Removed
     };
-    for old in olds.iter().filter(|d| d.state != State::Removed) {
+    for old in olds.iter().filter(|d| d.parent_id.is_none() && d.state != State::Removed) {
         if plan.deliveries.iter().any(|p| same(old, p)) {
             continue;
         }
@@ -37,6 +39,10 @@ pub(super) async fn replace_deliveries(
         }
         cancel_one(tx, old, now).await?;
         if attempts::of(tx, &old.workspace_id, &old.id).await?.is_empty() {
+            // What never began had nothing behind it that did.
+            for next in segments::following(&old.id, olds).iter().rev() {
+                deliveries::remove(tx, &next.id).await?;
+            }
             deliveries::remove(tx, &old.id).await?;
         }
     }
@@ -52,11 +58,91 @@ pub(super) async fn replace_deliveries(
                     ..old.clone()
                 };
                 reopen(tx, post, d, now).await?;
+                replace_segments(tx, post, old, olds, p, now).await?;
             }
             None => add_delivery(tx, post, p, now).await?,
         }
     }
     Ok(())
+}
+
+/// Brings what follows a delivery that is not out to what the edit asks for.
+async fn replace_segments(
+    tx: &Tx,
+    post: &Post,
+    head: &Delivery,
+    olds: &[Delivery],
+    p: &Planned,
+    now: i64,
+) -> Result<(), Refusal> {
+    let mut left = segments::following(&head.id, olds);
+    let mut last = head.id.clone();
+    for (n, segment) in p.segments.iter().enumerate() {
+        let reply = segment.placement.id == "reply";
+        let after = if reply { last.clone() } else { head.id.clone() };
+        let known = left.iter().position(|d| {
+            d.parent_id.as_ref() == Some(&after) && d.placement == segment.placement.id && d.open()
+        });
+        let id = match known {
+            Some(at) => {
+                let old = left.remove(at);
+                let d = Delivery {
+                    text: Some(segment.text.clone()),
+                    position: n as i64 + 1,
+                    scheduled_at: None,
+                    next_attempt_at: None,
+                    problem: None,
+                    state: waiting(post),
+                    ..old.clone()
+                };
+                if !deliveries::edit(tx, &d, old.state, now).await? {
+                    return Err(already_sending(&Delivery { state: State::Sending, ..old }));
+                }
+                d.id
+            }
+            None => add_segment(tx, post, p, &after, n, now).await?,
+        };
+        if reply {
+            last = id;
+        }
+    }
+    for gone in left.iter().rev() {
+        cancel_one(tx, gone, now).await?;
+        if attempts::of(tx, &gone.workspace_id, &gone.id).await?.is_empty() {
+            deliveries::remove(tx, &gone.id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the n-th of what is to follow a planned delivery; its id.
+async fn add_segment(
+    tx: &Tx,
+    post: &Post,
+    p: &Planned,
+    after: &str,
+    n: usize,
+    now: i64,
+) -> Result<String, Refusal> {
+    let segment = &p.segments[n];
+    let d = Delivery {
+        parent_id: Some(after.to_owned()),
+        placement: segment.placement.id.to_owned(),
+        position: n as i64 + 1,
+        text: Some(segment.text.clone()),
+        scheduled_at: None,
+        state: waiting(post),
+        next_attempt_at: None,
+        // Only whole posts are told to be the same.
+        content_hash: None,
+        ..planned(post, p, now)
+    };
+    deliveries::add(tx, &d).await?;
+    Ok(d.id)
+}
+
+fn waiting(post: &Post) -> State {
+    if post.committed_at.is_some() { State::Queued } else { State::Draft }
 }
 
 pub(super) async fn add_delivery(
@@ -65,18 +151,38 @@ pub(super) async fn add_delivery(
     p: &Planned,
     now: i64,
 ) -> Result<(), Refusal> {
+    let d = planned(post, p, now);
+    deliveries::add(tx, &d).await?;
+    if d.state == State::Queued {
+        enqueue(tx, &d, now).await?;
+    }
+    let mut last = d.id.clone();
+    for (n, segment) in p.segments.iter().enumerate() {
+        let reply = segment.placement.id == "reply";
+        let after = if reply { &last } else { &d.id };
+        let id = add_segment(tx, post, p, after, n, now).await?;
+        if reply {
+            last = id;
+        }
+    }
+    Ok(())
+}
+
+/// A planned delivery, as it begins.
+fn planned(post: &Post, p: &Planned, now: i64) -> Delivery {
     let committed = post.committed_at.is_some();
-    let d = Delivery {
+    Delivery {
         id: ids::new(now),
         workspace_id: post.workspace_id.clone(),
         post_id: post.id.clone(),
+        parent_id: None,
         connection_id: p.connection.id.clone(),
         network: p.spec.id.to_owned(),
         placement: p.placement.id.to_owned(),
         position: p.position as i64,
         text: p.text.clone(),
         scheduled_at: p.at,
-        state: if committed { State::Queued } else { State::Draft },
+        state: waiting(post),
         send_key: ids::secret(),
         checkpoints: Default::default(),
         intent_at: None,
@@ -93,12 +199,7 @@ pub(super) async fn add_delivery(
         checked_at: None,
         warning: None,
         created_at: now,
-    };
-    deliveries::add(tx, &d).await?;
-    if committed {
-        enqueue(tx, &d, now).await?;
     }
-    Ok(())
 }
 
 async fn enqueue(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
@@ -131,7 +232,10 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
     (d.tries, d.looks, d.first_intent_at, d.problem) = (0, 0, None, None);
     let media: Vec<String> =
         media::of_post(tx, &post.id).await?.into_iter().map(|m| m.id).collect();
-    d.content_hash = Some(guard::content_hash(d.text.as_ref().unwrap_or(&post.text), &media));
+    if d.parent_id.is_none() {
+        let text = d.text.as_ref().unwrap_or(&post.text);
+        d.content_hash = Some(guard::content_hash(text, &media));
+    }
     if !deliveries::edit(tx, &d, from, now).await? {
         return Err(already_sending(&Delivery { state: State::Sending, ..d }));
     }
@@ -151,6 +255,7 @@ pub(super) async fn cancel_one(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Re
     let moved = Moved { problem: None, ..Moved::from(d) };
     if deliveries::go(tx, &d.id, d.state, State::Cancelled, &moved, now).await? {
         outcome::announce(tx, d, State::Cancelled, None, now).await?;
+        segments::end(tx, d, now).await?;
     }
     Ok(())
 }

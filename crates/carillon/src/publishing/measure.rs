@@ -91,9 +91,13 @@ pub(super) fn remeasured(
         let message = format!("{} has no placement `{}` any more.", d.network, d.placement);
         return vec![Wrong::new("placement", "unknown_placement", message)];
     };
+    // What follows a post has neither its title nor its media.
+    let segment = d.parent_id.is_some();
+    let media = if segment { &[] } else { media };
+    let rules = Rules { media_required: rules.media_required && !segment, ..rules };
     let draft = Draft {
         text: post.text.clone(),
-        title: post.title.clone(),
+        title: post.title.clone().filter(|_| !segment),
         media: media.iter().map(|m| m.id.clone()).collect(),
         ..Draft::default()
     };
@@ -107,6 +111,7 @@ pub(super) fn remeasured(
         content_hash: String::new(),
         count: 0,
         max: 0,
+        segments: Vec::new(),
     };
     let mut wrong = Vec::new();
     measure(&mut planned, &draft, media, rules, &mut wrong);

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod preflight;
 pub mod rollback;
 pub mod schedule;
+mod segments;
 pub mod settle;
 pub mod slots;
 mod spool;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::budget;
+use super::segments;
 use super::spool::{self, Kept};
 use crate::config::Publishing;
 use crate::db::{Error, Tx};
@@ -194,7 +195,10 @@ async fn refund(
     o: &Outcome,
 ) -> Result<(), Error> {
     let sent = matches!(from, DeliveryState::Sending | DeliveryState::Unknown);
-    if sent && o.intent_at.is_none() && o.to != DeliveryState::Published {
+    let placement =
+        carillon_networks::find(&d.network).and_then(|n| n.spec().placement(&d.placement));
+    let counted = placement.is_none_or(|p| p.in_budget);
+    if sent && counted && o.intent_at.is_none() && o.to != DeliveryState::Published {
         budget::refund(tx, config, &d.network, &d.connection_id).await?;
     }
     Ok(())
@@ -261,6 +265,10 @@ async fn apply(
     journal(tx, claim, d, o, next_attempt_at, now).await?;
     if published {
         connections::published(tx, &d.connection_id, now).await?;
+        segments::go_on(tx, d, now).await?;
+    }
+    if o.to == DeliveryState::Cancelled {
+        segments::end(tx, d, now).await?;
     }
     if o.breaks
         && let Some(problem) = &o.problem

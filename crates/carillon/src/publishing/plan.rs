@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::draft::{Draft, DraftDelivery};
 use super::guard::Warning;
 use super::measure::{Rules, measure};
+use super::segments::{self, Segment};
 use super::view::{self, Names};
 use crate::app::{self, Networks};
 use crate::db::Tx;
@@ -67,19 +68,26 @@ pub(super) struct Planned {
     pub content_hash: String,
     pub count: usize,
     pub max: usize,
+    /// What is to follow it.
+    pub segments: Vec<Segment>,
 }
 
 impl Plan {
     /// The plan if it may be written. A draft is saved with its faults, as long as what it names
     /// exists.
     pub(super) fn accepted(self, draft: bool) -> Result<Self, Refusal> {
-        const STRUCTURAL: [&str; 6] = [
+        const STRUCTURAL: [&str; 10] = [
             "unknown_connection",
             "unknown_placement",
             "unknown_media",
             "unknown_zone",
             "invalid_time",
             "too_many",
+            // A draft has no other place to keep these.
+            "thread_unsupported",
+            "thread_unused",
+            "thread_media_unsupported",
+            "comment_unsupported",
         ];
         let blocking: Vec<Wrong> = self
             .wrong
@@ -141,7 +149,11 @@ pub(super) async fn plan_for(
     let at = time("scheduledAt", draft.scheduled_at.as_deref(), &timezone, now, old, &mut wrong);
     let at = at.or((!draft.draft && draft.scheduled_at.is_none()).then_some(now));
     if draft.text.len() > MOST_TEXT
-        || draft.deliveries.iter().any(|d| d.text.as_ref().is_some_and(|t| t.len() > MOST_TEXT))
+        || draft.thread.iter().any(|part| part.text.len() > MOST_TEXT)
+        || draft
+            .deliveries
+            .iter()
+            .any(|d| [&d.text, &d.first_comment].into_iter().flatten().any(|t| t.len() > MOST_TEXT))
     {
         return Err(Refusal::invalid(vec![Wrong::new(
             "text",
@@ -158,6 +170,7 @@ pub(super) async fn plan_for(
         return Err(Refusal::invalid(wrong));
     }
     let media = find_media(tx, workspace, &draft.media, &mut wrong).await?;
+    segments::measure_thread(draft, &mut wrong);
     if draft.deliveries.is_empty() && !draft.draft {
         wrong.push(Wrong::new("deliveries", "no_deliveries", "Choose at least one connection."));
     }
@@ -180,6 +193,7 @@ pub(super) async fn plan_for(
         planned.at =
             time(&field, d.scheduled_at.as_deref(), &timezone, now, old, &mut wrong).or(at);
         measure(&mut planned, draft, &media, rules, &mut wrong);
+        planned.segments = segments::plan(&planned, draft, d, &mut wrong);
         deliveries.push(planned);
     }
     Ok(Plan { at, timezone, deliveries, wrong })
@@ -265,8 +279,9 @@ fn find_target(
     };
     let spec = app::find(networks, &connection.network)?.spec();
     let wanted = d.placement.as_deref().unwrap_or(spec.placements.first()?.id);
-    let Some(placement) = spec.placement(wanted) else {
-        let known: Vec<&str> = spec.placements.iter().map(|p| p.id).collect();
+    let Some(placement) = spec.placement(wanted).filter(|p| p.stands_alone()) else {
+        let alone = spec.placements.iter().filter(|p| p.stands_alone());
+        let known: Vec<&str> = alone.map(|p| p.id).collect();
         let message =
             format!("{} has no placement `{wanted}`; it has {}.", spec.name, known.join(", "));
         wrong.push(
@@ -285,5 +300,6 @@ fn find_target(
         content_hash: String::new(),
         count: 0,
         max: 0,
+        segments: Vec::new(),
     })
 }

@@ -110,7 +110,10 @@ async fn load(app: &App, connection: &str) -> Result<Option<Due>, Error> {
             let mut all = Vec::new();
             for d in guards::unchecked_of(&tx, &id, now, now + AHEAD).await? {
                 let Some(post) = posts::load(&tx, &d.post_id).await? else { continue };
-                let media = media::of_post(&tx, &post.id).await?;
+                let media = match &d.parent_id {
+                    None => media::of_post(&tx, &post.id).await?,
+                    Some(_) => Vec::new(),
+                };
                 all.push((d, post, media));
             }
             let gate = guards::gate(&tx, &connection.lane()).await?;

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::view::{self, PostView};
-use super::{account, lineup, outcome};
+use super::{account, lineup, outcome, segments};
 use crate::App;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
@@ -69,7 +69,11 @@ pub async fn post(app: &App, workspace: &str, id: &str) -> Result<RolledBack, Re
         ));
     }
     let mut results = Vec::new();
-    for (d, connection) in all {
+    // What follows goes before what it follows, the newest first.
+    let (mut following, heads): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(d, _)| d.parent_id.is_some());
+    following.reverse();
+    for (d, connection) in following.into_iter().chain(heads) {
         results.push(take_down(app, d, connection).await?);
     }
     to_draft(app, &post).await?;
@@ -138,6 +142,7 @@ async fn take_down(
                     lineup::note(&tx, &gone, "delete", "deleted", gone.remote_id.as_deref(), now)
                         .await?;
                     outcome::announce(&tx, &gone, State::Removed, None, now).await?;
+                    segments::end(&tx, &gone, now).await?;
                     Ok::<_, Refusal>(())
                 })
                 .await?;

@@ -6,8 +6,8 @@
 
 use serde_json::json;
 
-use super::draft::merged;
-pub use super::draft::{Change, Draft, DraftDelivery, Move};
+pub use super::draft::{Change, Draft, DraftDelivery, Move, Part, Parts};
+use super::draft::{merged, thread_of};
 use super::guard;
 use super::lineup::cancel_one;
 use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries};
@@ -131,7 +131,10 @@ pub async fn edit(
             let media: Vec<String> =
                 media::of_post(&tx, &id).await?.into_iter().map(|m| m.id).collect();
             let draft = merged(&post, &olds, media.clone(), change);
-            let same = draft.text == post.text && draft.title == post.title && draft.media == media;
+            let same = draft.text == post.text
+                && draft.title == post.title
+                && draft.media == media
+                && draft.thread == thread_of(&olds);
             // What is under way is recognised at the network by what was sent.
             if let Some(d) = olds.iter().find(|d| d.under_way())
                 && !same
@@ -181,7 +184,8 @@ pub async fn move_to(app: &App, workspace: &str, id: &str, to: Move) -> Result<P
             if let Some(d) = open.iter().find(|d| !d.open()) {
                 return Err(already_sending(d));
             }
-            open.retain(|d| d.state != State::Cancelled);
+            // What follows a delivery has no time of its own.
+            open.retain(|d| d.state != State::Cancelled && d.parent_id.is_none());
             let by = at - post.scheduled_at.unwrap_or(at);
             for d in &mut open {
                 d.scheduled_at = Some(d.scheduled_at.map_or(at, |t| (t + by).max(now)));

@@ -329,9 +329,9 @@ async fn ask(app: &App, claim: &Claim, work: &Work) -> Result<Result<Polled, Err
         work.delivery.checkpoints.clone(),
         &keeper,
     );
-    let answer = work.noted(work.network.poll(&cx, &out).await);
+    let answer = work.noted(&base, work.network.poll(&cx, &out).await);
     keeper.still_ours()?;
-    Ok(answer.map_err(|e| account::in_words(e, work.network, &base)))
+    Ok(answer)
 }
 
 async fn candidates(
@@ -357,11 +357,11 @@ async fn candidates(
         &keeper,
     );
     let window = Window { since, until: now + SLACK };
-    let found = work.noted(work.network.look_up(&cx, &out, window).await);
+    let found = work.noted(&base, work.network.look_up(&cx, &out, window).await);
     keeper.still_ours()?;
     let found = match found {
         Ok(found) => found,
-        Err(e) => return Ok(Err(account::in_words(e, work.network, &base))),
+        Err(e) => return Ok(Err(e)),
     };
     // One that belongs to another delivery of ours is not this one.
     let (connection, id) = (d.connection_id.clone(), d.id.clone());

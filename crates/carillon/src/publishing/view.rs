@@ -56,6 +56,10 @@ pub struct MediaBrief {
 pub struct DeliveryView {
     pub id: String,
     pub post_id: String,
+    /// The delivery that it follows, as the next part of a thread or a first comment.
+    pub parent_id: Option<String>,
+    /// Among the post's deliveries; of one that follows, behind the one at the head, from 1.
+    pub position: i64,
     pub connection_id: String,
     pub connection_name: String,
     pub network: String,
@@ -234,7 +238,9 @@ pub(super) async fn names_of(tx: &Tx, workspace: &str, ids: &[&str]) -> Result<N
 }
 
 fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) -> PostView {
-    let states: Vec<DeliveryState> = deliveries.iter().map(|d| d.state).collect();
+    // What waits for another one says nothing of the post that the other does not.
+    let told = deliveries.iter().filter(|d| !d.waits_for_parent() || turn_comes(d, deliveries));
+    let states: Vec<DeliveryState> = told.map(|d| d.state).collect();
     PostView {
         id: post.id.clone(),
         text: post.text.clone(),
@@ -248,6 +254,12 @@ fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) ->
         version: post.version,
         deliveries: deliveries.iter().map(|d| delivery_view(d, names)).collect(),
     }
+}
+
+/// Will a waiting segment go out by itself?
+fn turn_comes(d: &Delivery, all: &[Delivery]) -> bool {
+    let parent = all.iter().find(|p| d.parent_id.as_ref() == Some(&p.id));
+    parent.is_some_and(|p| p.state.active() && (!p.waits_for_parent() || turn_comes(p, all)))
 }
 
 fn brief(m: &Media) -> MediaBrief {
@@ -268,6 +280,7 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
     let mut can = Vec::new();
     use DeliveryState::*;
     match d.state {
+        Queued if d.waits_for_parent() => can.push("cancel"),
         Queued => can.extend(["cancel", "retry"]),
         Held if doubt => can.extend(["answer", "discard"]),
         Held | Missed => can.extend(["cancel", "retry", "mark_posted", "discard"]),
@@ -278,6 +291,8 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
     DeliveryView {
         id: d.id.clone(),
         post_id: d.post_id.clone(),
+        parent_id: d.parent_id.clone(),
+        position: d.position,
         connection_id: d.connection_id.clone(),
         connection_name: names
             .get(&d.connection_id)

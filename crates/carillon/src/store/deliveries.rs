@@ -15,12 +15,16 @@ pub struct Delivery {
     pub id: String,
     pub workspace_id: String,
     pub post_id: String,
+    /// Of a segment: the delivery that it follows.
+    pub parent_id: Option<String>,
     pub connection_id: String,
     pub network: String,
     pub placement: String,
+    /// Among the post's deliveries; of a segment, behind the delivery at the head, from 1.
     pub position: i64,
     /// `None`: the post's text.
     pub text: Option<String>,
+    /// Of a segment: when what it follows was live, `None` before.
     pub scheduled_at: Option<i64>,
     pub state: DeliveryState,
     /// Stable over every try: the source of idempotency keys and markers.
@@ -66,6 +70,13 @@ impl Delivery {
             && !bugs::on("edited under way")
     }
 
+    /// A segment whose turn has not come: nothing is late about it.
+    pub fn waits_for_parent(&self) -> bool {
+        self.parent_id.is_some()
+            && self.state == DeliveryState::Queued
+            && self.scheduled_at.is_none()
+    }
+
     /// The reason why it cannot be cancelled, if it cannot.
     pub fn uncancellable(&self) -> Option<&'static str> {
         if self.in_doubt() {
@@ -109,13 +120,14 @@ impl<'a> Moved<'a> {
 
 pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO delivery (id, workspace_id, post_id, connection_id, network, placement, position, text, \
+        "INSERT INTO delivery (id, workspace_id, post_id, parent_id, connection_id, network, placement, position, text, \
          scheduled_at, state, send_key, checkpoints, tries, looks, next_attempt_at, content_hash, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '{}', 0, 0, $12, $13, $14, $15)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '{}', 0, 0, $13, $14, $15, $16)",
         params![
             &d.id,
             &d.workspace_id,
             &d.post_id,
+            d.parent_id.clone(),
             &d.connection_id,
             &d.network,
             &d.placement,
@@ -271,7 +283,48 @@ pub async fn of_post(tx: &Tx, post: &str) -> Result<Vec<Delivery>, Error> {
     let rows = tx
         .rows("SELECT * FROM delivery WHERE post_id = $1 ORDER BY position, id", params![post])
         .await?;
+    Ok(in_order(rows.iter().map(read).collect::<Result<_, _>>()?))
+}
+
+/// What follows a delivery.
+pub async fn children(tx: &Tx, parent: &str) -> Result<Vec<Delivery>, Error> {
+    let rows = tx
+        .rows("SELECT * FROM delivery WHERE parent_id = $1 ORDER BY position, id", params![parent])
+        .await?;
     rows.iter().map(read).collect()
+}
+
+/// A segment's turn has come; `false` when it is no longer queued.
+pub async fn begin(tx: &Tx, id: &str, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE delivery SET scheduled_at = $1, next_attempt_at = $2, updated_at = $3 \
+             WHERE id = $4 AND state = 'queued'",
+            params![now, now, now, id],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Each segment behind what it follows.
+fn in_order(all: Vec<Delivery>) -> Vec<Delivery> {
+    let (mut segments, heads): (Vec<Delivery>, Vec<Delivery>) =
+        all.into_iter().partition(|d| d.parent_id.is_some());
+    let mut found = Vec::with_capacity(segments.len() + heads.len());
+    for head in heads {
+        let mut parents = vec![head.id.clone()];
+        found.push(head);
+        while let Some(parent) = parents.pop() {
+            let (next, rest): (Vec<Delivery>, Vec<Delivery>) =
+                segments.into_iter().partition(|d| d.parent_id.as_ref() == Some(&parent));
+            segments = rest;
+            for d in next {
+                parents.push(d.id.clone());
+                found.push(d);
+            }
+        }
+    }
+    found
 }
 
 /// Deliveries of the posts due in `[from, to)`, for a calendar in one question.
@@ -352,6 +405,7 @@ pub(super) fn read(r: &Row) -> Result<Delivery, Error> {
         id: r.text("id")?,
         workspace_id: r.text("workspace_id")?,
         post_id: r.text("post_id")?,
+        parent_id: r.opt_text("parent_id")?,
         connection_id: r.text("connection_id")?,
         network: r.text("network")?,
         placement: r.text("placement")?,

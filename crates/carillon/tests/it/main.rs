@@ -19,6 +19,7 @@ mod migrate;
 mod preflight;
 mod publishing;
 mod queue;
+mod segments;
 mod statements;
 mod support;
 mod watchdog;

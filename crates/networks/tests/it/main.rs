@@ -9,6 +9,7 @@ mod bluesky;
 mod facebook;
 mod instagram;
 mod mastodon;
+mod segments;
 mod support;
 mod telegram;
 mod wordpress;

@@ -159,6 +159,7 @@ pub(crate) fn post(placement: &str, text: &str, media: Vec<Media>) -> Rendition 
         media,
         key: "5b2c1f0a-delivery".to_owned(),
         created_at: NOON,
+        reply_to: None,
     }
 }
 

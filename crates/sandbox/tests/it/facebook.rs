@@ -38,6 +38,46 @@ async fn photo(world: &World, at: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_comment_is_made_read_and_deleted_with_its_post() {
+    let world = start().await;
+    let on = id(post(&world, "ann/feed", &[("message", "Hello")])).await;
+    let mut made = Vec::new();
+    for text in ["First", "Second", "Third"] {
+        made.push(id(post(&world, &format!("{on}/comments"), &[("message", text)])).await);
+        world.pass(1);
+    }
+    let live = world.visible("facebook");
+    let told: Vec<_> = live.iter().map(|p| (p.placement.as_str(), p.reply_to.as_deref())).collect();
+    let comment = ("comment", Some(on.as_str()));
+    assert_eq!(told, [("feed", None), comment, comment, comment]);
+    let ids = |body: &Value| -> Vec<String> {
+        let data = body["data"].as_array().unwrap().iter();
+        data.map(|c| c["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let listed = ok(get(&world, &format!("{on}/comments"))).await;
+    assert_eq!(ids(&listed), made);
+    assert_eq!(listed["data"][0]["message"], "First");
+    let query = "comments?filter=stream&order=reverse_chronological&limit=2&fields=id,from";
+    let newest = ok(get(&world, &format!("{on}/{query}"))).await;
+    assert_eq!(ids(&newest), [made[2].clone(), made[1].clone()]);
+    assert_eq!(newest["data"][0]["from"]["id"], "ann");
+    let next = newest["paging"]["next"].as_str().unwrap();
+    let rest = ok(world.client.get(next).bearer_auth("sandbox-ann")).await;
+    assert_eq!(ids(&rest), made[..1]);
+
+    assert_eq!(
+        refused(post(&world, &format!("{on}/comments"), &[("message", " ")])).await,
+        (100, 0)
+    );
+    assert_eq!(refused(post(&world, "ann_1/comments", &[("message", "x")])).await, (100, 33));
+    ok(delete(&world, &made[1])).await;
+    assert_eq!(refused(get(&world, &made[1])).await, (100, 33));
+    assert_eq!(world.visible("facebook").len(), 3);
+    ok(delete(&world, &on)).await;
+    assert!(world.visible("facebook").is_empty(), "comments go with their post");
+}
+
+#[tokio::test]
 async fn a_post_is_made_read_edited_and_deleted() {
     let world = start().await;
     let form =

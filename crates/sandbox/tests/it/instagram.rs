@@ -43,6 +43,35 @@ fn publish(world: &World, id: &str) -> reqwest::RequestBuilder {
 }
 
 #[tokio::test]
+async fn a_comment_is_made_read_and_deleted_with_its_post() {
+    let world = start().await;
+    let at = host(vec![jpeg(1_080, 1_350)]).await;
+    let ready = finished(&world, json!({"image_url": format!("{at}/0")})).await;
+    let on = ok(publish(&world, &ready)).await["id"].as_str().unwrap().to_owned();
+    let comment = |text: &str| post(&world, &format!("{on}/comments"), json!({"message": text}));
+    let first = ok(comment("First")).await["id"].as_str().unwrap().to_owned();
+    world.pass(1);
+    let second = ok(comment("Second #a")).await["id"].as_str().unwrap().to_owned();
+    let listed = ok(get(&world, &format!("{on}/comments?fields=id,text,username"))).await;
+    let newest = json!({"id": second, "text": "Second #a", "username": "ann"});
+    assert_eq!(listed["data"][0], newest);
+    assert_eq!(listed["data"][1]["id"], first.as_str());
+    for bad in
+        ["", &"x".repeat(301), "#a #b #c #d #e", "https://a.example https://b.example", "LOUD"]
+    {
+        assert_eq!(refused(comment(bad)).await, (100, 0), "{bad}");
+    }
+    let live = world.visible("instagram");
+    assert_eq!((live.len(), live[1].reply_to.as_ref()), (3, Some(&on)));
+    let delete =
+        |id: &str| world.client.delete(world.url(&format!("{V}/{id}"))).bearer_auth("sandbox-ann");
+    ok(delete(&first)).await;
+    assert_eq!(refused(get(&world, &first)).await, (100, 33));
+    ok(delete(&on)).await;
+    assert!(world.visible("instagram").is_empty(), "comments go with their post");
+}
+
+#[tokio::test]
 async fn a_container_is_made_polled_published_once_and_read_back() {
     let world = start().await;
     let at = host(vec![jpeg(1_080, 1_350)]).await;

@@ -42,7 +42,8 @@ export function draftOf(post: Post, now: number): Draft {
   draft.day = wall.slice(0, 10);
   draft.time = wall.slice(11);
   for (const delivery of post.deliveries) {
-    if (delivery.state === 'removed') continue;
+    // What follows a delivery comes along with it.
+    if (delivery.state === 'removed' || delivery.parentId) continue;
     draft.connections.push(delivery.connectionId);
     draft.placements[delivery.connectionId] = delivery.placement;
     if (delivery.text !== null) draft.overrides[delivery.connectionId] = delivery.text;

@@ -70,6 +70,11 @@ struct PlacementSpec {
     id: String,
     name: String,
     send: SendSpec,
+    /// The placements that it may follow, as the next part of a thread or a first comment; empty
+    /// for one that stands alone.
+    follows: Vec<String>,
+    /// Does the network count it among the posts of its budgets?
+    in_budget: bool,
     text: TextSpec,
     media: MediaSpec,
 }

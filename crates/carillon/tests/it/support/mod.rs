@@ -120,6 +120,12 @@ impl TestApp {
         Self { app, sandbox, worker, clock, workspace, settings, sandbox_url, _dir: dir }
     }
 
+    /// The same installation in another process: what died with the first is not there.
+    pub async fn again(&self) -> App {
+        let config = Config::read(|name| self.settings.get(name).cloned()).expect("as before");
+        App::open(config, self.clock.clone()).await.expect("the app opens again")
+    }
+
     /// Connects `alice` (or whom the name says) at a network of the sandbox.
     pub async fn connect(&self, network: &str) -> String {
         self.connect_as(network, "alice").await
@@ -272,12 +278,7 @@ impl TestApp {
 type Entered = Vec<(&'static str, String)>;
 
 pub fn to(connection: &str) -> DraftDelivery {
-    DraftDelivery {
-        connection_id: connection.into(),
-        placement: None,
-        text: None,
-        scheduled_at: None,
-    }
+    DraftDelivery { connection_id: connection.into(), ..DraftDelivery::default() }
 }
 
 /// A JPEG of this size with something in it.
