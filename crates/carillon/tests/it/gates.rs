@@ -224,8 +224,9 @@ async fn what_a_spent_budget_makes_too_late_is_held_at_once() {
     let t = with(On::Sqlite, &[("CARILLON_BUDGETS", "facebook=1/1d")]).await;
     let c = t.connect("facebook").await;
     t.schedule(t.draft("one", &[&c])).await;
+    t.clock.advance(MINUTE);
     let two = t.schedule(t.draft("two", &[&c])).await;
-    t.pass(11 * MINUTE).await;
+    t.pass(12 * MINUTE).await;
     let d = &t.post(&two.id).await.deliveries[0];
     let problem = d.problem.as_ref().expect("a reason");
     assert_eq!(
