@@ -213,6 +213,22 @@ both! {
         fails(&t, &["ops", "retry-failed", "--workspace", "nobody"], 3, "There is no workspace `nobody`.");
     }
 
+    async fn threads_and_first_comments_are_written_from_a_terminal(t: TestApp) {
+        t.connect("mastodon").await;
+        t.connect("facebook").await;
+        let create = ["post", "create", "--at", "2027-01-01T09:00", "--text", "One"];
+        let thread = [&create[..], &["--to", "mastodon", "--thread", "Two", "--thread", "Three"]].concat();
+        let post = told(&t, &thread);
+        let parts: Vec<_> = post["deliveries"].as_array().unwrap().iter().map(|d| &d["text"]).collect();
+        assert_eq!(parts, [&Value::Null, &"Two".into(), &"Three".into()]);
+        assert!(said(&t, &["post", "show", post["id"].as_str().unwrap()]).contains("reply 2"));
+        let comment = [&create[..], &["--to", "facebook", "--first-comment", "Tickets"]].concat();
+        let post = told(&t, &comment);
+        assert_eq!(post["deliveries"][1]["placement"], "comment");
+        let neither = [&create[..], &["--to", "facebook", "--thread", "Two"]].concat();
+        fails(&t, &neither, 1, "has no threads");
+    }
+
     async fn pauses_and_drains_are_made_from_a_terminal(t: TestApp) {
         let c = t.connect("mastodon").await;
         let post = t.schedule(t.draft("Soon", &[&c])).await;

@@ -95,6 +95,11 @@ pub async fn slots(
 /// Every delivery is checked against its network's rules first; with any problem nothing is saved.
 /// 409 `collision` close to another post of a connection and 409 `duplicate` with content that it
 /// had lately, both with `suggestedAt`, unless the request allows them.
+///
+/// `thread` holds the parts after the first, for networks with threads (`thread_unsupported` for
+/// others, unless their delivery says `"thread": "first"`); `firstComment` of a delivery is a comment
+/// of the account's own (`comment_unsupported`). Each part is a delivery with `parentId`, which goes
+/// out once what it follows is live.
 #[utoipa::path(post, path = "/posts", tag = "posts",
     request_body(content = Draft, example = json!({
         "text": "Doors open at seven.",
