@@ -266,7 +266,8 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     let cancels = matches!(scenario.act, Some((Does::Cancel, _)));
     let may = |n: usize| May {
         ask: scenario.may_ask(troubled),
-        fail: n == 0 && scenario.may_fail,
+        // After a death the refusal may meet the second.
+        fail: scenario.may_fail,
         cancel: n == 0 && cancels,
         cancelled: n == 0 && cancels && accepted == Some(true),
         late: false,

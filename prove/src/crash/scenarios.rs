@@ -106,7 +106,7 @@ pub fn all(scale: Scale) -> Vec<Scenario> {
         // Two on a lane, and a restart that takes longer than a lease.
         let two = Scenario { posts: 2, pairs: false, ..s.clone() };
         let slow = Scenario { rest: 70_000, pairs: false, ..s.clone() };
-        if full {
+        if full && !s.fault.starts_with("hidden") {
             all.extend([two, slow]);
         } else if ["none", "Now Reset", "No Timeout"].contains(&s.fault.as_str()) {
             all.push(two);
