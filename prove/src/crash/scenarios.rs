@@ -128,7 +128,7 @@ pub fn all(scale: Scale) -> Vec<Scenario> {
             all.extend(gates.map(|when| Scenario { act: Some((does, when)), ..once.clone() }));
         }
         for does in [Does::Cancel, Does::Retry, Does::Edit, Does::Move] {
-            let gates: Vec<u64> = if full { (1..70).step_by(2).collect() } else { vec![9, 17] };
+            let gates: Vec<u64> = if full { (1..70).step_by(3).collect() } else { vec![9, 17] };
             let gates = gates.into_iter().map(When::Gate);
             for when in gates.chain([When::End]) {
                 if !full && !["none", "Now Reset"].contains(&s.fault.as_str()) {
