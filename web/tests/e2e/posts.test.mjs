@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { png } from '../mock/png.mjs';
 import { allPosts, cellOf, chipOf, choose, connectionOf, nextMonth, openComposer, schedule, sendNow, until, words } from './helpers.mjs';
-import { assertQuiet, MOCK, shot, signIn, startBrowser, startServer } from './support.mjs';
+import { assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser, page, context, wrong;
 before(async () => {
-  server = await startServer();
+  // The demo's posts lie around now: what is near them depends on the time of day.
+  server = await startServer({ env: { CARILLON_COLLISION: '0m', CARILLON_DUPLICATE_DAYS: '0' } });
   browser = await startBrowser();
 });
 after(async () => {
@@ -161,8 +162,6 @@ describe('writing', () => {
     await page.evaluate(() => (window.stillHere = true));
     await dialog.getByRole('button', { name: 'Publish now or save as a draft' }).click();
     await dialog.getByRole('button', { name: 'Publish now', exact: true }).click();
-    // The demo has just posted there itself.
-    if (!MOCK) await dialog.getByRole('alert').getByRole('button', { name: 'Post anyway' }).click();
     await dialog.waitFor({ state: 'detached' });
     await page.getByText('On its way.').waitFor();
     await until('the chip to say Published', async () => {
