@@ -151,10 +151,7 @@ impl App {
     pub fn ring(&self) {
         self.work.notify_one();
         self.news.notify_waiters();
-        if self.db.is_postgres() {
-            let db = self.db.clone();
-            tokio::spawn(async move { db.notify().await });
-        }
+        self.db.notify();
     }
 }
 

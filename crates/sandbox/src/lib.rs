@@ -139,6 +139,11 @@ impl Sandbox {
         self.world.faults.add(fault);
     }
 
+    /// How many scripted faults wait for their request: 0 once the last has met it.
+    pub fn faults_left(&self) -> usize {
+        self.world.faults.left()["faults"].as_array().map_or(0, Vec::len)
+    }
+
     pub fn clear_faults(&self) {
         self.world.faults.clear();
     }

@@ -175,7 +175,8 @@ mod tests {
         let other = memory.with(Arc::new(Turns(Mutex::new(0))));
         add(&db, "a").await.expect("committed");
         // No migration is due any more: nothing is written when the second process opens it.
-        let doomed = Db { inner: Arc::new(crate::db::Inner::Memory(other)) };
+        let doomed =
+            Db { inner: Arc::new(crate::db::Inner::Memory(other)), together: Arc::default() };
         assert!(matches!(add(&doomed, "b").await, Err(Error::CommitUnknown(_))));
         assert_eq!(count(&db).await, 2, "it was committed all the same");
         assert!(matches!(add(&doomed, "c").await, Err(Error::CommitUnknown(_))));

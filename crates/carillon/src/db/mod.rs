@@ -12,6 +12,7 @@ mod memory;
 mod migrate;
 mod postgres;
 mod sqlite;
+mod together;
 mod value;
 
 use std::future::Future;
@@ -20,11 +21,13 @@ use std::sync::Arc;
 
 pub use memory::{Fate, Memory, Script};
 pub use migrate::{MIGRATIONS, Migrated, Migration};
+pub use together::Fault;
 pub use value::{Row, Value};
 
 #[derive(Clone)]
 pub struct Db {
     inner: Arc<Inner>,
+    together: Arc<together::Kinds>,
 }
 
 enum Inner {
@@ -43,7 +46,7 @@ pub enum Location {
     Memory(Memory),
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// A row with this key is there already.
     #[error("already there: {0}")]
@@ -91,7 +94,7 @@ impl Db {
             Location::Memory(memory) => Inner::Memory(memory.clone()),
             Location::Postgres(url) => Inner::Postgres(postgres::Postgres::open(url)?),
         };
-        let db = Self { inner: Arc::new(inner) };
+        let db = Self { inner: Arc::new(inner), together: Arc::default() };
         let migrated = migrate::run(&db, migrations, now).await?;
         Ok((db, migrated))
     }
@@ -169,9 +172,9 @@ impl Db {
     }
 
     /// Tells other nodes that work was added.
-    pub async fn notify(&self) {
+    pub fn notify(&self) {
         if let Inner::Postgres(db) = &*self.inner {
-            db.notify().await;
+            db.notify();
         }
     }
 }
@@ -211,6 +214,23 @@ impl Tx {
         Ok(self.rows(sql, params).await?.into_iter().next())
     }
 
+    /// Runs a statement once for each of these rows of parameters, in their order; how many rows
+    /// each changed. One trip on PostgreSQL.
+    pub async fn execute_each(&self, sql: &str, each: &[Vec<Value>]) -> Result<Vec<u64>, Error> {
+        match &self.0 {
+            TxInner::Sqlite(tx) => each.iter().map(|params| tx.execute(sql, params)).collect(),
+            TxInner::Postgres(tx) => tx.execute_each(sql, each).await,
+        }
+    }
+
+    /// The same for a statement that answers with rows.
+    pub async fn rows_each(&self, sql: &str, each: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, Error> {
+        match &self.0 {
+            TxInner::Sqlite(tx) => each.iter().map(|params| tx.rows(sql, params)).collect(),
+            TxInner::Postgres(tx) => tx.rows_each(sql, each).await,
+        }
+    }
+
     /// Runs several statements without parameters: migrations.
     pub async fn script(&self, sql: &str) -> Result<(), Error> {
         match &self.0 {
@@ -224,4 +244,10 @@ impl Tx {
 #[macro_export]
 macro_rules! params {
     ($($p:expr),* $(,)?) => { &[$($crate::db::Value::from($p)),*][..] };
+}
+
+/// The same, owned: one row for [`Tx::execute_each`].
+#[macro_export]
+macro_rules! row {
+    ($($p:expr),* $(,)?) => { ::std::vec![$($crate::db::Value::from($p)),*] };
 }

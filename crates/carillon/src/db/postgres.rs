@@ -6,18 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio::sync::Notify;
+use futures_util::future::try_join_all;
+use tokio::sync::{Notify, mpsc};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::{AsyncMessage, NoTls, Statement};
 
 use super::{Error, Row, Tx, TxInner, Value};
 
 const CHANNEL: &str = "carillon_work";
 
+/// Shortest time between two hints of one node: they cost a commit each.
+const HINT_GAP: Duration = Duration::from_millis(10);
+
 pub(super) struct Postgres {
     pool: Pool,
     hinted: Arc<Notify>,
+    /// Full while a hint is wanted.
+    wanted: mpsc::Sender<()>,
 }
 
 impl Postgres {
@@ -40,7 +46,9 @@ impl Postgres {
             .map_err(|e| Error::Refused(e.to_string()))?;
         let hinted = Arc::new(Notify::new());
         tokio::spawn(listen(config, Arc::downgrade(&hinted)));
-        Ok(Self { pool, hinted })
+        let (wanted, wants) = mpsc::channel(1);
+        tokio::spawn(hint(pool.clone(), wants));
+        Ok(Self { pool, hinted, wanted })
     }
 
     pub(super) async fn run<T, E, F, Fut>(&self, begin: &str, unit: F) -> Result<T, E>
@@ -94,15 +102,32 @@ impl Postgres {
         self.hinted.notified().await;
     }
 
-    pub(super) async fn notify(&self) {
-        let Ok(conn) = self.connection().await else { return };
-        if let Err(e) = conn.batch_execute("NOTIFY carillon_work").await {
-            tracing::debug!(error = %e, "no hint sent; the others poll");
-        }
+    /// Sends a hint soon; those that are wanted meanwhile are one.
+    pub(super) fn notify(&self) {
+        // Full: one is wanted already.
+        let _ = self.wanted.try_send(());
     }
 
     async fn connection(&self) -> Result<Object, Error> {
-        self.pool.get().await.map_err(|e| Error::Unavailable(e.to_string()))
+        connection(&self.pool).await
+    }
+}
+
+async fn connection(pool: &Pool) -> Result<Object, Error> {
+    pool.get().await.map_err(|e| Error::Unavailable(e.to_string()))
+}
+
+/// Sends the hints that are wanted, for as long as anybody can want one.
+async fn hint(pool: Pool, mut wants: mpsc::Receiver<()>) {
+    while wants.recv().await.is_some() {
+        let sent = async {
+            let conn = connection(&pool).await?;
+            conn.batch_execute("NOTIFY carillon_work").await.map_err(from_postgres)
+        };
+        if let Err(e) = sent.await {
+            tracing::debug!(error = %e, "no hint sent; the others poll");
+        }
+        tokio::time::sleep(HINT_GAP).await;
     }
 }
 
@@ -195,15 +220,47 @@ impl PostgresTx {
 
     pub(super) async fn rows(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
         let statement = self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
-        let columns: Arc<[String]> =
-            statement.columns().iter().map(|c| c.name().to_owned()).collect();
-        let found = self.0.query(&statement, &refs(params)).await.map_err(|e| self.0.failed(e))?;
-        found.iter().map(|row| read(row, &columns)).collect()
+        self.query(&statement, &columns(&statement), params).await
+    }
+
+    /// All of them are on their way before the first is answered.
+    pub(super) async fn execute_each(
+        &self,
+        sql: &str,
+        each: &[Vec<Value>],
+    ) -> Result<Vec<u64>, Error> {
+        let statement = &self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
+        let calls = each.iter().map(async |params| self.0.execute(statement, &refs(params)).await);
+        try_join_all(calls).await.map_err(|e| self.0.failed(e))
+    }
+
+    pub(super) async fn rows_each(
+        &self,
+        sql: &str,
+        each: &[Vec<Value>],
+    ) -> Result<Vec<Vec<Row>>, Error> {
+        let statement = &self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
+        let columns = &columns(statement);
+        try_join_all(each.iter().map(|params| self.query(statement, columns, params))).await
+    }
+
+    async fn query(
+        &self,
+        statement: &Statement,
+        columns: &Arc<[String]>,
+        params: &[Value],
+    ) -> Result<Vec<Row>, Error> {
+        let found = self.0.query(statement, &refs(params)).await.map_err(|e| self.0.failed(e))?;
+        found.iter().map(|row| read(row, columns)).collect()
     }
 
     pub(super) async fn script(&self, sql: &str) -> Result<(), Error> {
         self.0.batch_execute(sql).await.map_err(|e| self.0.failed(e))
     }
+}
+
+fn columns(statement: &Statement) -> Arc<[String]> {
+    statement.columns().iter().map(|c| c.name().to_owned()).collect()
 }
 
 fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {

@@ -211,7 +211,7 @@ fn write_group(conn: &Shared, waiting: &mut VecDeque<Unit>) {
         let _ = batch(conn, "ROLLBACK");
     }
     for finish in finishes {
-        finish(commit.as_ref().copied().map_err(again));
+        finish(commit.clone());
     }
 }
 
@@ -237,18 +237,7 @@ fn read_loop(conn: &Shared, units: &Mutex<mpsc::Receiver<Unit>>) {
 /// Answers units that could not begin.
 fn refuse(units: impl IntoIterator<Item = Unit>, why: &Error) {
     for unit in units {
-        unit(Err(again(why)))(Ok(()));
-    }
-}
-
-/// The same error once more, for everybody whom it meets; errors are not `Clone` because callers
-/// have no reason to copy them.
-fn again(e: &Error) -> Error {
-    match e {
-        Error::Refused(m) => Error::Refused(m.clone()),
-        Error::Corrupt(m) => Error::Corrupt(m.clone()),
-        Error::Unavailable(m) => Error::Unavailable(m.clone()),
-        other => Error::Unavailable(other.to_string()),
+        unit(Err(why.clone()))(Ok(()));
     }
 }
 

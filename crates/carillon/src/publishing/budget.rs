@@ -11,7 +11,7 @@ use crate::domain::when::iso;
 use crate::store::budgets;
 
 /// Counts one send of an account; when it may not go, the time before which nothing is left (ms
-/// UTC). The caller's transaction must not commit then: another budget may have been counted.
+/// UTC), and nothing was counted.
 pub(super) async fn spend(
     tx: &Tx,
     config: &Publishing,
@@ -26,16 +26,10 @@ pub(super) async fn spend(
     };
     let shared = config.budgets.iter().filter(|b| b.network == spec.id && b.shared);
     let shared: Vec<Budget> = shared.filter_map(|b| b.budget).collect();
-    let mut wait = None::<i64>;
     let network = format!("network:{}", spec.id);
-    for (name, budgets) in [(connection, own), (&network, shared)] {
-        if !budgets.is_empty()
-            && let Some(at) = budgets::spend(tx, name, &budgets, now).await?
-        {
-            wait = Some(wait.map_or(at, |w| w.max(at)));
-        }
-    }
-    Ok(wait)
+    let mut named = vec![(connection, own), (network.as_str(), shared)];
+    named.retain(|(_, budgets)| !budgets.is_empty());
+    budgets::spend(tx, &named, now).await
 }
 
 /// Gives a send back that is certain not to have posted anything.

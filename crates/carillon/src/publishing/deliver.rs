@@ -4,74 +4,37 @@
 //! clocks → one visible call → **outcome** on disk. Between intent and outcome nobody but the
 //! network knows; whoever finds a delivery there looks (settle.rs), and never sends.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use carillon_networks::spec::Placement;
 use carillon_networks::{
-    Applied, Class, Context, Error, Keeper, Network, Prepared, Published, Remote, Rendition,
-    ReplyTo, Secret, SendClass,
+    Applied, Class, Context, Error, Prepared, Published, Remote, Rendition, ReplyTo, SendClass,
 };
-use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
-use super::circuits::{self, Sign};
+use super::keeper::Durable;
+use super::load::{self, Work};
 use super::outcome::{self, Line, Lost, Next, Outcome};
 use super::segments::{self, Stop};
-use super::{account, budget, settle};
-use crate::db::{self, Tx};
+use super::{account, circuits, intent, lateness, settle};
+use crate::db;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Claim, Pool};
-use crate::domain::policy::Policies;
 use crate::domain::problem::Problem;
 use crate::media::{Unfit, derive};
-use crate::store::attempts::{self, Begun};
-use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery};
-use crate::store::media::Media;
-use crate::store::posts::{self, Post};
-use crate::store::{self, accounts, queue};
+use crate::store::{connections, queue};
 use crate::{App, bugs, ids};
 
 /// Under this name it is kept beside the network's handles that its large files are there.
-const UPLOADED: &str = "carillon.uploaded";
+pub(super) const UPLOADED: &str = "carillon.uploaded";
 /// How long a delivery waits for a picture that is still being prepared, in ms.
 const MEDIA_WAIT: i64 = 5_000;
 /// How long a segment waits whose parent turns out not to be live, in ms.
 const PARENT_WAIT: i64 = 60_000;
-/// Later than this, posts of one connection keep a gap between them, in ms.
-const LATE: i64 = 120_000;
-
-/// Everything one step needs, read in one snapshot.
-pub(super) struct Work {
-    pub delivery: Delivery,
-    /// Of a segment: what it follows, from the head on.
-    pub before: Vec<Delivery>,
-    pub post: Post,
-    pub media: Vec<Media>,
-    pub connection: Connection,
-    pub network: &'static dyn Network,
-    pub placement: &'static Placement,
-    pub policies: Policies,
-    /// What this step's calls say about the network.
-    pub sign: Mutex<Option<Sign>>,
-}
-
-impl Work {
-    /// Takes note of a call's answer on its way through, in people's words.
-    pub(super) fn noted<T>(&self, base: &str, answer: Result<T, Error>) -> Result<T, Error> {
-        let answer = answer.map_err(|e| account::in_words(e, self.network, base));
-        *self.sign.lock().unwrap_or_else(|e| e.into_inner()) = Some(circuits::sign(&answer));
-        answer
-    }
-}
 
 /// Moves the claimed delivery one step on. The job is ended or put back here, in the transaction
 /// of what it led to.
 pub async fn deliver(app: &App, claim: &Claim) -> anyhow::Result<()> {
-    let Some(work) = load(app, &claim.subject).await? else {
+    let Some(work) = load::load(app, &claim.subject).await? else {
         return Ok(end_job(app, claim).await?);
     };
     let d = &work.delivery;
@@ -126,57 +89,6 @@ pub async fn gave_up(app: &App, claim: &Claim, error: &str) -> anyhow::Result<()
     }
 }
 
-async fn load(app: &App, delivery: &str) -> Result<Option<Work>, db::Error> {
-    let (id, networks) = (delivery.to_owned(), app.networks);
-    app.db
-        .read(move |tx| async move {
-            let Some(delivery) = deliveries::load(&tx, &id).await? else { return Ok(None) };
-            let Some(post) = posts::load(&tx, &delivery.post_id).await? else { return Ok(None) };
-            let Some(connection) = connections::load(&tx, &delivery.connection_id).await? else {
-                return Ok(None);
-            };
-            let before = before(&tx, &delivery).await?;
-            let media = match &delivery.parent_id {
-                None => store::media::of_post(&tx, &post.id).await?,
-                Some(_) => Vec::new(),
-            };
-            let unknown = |what: &str| db::Error::Corrupt(format!("delivery {id}: no such {what}"));
-            let network =
-                crate::app::find(networks, &delivery.network).ok_or_else(|| unknown("network"))?;
-            let placement = network
-                .spec()
-                .placement(&delivery.placement)
-                .ok_or_else(|| unknown("placement"))?;
-            let policies = accounts::policies(&tx, &delivery.workspace_id).await?;
-            let sign = Mutex::default();
-            let work = Work {
-                delivery,
-                before,
-                post,
-                media,
-                connection,
-                network,
-                placement,
-                policies,
-                sign,
-            };
-            Ok(Some(work))
-        })
-        .await
-}
-
-async fn before(tx: &Tx, d: &Delivery) -> Result<Vec<Delivery>, db::Error> {
-    let mut before = Vec::new();
-    let mut next = d.parent_id.clone();
-    while let Some(id) = next {
-        let Some(parent) = deliveries::load(tx, &id).await? else { break };
-        next = parent.parent_id.clone();
-        before.push(parent);
-    }
-    before.reverse();
-    Ok(before)
-}
-
 async fn end_job(app: &App, claim: &Claim) -> Result<(), db::Error> {
     let (claim, now) = (claim.clone(), app.clock.now());
     app.db
@@ -207,10 +119,10 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         };
         return outcome::write(app, claim, d, from, o).await;
     }
-    if let Some(o) = too_late(app, work) {
+    if let Some(o) = lateness::too_late(app, work) {
         return outcome::write(app, claim, d, from, o).await;
     }
-    if let Some(o) = waits(app, work) {
+    if let Some(o) = lateness::waits(app, work) {
         return outcome::write(app, claim, d, from, o).await;
     }
     if claim.pool == Pool::Send && uploads_aside(app, work) {
@@ -275,19 +187,20 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         None
     };
     let (wall, steady) = (app.clock.now(), app.clock.mono());
-    let (line, lease_until) = match intent(app, claim, work, &out).await {
+    let intent = match intent::commit(app, claim, work, &out).await {
         Ok(Some(intended)) => intended,
         // A cancel came first; the next step sees it.
         Ok(None) => return again_now(app, claim).await,
         Err(Lost::Spent(at)) => {
-            return outcome::write(app, claim, d, from, spent(app, work, at, started_at)).await;
+            return outcome::write(app, claim, d, from, lateness::spent(app, work, at, started_at))
+                .await;
         }
         Err(e) => return Err(e),
     };
     // Whichever clock saw more time go by decides: the wall clock may have been set back, and the
     // steady one may stand still while the machine sleeps.
     let gone = (app.clock.now() - wall).max(app.clock.mono() - steady);
-    let time_left = lease_until - wall - gone;
+    let time_left = intent.lease_until - wall - gone;
     if time_left < timeout.as_millis() as i64 && !bugs::on("clocks not looked at") {
         // Our own clocks forbid it: nothing was sent.
         let o = Outcome {
@@ -296,7 +209,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
                 d,
                 State::Queued,
                 Next::At(app.clock.now()),
-                Line::End { id: line, word: "refused" },
+                Line::End { id: intent.line, word: "refused" },
             )
         };
         return outcome::write(app, claim, d, State::Sending, o).await;
@@ -305,7 +218,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         Some(answer) => answer,
         None => work.noted(&base, work.network.publish(&cx, &out).await),
     };
-    let o = published(app, work, answer, line);
+    let o = published(app, work, answer, intent.line);
     outcome::write(app, claim, d, State::Sending, o).await
 }
 
@@ -404,68 +317,6 @@ pub(super) fn backoff(app: &App, work: &Work) -> Option<Duration> {
     waits.get(work.delivery.tries as usize).copied()
 }
 
-/// Held, or missed, when its moment has passed and nothing of it is visible: whoever was to blame,
-/// a post that comes hours late is a person's decision.
-fn too_late(app: &App, work: &Work) -> Option<Outcome> {
-    let (d, now) = (&work.delivery, app.clock.now());
-    let story = work.placement.id == "story";
-    // What the network takes to process a container, or a large upload to arrive, is no delay of
-    // ours; being away when it was to go on is.
-    let begun = d.state == State::Waiting || d.checkpoints.contains_key(UPLOADED);
-    let due = match d.next_attempt_at {
-        Some(at) if begun => at.max(d.scheduled_at?),
-        _ => d.scheduled_at?,
-    };
-    let late = now - due;
-    if late <= late_limit(app, work).as_millis() as i64 {
-        return None;
-    }
-    let line = Line::New { step: "prepare", started_at: now, word: "late" };
-    let minutes = late / 60_000;
-    let (to, next, action) = if story {
-        (State::Missed, "Schedule it anew if it still matters.", "edit_post")
-    } else {
-        (State::Held, "Send it now with Retry, move it, or cancel it.", "decide")
-    };
-    let sentence = format!("It was {minutes} minutes late when its turn came, so it was not sent.");
-    Some(Outcome::of(d, to, Next::Done, line).because(Problem::new("late", sentence, action, next)))
-}
-
-/// Not now: the network said that nothing is left, or a late one of this connection went out just
-/// now and they must not burst.
-fn waits(app: &App, work: &Work) -> Option<Outcome> {
-    let (d, c, now) = (&work.delivery, &work.connection, app.clock.now());
-    if let Some(at) = c.quota_until.filter(|at| *at > now && work.placement.in_budget) {
-        return Some(spent(app, work, at, now));
-    }
-    let late = d.scheduled_at.is_some_and(|at| now - at > LATE);
-    let gap = work.policies.late_gap(app.config.publishing.late_gap).as_millis() as i64;
-    let next = c.published_at.filter(|_| late).map(|at| at + gap).filter(|at| *at > now)?;
-    let why = "Several posts of this account are late; they keep a gap between them.";
-    let problem = Problem::new("late", why, "wait", "It goes out by itself.");
-    let line = Line::New { step: "prepare", started_at: now, word: "waits" };
-    Some(Outcome::of(d, d.state, Next::At(next), line).because(problem))
-}
-
-/// Its budget is spent until `at`: it waits, or is held now when that would be too late for it.
-fn spent(app: &App, work: &Work, at: i64, started_at: i64) -> Outcome {
-    let d = &work.delivery;
-    let limit = late_limit(app, work).as_millis() as i64;
-    let late = d.scheduled_at.is_some_and(|due| at - due > limit);
-    let line = Line::New { step: "prepare", started_at, word: "waits" };
-    let problem = budget::spent(work.network.spec(), at, late);
-    let (to, next) = if late { (State::Held, Next::Done) } else { (d.state, Next::At(at)) };
-    Outcome::of(d, to, next, line).because(problem)
-}
-
-fn late_limit(app: &App, work: &Work) -> Duration {
-    let config = &app.config.publishing;
-    match work.placement.id {
-        "story" => work.policies.story_late_after(config.story_late_after),
-        _ => work.policies.late_after(config.late_after),
-    }
-}
-
 /// Are its files so large that they must not take a slot of those that only send?
 fn uploads_aside(app: &App, work: &Work) -> bool {
     let bytes: i64 = work.media.iter().map(|m| m.bytes).sum();
@@ -515,53 +366,6 @@ fn reply_to(before: &[Delivery]) -> Option<ReplyTo> {
     Some(ReplyTo { root: remote(before.first()?)?, parent: remote(before.last()?)? })
 }
 
-/// Commits the intent: the fenced promise that the visible call comes next. `None` when a cancel
-/// was wished. Returns the journal line and the new end of the lease.
-async fn intent(
-    app: &App,
-    claim: &Claim,
-    work: &Work,
-    out: &Rendition,
-) -> Result<Option<(String, i64)>, Lost> {
-    let now = app.clock.now();
-    let lease_until = now + app.config.queue.lease.as_millis() as i64;
-    let line = ids::new(now);
-    let (claim, d, id, hash) =
-        (claim.clone(), work.delivery.clone(), line.clone(), request_hash(out));
-    let (app_, spec) = (app.clone(), work.network.spec());
-    let in_budget = work.placement.in_budget;
-    let committed = app
-        .db
-        .write(move |tx| async move {
-            if !queue::extend(&tx, &claim, lease_until).await? {
-                return Err(Lost::Stale);
-            }
-            if !deliveries::intend(&tx, &d.id, d.state, now).await? {
-                return Ok(false);
-            }
-            let config = &app_.config.publishing;
-            if in_budget
-                && let Some(at) = budget::spend(&tx, config, spec, &d.connection_id, now).await?
-            {
-                return Err(Lost::Spent(at));
-            }
-            let begun = Begun {
-                id: &id,
-                workspace_id: &d.workspace_id,
-                delivery_id: &d.id,
-                fence: claim.fence,
-                step: "publish",
-                request_hash: Some(&hash),
-            };
-            attempts::begin(&tx, &begun, now).await?;
-            outcome::announce(&tx, &d, State::Sending, None, now).await?;
-            Ok(true)
-        })
-        .await?;
-    app.news.notify_waiters();
-    Ok(committed.then_some((line, lease_until)))
-}
-
 async fn again_now(app: &App, claim: &Claim) -> Result<(), Lost> {
     let (claim, now) = (claim.clone(), app.clock.now());
     let held = app
@@ -570,99 +374,4 @@ async fn again_now(app: &App, claim: &Claim) -> Result<(), Lost> {
         .await?;
     app.ring();
     if held { Ok(()) } else { Err(Lost::Stale) }
-}
-
-/// What was sent, as a hash: two tries of one delivery can be compared.
-fn request_hash(out: &Rendition) -> String {
-    let mut hash = Sha256::new();
-    for part in [&out.placement, &out.text, out.title.as_ref().unwrap_or(&String::new()), &out.key]
-    {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    if let Some(to) = &out.reply_to {
-        hash.update(to.parent.id.as_bytes());
-    }
-    for m in &out.media {
-        hash.update(Sha256::digest(&m.data));
-    }
-    hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect()
-}
-
-/// Keeps handles and renewed sessions for the connector, fenced by the claim.
-pub(super) struct Durable<'a> {
-    app: &'a App,
-    claim: &'a Claim,
-    delivery: &'a str,
-    connection: &'a Connection,
-    lost: Mutex<Option<Lost>>,
-}
-
-impl<'a> Durable<'a> {
-    pub(super) fn new(app: &'a App, claim: &'a Claim, work: &'a Work) -> Self {
-        Self {
-            app,
-            claim,
-            delivery: &work.delivery.id,
-            connection: &work.connection,
-            lost: Mutex::new(None),
-        }
-    }
-
-    /// Was a checkpoint refused because the claim or the database was lost?
-    pub(super) fn still_ours(&self) -> Result<(), Lost> {
-        match self.lost.lock().unwrap_or_else(|e| e.into_inner()).take() {
-            Some(lost) => Err(lost),
-            None => Ok(()),
-        }
-    }
-
-    fn lost(&self, lost: Lost) -> Error {
-        let e = Error::new(Class::Transient, format!("A handle could not be kept: {lost}."))
-            .code("not_kept");
-        *self.lost.lock().unwrap_or_else(|e| e.into_inner()) = Some(lost);
-        e
-    }
-}
-
-#[async_trait]
-impl Keeper for Durable<'_> {
-    async fn checkpoint(&self, name: &str, value: &Json) -> Result<(), Error> {
-        let (claim, id) = (self.claim.clone(), self.delivery.to_owned());
-        let (name, value) = (name.to_owned(), value.clone());
-        let lease_until = self.app.clock.now() + self.app.config.queue.lease.as_millis() as i64;
-        self.app
-            .db
-            .write(move |tx| async move {
-                if !queue::extend(&tx, &claim, lease_until).await? {
-                    return Err(Lost::Stale);
-                }
-                let mut kept = deliveries::load(&tx, &id).await?.ok_or(Lost::Stale)?.checkpoints;
-                if bugs::on("handle not kept") {
-                    return Ok(());
-                }
-                if value.is_null() {
-                    kept.remove(&name);
-                } else {
-                    kept.insert(name, value);
-                }
-                deliveries::set_checkpoints(&tx, &id, &kept).await?;
-                Ok(())
-            })
-            .await
-            .map_err(|e| self.lost(e))
-    }
-
-    async fn renew(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), Error> {
-        let account = account::open(self.app, self.connection)
-            .map_err(|e| Error::new(Class::Config, e.sentence).code("secrets_sealed"))?;
-        account.secrets.lock().unwrap_or_else(|e| e.into_inner()).extend(secrets.clone());
-        let sealed = account::seal(self.app, &account, &self.connection.id);
-        let id = self.connection.id.clone();
-        self.app
-            .db
-            .write(move |tx| async move { connections::renew(&tx, &id, &sealed).await })
-            .await
-            .map_err(|e| self.lost(Lost::Db(e)))
-    }
 }

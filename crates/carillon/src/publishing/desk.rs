@@ -223,7 +223,7 @@ pub async fn answer(
                 let found = if asked { "found" } else { "posted" };
                 note(&tx, &d, "answer", found, None, now).await?;
                 super::outcome::announce(&tx, &d, State::Published, url.as_deref(), now).await?;
-                segments::go_on(&tx, &d, now).await?;
+                segments::go_on(&tx, &[&d], now).await?;
             } else {
                 let post = schedule::find(&tx, &ws, &d.post_id).await?;
                 note(&tx, &d, "answer", "absent", None, now).await?;

@@ -1,9 +1,10 @@
 //! The outcome of a step, written in one transaction: job, delivery, journal, connection, event.
 //!
 //! Everything a step can lead to is one value, [`Outcome`]; [`write`] applies it, fenced by the
-//! claim. It keeps trying while the lease lasts when the database is away, and keeps what the
+//! claim, in one unit of work with those of other deliveries that wait. It keeps trying while the lease lasts when the database is away, and keeps what the
 //! network answered on disk (spool.rs): it is known to nobody else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,15 +13,16 @@ use super::budget;
 use super::segments;
 use super::spool::{self, Kept};
 use crate::config::Publishing;
-use crate::db::{Error, Tx};
+use crate::db::{Error, Fault, Tx};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Claim;
 use crate::domain::problem::Problem;
 use crate::ids;
-use crate::store::attempts::{self, Begun, Ended};
-use crate::store::deliveries::{self, Delivery, Moved};
-use crate::store::queue::gates;
-use crate::store::{connections, events, queue};
+use crate::store::attempts::{self, Begun};
+use crate::store::connections;
+use crate::store::deliveries::{self, Delivery, Go, Moved};
+use crate::store::events::{self, News};
+use crate::store::queue::{self, End, Ending, gates};
 use crate::{App, bugs};
 
 /// What happens to the job.
@@ -91,7 +93,7 @@ impl Outcome {
 }
 
 /// Why a step's outcome does not stand.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Lost {
     #[error("the claim was lost")]
     Stale,
@@ -102,6 +104,22 @@ pub(super) enum Lost {
     Db(#[from] Error),
 }
 
+impl Fault for Lost {
+    fn is_everybodys(&self) -> bool {
+        matches!(self, Lost::Db(e) if e.is_everybodys())
+    }
+}
+
+/// One outcome to be written.
+#[derive(Clone)]
+struct Ended {
+    claim: Claim,
+    delivery: Delivery,
+    /// The state that the step began in.
+    from: DeliveryState,
+    outcome: Outcome,
+}
+
 /// Applies an outcome; `from` is the state that the step began in.
 pub(super) async fn write(
     app: &App,
@@ -110,23 +128,22 @@ pub(super) async fn write(
     from: DeliveryState,
     outcome: Outcome,
 ) -> Result<(), Lost> {
-    let (mut outcome, mut kept) = (outcome, false);
+    let mut ended = Ended { claim: claim.clone(), delivery: d.clone(), from, outcome };
+    let mut kept = false;
     let give_up = app.clock.mono() + app.config.queue.lease.as_millis() as i64;
     loop {
-        let now = app.clock.now();
-        let (c, del, o) = (claim.clone(), d.clone(), outcome.clone());
-        let config = app.config.publishing.clone();
-        let written = app.db.write(move |tx| async move {
-            refund(&tx, &config, &del, from, &o).await?;
-            apply(&tx, &c, &del, from, &o, now).await
-        });
-        let written = written.await;
+        let app_ = app.clone();
+        let unit = move |tx: Tx, all: Arc<[Ended]>| {
+            let app = app_.clone();
+            async move { apply(&tx, &app, &all).await }
+        };
+        let written = app.db.write_together(ended.clone(), unit).await;
         if kept && !matches!(written, Err(Lost::Db(_))) {
             spool::forget(app, claim);
         }
         match written {
             Ok(()) => {
-                app.ring();
+                told(app, &ended.outcome);
                 return Ok(());
             }
             Err(Lost::Stale) => {
@@ -134,14 +151,14 @@ pub(super) async fn write(
                 return Err(Lost::Stale);
             }
             // The network gave us an id that another delivery is bound to: a person has to look.
-            Err(Lost::Db(Error::Unique(_))) if outcome.remote.is_some() => {
-                outcome = contradiction(outcome);
+            Err(Lost::Db(Error::Unique(_))) if ended.outcome.remote.is_some() => {
+                ended.outcome = contradiction(ended.outcome);
             }
             Err(Lost::Db(e @ (Error::Unavailable(_) | Error::CommitUnknown(_))))
                 if app.clock.mono() < give_up && !bugs::on("outcome not retried") =>
             {
                 if !kept {
-                    spool::keep(app, claim, &outcome);
+                    spool::keep(app, claim, &ended.outcome);
                     kept = true;
                 }
                 tracing::warn!(delivery_id = %d.id, error = %e, "an outcome is not written yet; trying again");
@@ -152,29 +169,36 @@ pub(super) async fn write(
     }
 }
 
+/// Work that other nodes could take is worth a hint; what is over is not.
+fn told(app: &App, o: &Outcome) {
+    match o.next {
+        Next::Done | Next::Dead if o.to != DeliveryState::Published => app.news.notify_waiters(),
+        _ => app.ring(),
+    }
+}
+
 /// Applies an outcome that was kept on disk, if nobody has claimed its job since.
 pub(super) async fn take_up(app: &App, kept: &Kept) -> Result<(), Lost> {
     let Some(mut outcome) = kept.outcome() else {
         return Err(Error::Corrupt(format!("a kept outcome of another version: {kept:?}")).into());
     };
     loop {
-        let now = app.clock.now();
-        let until = now + app.config.queue.lease.as_millis() as i64;
-        let (k, o, config) = (kept.clone(), outcome.clone(), app.config.publishing.clone());
+        let (app_, k, o) = (app.clone(), kept.clone(), outcome.clone());
         let written = app.db.write(move |tx| async move {
+            let until = app_.clock.now() + app_.config.queue.lease.as_millis() as i64;
             let claim = queue::retake(&tx, &k.job, k.fence, &k.owner, until).await?;
             let claim = claim.ok_or(Lost::Stale)?;
-            let d = deliveries::load(&tx, &k.delivery).await?.ok_or(Lost::Stale)?;
+            let delivery = deliveries::load(&tx, &k.delivery).await?.ok_or(Lost::Stale)?;
+            let from = delivery.state;
             // A sweep may have said meanwhile that nobody knows.
-            if !matches!(d.state, DeliveryState::Sending | DeliveryState::Unknown) {
+            if !matches!(from, DeliveryState::Sending | DeliveryState::Unknown) {
                 return Err(Lost::Stale);
             }
-            refund(&tx, &config, &d, d.state, &o).await?;
-            apply(&tx, &claim, &d, d.state, &o, now).await?;
-            Ok(d)
+            let ended = Ended { claim, delivery, from, outcome: o };
+            apply(&tx, &app_, &[ended]).await?.pop().unwrap_or(Err(Lost::Stale))
         });
         match written.await {
-            Ok(_) => {
+            Ok(()) => {
                 app.ring();
                 return Ok(());
             }
@@ -216,31 +240,65 @@ fn contradiction(o: Outcome) -> Outcome {
         .because(problem)
 }
 
-async fn apply(
-    tx: &Tx,
-    claim: &Claim,
-    d: &Delivery,
-    from: DeliveryState,
-    o: &Outcome,
-    now: i64,
-) -> Result<(), Lost> {
-    let error = o.problem.as_ref().map(|p| p.sentence.as_str());
-    let held = match o.next {
-        Next::Done => queue::finish(tx, claim, "done", error, now).await?,
-        Next::Dead => queue::finish(tx, claim, "dead", error, now).await?,
-        Next::At(at) => queue::put_back(tx, claim, at, false, error).await?,
-        Next::Lane(ref lane) => queue::hand_over(tx, claim, lane, now).await?,
-    };
-    if !held {
+/// Writes outcomes; an answer a piece: nothing of one whose claim was lost is written.
+async fn apply(tx: &Tx, app: &App, all: &[Ended]) -> Result<Vec<Result<(), Lost>>, Lost> {
+    let now = app.clock.now();
+    let held = queue::end_each(tx, &all.iter().map(ending).collect::<Vec<_>>(), now).await?;
+    let ours: Vec<&Ended> = all.iter().zip(&held).filter(|(_, h)| **h).map(|(e, _)| e).collect();
+    let moves: Vec<Go<'_>> = ours.iter().map(|e| go(e, now)).collect();
+    if deliveries::go_each(tx, &moves, now).await?.contains(&false) {
         return Err(Lost::Stale);
     }
-    let next_attempt_at = match o.next {
-        Next::At(at) => Some(at),
-        _ => None,
+    journal(tx, &ours, now).await?;
+    let live: Vec<&Delivery> = ours.iter().filter(|e| e.published()).map(|e| &e.delivery).collect();
+    connections::published(tx, &live.iter().map(|d| d.connection_id.as_str()).collect(), now)
+        .await?;
+    segments::go_on(tx, &live, now).await?;
+    for e in &ours {
+        aside(tx, app, e, now).await?;
+    }
+    let news: Vec<_> = ours
+        .iter()
+        .map(|e| {
+            let url = e.outcome.remote.as_ref().map_or(&e.delivery.remote_url, |(_, url)| url);
+            news(&e.delivery, e.outcome.to, url.as_deref())
+        })
+        .collect();
+    events::add_each(tx, &news, now).await?;
+    Ok(held.into_iter().map(|held| if held { Ok(()) } else { Err(Lost::Stale) }).collect())
+}
+
+impl Ended {
+    fn published(&self) -> bool {
+        self.outcome.to == DeliveryState::Published
+    }
+
+    fn next_attempt_at(&self) -> Option<i64> {
+        match self.outcome.next {
+            Next::At(at) => Some(at),
+            _ => None,
+        }
+    }
+}
+
+fn ending(e: &Ended) -> Ending<'_> {
+    let end = match &e.outcome.next {
+        Next::Done => End::Done,
+        Next::Dead => End::Dead,
+        Next::At(at) => End::At { run_at: *at, counted: false },
+        Next::Lane(lane) => End::Lane(lane.clone()),
     };
-    let published = o.to == DeliveryState::Published;
+    let error = match end {
+        End::Lane(_) => None,
+        _ => e.outcome.problem.as_ref().map(|p| p.sentence.as_str()),
+    };
+    Ending { claim: &e.claim, end, error }
+}
+
+fn go(e: &Ended, now: i64) -> Go<'_> {
+    let Ended { delivery: d, from, outcome: o, .. } = e;
     // The network said no: the time from which its post could be there begins anew.
-    let certain = from == DeliveryState::Sending && o.intent_at.is_none() && !published;
+    let certain = *from == DeliveryState::Sending && o.intent_at.is_none() && !e.published();
     let (remote_id, remote_url) = match &o.remote {
         Some((id, url)) => (Some(id.as_str()), url.as_deref()),
         None => (d.remote_id.as_deref(), d.remote_url.as_deref()),
@@ -250,22 +308,58 @@ async fn apply(
         looks: o.looks,
         intent_at: o.intent_at,
         certain: o.forget || certain || bugs::on("first intent forgotten"),
-        next_attempt_at,
-        problem: if published { None } else { o.problem.as_ref() },
+        next_attempt_at: e.next_attempt_at(),
+        problem: if e.published() { None } else { o.problem.as_ref() },
         remote_id,
         remote_url,
-        published_at: if published { Some(now) } else { d.published_at },
+        published_at: if e.published() { Some(now) } else { d.published_at },
     };
-    if !deliveries::go(tx, &d.id, from, o.to, &moved, now).await? {
-        return Err(Lost::Stale);
+    Go { id: &d.id, from: *from, to: o.to, moved }
+}
+
+async fn journal(tx: &Tx, all: &[&Ended], now: i64) -> Result<(), Error> {
+    let ids: Vec<String> = all
+        .iter()
+        .map(|e| match &e.outcome.line {
+            Line::End { id, .. } => id.clone(),
+            Line::New { started_at, .. } => ids::new(*started_at),
+        })
+        .collect();
+    let (mut begun, mut ended) = (Vec::new(), Vec::new());
+    for (e, id) in all.iter().zip(&ids) {
+        let word = match &e.outcome.line {
+            Line::End { word, .. } => *word,
+            Line::New { step, started_at, word } => {
+                let line = Begun {
+                    id,
+                    workspace_id: &e.delivery.workspace_id,
+                    delivery_id: &e.delivery.id,
+                    fence: e.claim.fence,
+                    step,
+                    request_hash: None,
+                };
+                begun.push((line, *started_at));
+                *word
+            }
+        };
+        let end = attempts::Ended {
+            outcome: word,
+            error: e.outcome.problem.as_ref(),
+            remote_id: e.outcome.remote.as_ref().map(|r| r.0.as_str()),
+            next_attempt_at: e.next_attempt_at(),
+        };
+        ended.push((id.as_str(), end));
     }
+    attempts::begin_each(tx, &begun).await?;
+    attempts::end_each(tx, &ended, now).await
+}
+
+/// What few outcomes have beside what all have.
+async fn aside(tx: &Tx, app: &App, e: &Ended, now: i64) -> Result<(), Error> {
+    let Ended { claim, delivery: d, from, outcome: o } = e;
+    refund(tx, &app.config.publishing, d, *from, o).await?;
     if o.forget {
         deliveries::set_checkpoints(tx, &d.id, &Default::default()).await?;
-    }
-    journal(tx, claim, d, o, next_attempt_at, now).await?;
-    if published {
-        connections::published(tx, &d.connection_id, now).await?;
-        segments::go_on(tx, d, now).await?;
     }
     if o.to == DeliveryState::Cancelled {
         segments::end(tx, d, now).await?;
@@ -288,41 +382,7 @@ async fn apply(
     if let Some(at) = o.quota_until {
         connections::spent(tx, &d.connection_id, at).await?;
     }
-    announce(tx, d, o.to, remote_url, now).await?;
     Ok(())
-}
-
-async fn journal(
-    tx: &Tx,
-    claim: &Claim,
-    d: &Delivery,
-    o: &Outcome,
-    next_attempt_at: Option<i64>,
-    now: i64,
-) -> Result<(), Error> {
-    let (id, word) = match &o.line {
-        Line::End { id, word } => (id.clone(), *word),
-        Line::New { step, started_at, word } => {
-            let id = ids::new(*started_at);
-            let line = Begun {
-                id: &id,
-                workspace_id: &d.workspace_id,
-                delivery_id: &d.id,
-                fence: claim.fence,
-                step,
-                request_hash: None,
-            };
-            attempts::begin(tx, &line, *started_at).await?;
-            (id, *word)
-        }
-    };
-    let ended = Ended {
-        outcome: word,
-        error: o.problem.as_ref(),
-        remote_id: o.remote.as_ref().map(|r| r.0.as_str()),
-        next_attempt_at,
-    };
-    attempts::end(tx, &id, &ended, now).await
 }
 
 /// Tells live feeds that a delivery moved.
@@ -333,6 +393,10 @@ pub(super) async fn announce(
     remote_url: Option<&str>,
     now: i64,
 ) -> Result<(), Error> {
+    events::add_each(tx, &[news(d, to, remote_url)], now).await
+}
+
+pub(super) fn news<'a>(d: &'a Delivery, to: DeliveryState, remote_url: Option<&str>) -> News<'a> {
     let data = json!({
         "postId": d.post_id,
         "deliveryId": d.id,
@@ -341,7 +405,7 @@ pub(super) async fn announce(
         "state": to,
         "remoteUrl": remote_url,
     });
-    events::add(tx, &d.workspace_id, &format!("delivery.{to}"), &d.id, &data, now).await
+    News { workspace: &d.workspace_id, kind: format!("delivery.{to}"), subject: &d.id, data }
 }
 
 /// A late worker's only trace.
@@ -359,7 +423,8 @@ async fn note_stale(app: &App, claim: &Claim, d: &Delivery) {
             request_hash: None,
         };
         attempts::begin(&tx, &line, now).await?;
-        attempts::end(&tx, &id, &Ended { outcome: "stale", ..Ended::default() }, now).await
+        let stale = attempts::Ended { outcome: "stale", ..Default::default() };
+        attempts::end(&tx, &id, &stale, now).await
     });
     if let Err(e) = noted.await {
         tracing::warn!(error = %e, "a stale outcome was not noted");

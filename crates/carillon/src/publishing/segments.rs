@@ -92,9 +92,10 @@ pub(super) fn plan(
     asked.into_iter().map(|(_, segment)| segment).collect()
 }
 
-/// A delivery is live: what follows it is due now.
-pub(super) async fn go_on(tx: &Tx, live: &Delivery, now: i64) -> Result<(), Error> {
-    for next in deliveries::children(tx, &live.id).await? {
+/// Deliveries are live: what follows them is due now.
+pub(super) async fn go_on(tx: &Tx, live: &[&Delivery], now: i64) -> Result<(), Error> {
+    let children = deliveries::children_each(tx, live.iter().map(|d| d.id.as_str())).await?;
+    for next in children.into_iter().flatten() {
         if !next.waits_for_parent() || !deliveries::begin(tx, &next.id, now).await? {
             continue;
         }

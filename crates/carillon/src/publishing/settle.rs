@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use carillon_networks::{Class, Context, Error, Polled, Remote, SendClass, Window};
 
-use super::account;
-use super::deliver::{self, Durable, Work};
+use super::keeper::Durable;
+use super::load::Work;
 use super::outcome::{self, Line, Lost, Next, Outcome};
+use super::{account, deliver};
 use crate::config::Publishing;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::Claim;

@@ -105,20 +105,25 @@ impl Worker {
             .app
             .db
             .write(move |tx| async move {
-                let (mut claims, mut next) = (Vec::new(), None::<i64>);
-                for (pool, slots) in free {
-                    if slots == 0 {
-                        continue;
-                    }
-                    let got =
-                        queue::claim(&tx, pool, slots as i64, &owner, now, lease_until).await?;
-                    let full = got.len() == slots;
-                    claims.extend(got);
-                    // A full pool is looked at again when one of its jobs ends.
-                    if !full && let Some(at) = queue::next_at(&tx, pool).await? {
-                        next = Some(next.map_or(at, |n| n.min(at)));
+                // A full pool is looked at again when one of its jobs ends.
+                let mut free: Vec<_> = free.into_iter().filter(|(_, slots)| *slots > 0).collect();
+                let pools =
+                    |free: &[(Pool, usize)]| free.iter().map(|(p, _)| *p).collect::<Vec<_>>();
+                let mut due = queue::next_each(&tx, &pools(&free)).await?;
+                let mut claims = Vec::new();
+                for ((pool, slots), at) in free.iter_mut().zip(&due) {
+                    if at.is_some_and(|at| at <= now) {
+                        let most = *slots as i64;
+                        let got = queue::claim(&tx, *pool, most, &owner, now, lease_until).await?;
+                        *slots -= got.len();
+                        claims.extend(got);
                     }
                 }
+                if !claims.is_empty() {
+                    free.retain(|(_, slots)| *slots > 0);
+                    due = queue::next_each(&tx, &pools(&free)).await?;
+                }
+                let next = due.into_iter().flatten().min();
                 Ok::<_, Error>((claims, next))
             })
             .await?;

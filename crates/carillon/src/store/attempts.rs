@@ -2,7 +2,7 @@
 
 use crate::db::{Error, Row, Tx};
 use crate::domain::problem::Problem;
-use crate::params;
+use crate::{params, row};
 
 /// One line of the journal.
 #[derive(Debug, Clone)]
@@ -42,26 +42,36 @@ pub struct Ended<'a> {
 }
 
 pub async fn begin(tx: &Tx, line: &Begun<'_>, now: i64) -> Result<(), Error> {
-    tx.execute(
+    begin_each(tx, &[(line.clone(), now)]).await
+}
+
+/// Writes lines that begin, each at its time.
+pub async fn begin_each(tx: &Tx, lines: &[(Begun<'_>, i64)]) -> Result<(), Error> {
+    let row = |(line, at): &(Begun<'_>, i64)| {
+        let Begun { id, workspace_id, delivery_id, fence, step, request_hash } = *line;
+        row![id, workspace_id, delivery_id, fence, step, *at, request_hash]
+    };
+    tx.execute_each(
         "INSERT INTO attempt (id, workspace_id, delivery_id, fence, step, started_at, request_hash) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        params![line.id, line.workspace_id, line.delivery_id, line.fence, line.step, now, line.request_hash],
+        &lines.iter().map(row).collect::<Vec<_>>(),
     )
     .await?;
     Ok(())
 }
 
 pub async fn end(tx: &Tx, id: &str, ended: &Ended<'_>, now: i64) -> Result<(), Error> {
-    tx.execute(
+    end_each(tx, &[(id, ended.clone())], now).await
+}
+
+/// Ends lines, by id.
+pub async fn end_each(tx: &Tx, lines: &[(&str, Ended<'_>)], now: i64) -> Result<(), Error> {
+    let row = |(id, e): &(&str, Ended<'_>)| {
+        row![now, e.outcome, e.error.map(crate::store::json), e.remote_id, e.next_attempt_at, *id]
+    };
+    tx.execute_each(
         "UPDATE attempt SET finished_at = $1, outcome = $2, error = $3, remote_id = $4, next_attempt_at = $5 WHERE id = $6",
-        params![
-            now,
-            ended.outcome,
-            ended.error.map(crate::store::json),
-            ended.remote_id,
-            ended.next_attempt_at,
-            id
-        ],
+        &lines.iter().map(row).collect::<Vec<_>>(),
     )
     .await?;
     Ok(())

@@ -7,17 +7,34 @@ use crate::{params, store};
 
 const DAY: i64 = 86_400_000;
 
-/// Takes one post from each of these budgets, which are kept under one name; `Some(at)` when one of
-/// them has nothing left before that time (ms UTC), and nothing is taken.
+/// Takes one post from each of these budgets, which are kept under their names; `Some(at)` when one
+/// of them has nothing left before that time (ms UTC), and nothing is taken.
 ///
 /// Budgets of a day or more are counted by UTC day; shorter ones by GCRA: a quarter of the posts
 /// may go at once, then they are spread evenly.
-pub async fn spend(
-    tx: &Tx,
-    name: &str,
-    budgets: &[Budget],
-    now: i64,
-) -> Result<Option<i64>, Error> {
+pub async fn spend(tx: &Tx, named: &[(&str, Vec<Budget>)], now: i64) -> Result<Option<i64>, Error> {
+    let (mut wait, mut spent) = (None::<i64>, Vec::new());
+    for (name, budgets) in named {
+        let mut row = stand(tx, name).await?;
+        row.resize(budgets.len(), (0, 0, 0));
+        for (budget, spent) in budgets.iter().zip(&mut row) {
+            match after(*budget, *spent, now) {
+                Ok(next) => *spent = next,
+                Err(at) => wait = Some(wait.map_or(at, |w| w.max(at))),
+            }
+        }
+        spent.push(row);
+    }
+    if wait.is_none() {
+        for ((name, _), spent) in named.iter().zip(&spent) {
+            save(tx, name, spent).await?;
+        }
+    }
+    Ok(wait)
+}
+
+/// What was spent, in a row that is locked from here on.
+async fn stand(tx: &Tx, name: &str) -> Result<Vec<Spent>, Error> {
     let mut row = lock(tx, name).await?;
     if row.is_none() {
         // Two nodes may be the first at once: the row stands before it is looked at.
@@ -28,19 +45,7 @@ pub async fn spend(
         .await?;
         row = lock(tx, name).await?;
     }
-    let mut spent: Vec<Spent> = row.map_or(Ok(Vec::new()), |r| r.json("spent"))?;
-    spent.resize(budgets.len(), (0, 0, 0));
-    let mut wait = None::<i64>;
-    for (budget, spent) in budgets.iter().zip(&mut spent) {
-        match after(*budget, *spent, now) {
-            Ok(next) => *spent = next,
-            Err(at) => wait = Some(wait.map_or(at, |w| w.max(at))),
-        }
-    }
-    if wait.is_none() {
-        save(tx, name, &spent).await?;
-    }
-    Ok(wait)
+    row.map_or(Ok(Vec::new()), |r| r.json("spent"))
 }
 
 /// Gives one post back to the budgets that count by day: it is certain that nothing was posted.

@@ -1,12 +1,12 @@
 //! Connections: an account at a network, with its settings and sealed secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::db::{Error, Row, Tx};
 use crate::domain::alert::AlertKind;
 use crate::domain::problem::Problem;
 use crate::store::alerts;
-use crate::{params, store};
+use crate::{params, row, store};
 
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -82,8 +82,16 @@ pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Connectio
 /// By id alone, for a worker that has it from a delivery. Deleted ones too: a lost answer must be
 /// looked up all the same.
 pub async fn load(tx: &Tx, id: &str) -> Result<Option<Connection>, Error> {
-    let row = tx.row("SELECT * FROM connection WHERE id = $1", params![id]).await?;
-    row.as_ref().map(read).transpose()
+    Ok(load_each(tx, [id]).await?.pop().flatten())
+}
+
+pub async fn load_each(
+    tx: &Tx,
+    ids: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Option<Connection>>, Error> {
+    let ids: Vec<_> = ids.into_iter().map(|id| row![id]).collect();
+    let found = tx.rows_each("SELECT * FROM connection WHERE id = $1", &ids).await?;
+    found.iter().map(|rows| rows.first().map(read).transpose()).collect()
 }
 
 pub async fn list(tx: &Tx, workspace: &str) -> Result<Vec<Connection>, Error> {
@@ -215,8 +223,10 @@ pub async fn spent(tx: &Tx, id: &str, until: i64) -> Result<(), Error> {
     Ok(())
 }
 
-pub async fn published(tx: &Tx, id: &str, now: i64) -> Result<(), Error> {
-    tx.execute("UPDATE connection SET published_at = $1 WHERE id = $2", params![now, id]).await?;
+/// Something went out through these, in the order of their ids.
+pub async fn published(tx: &Tx, ids: &BTreeSet<&str>, now: i64) -> Result<(), Error> {
+    let each: Vec<_> = ids.iter().map(|id| row![now, *id]).collect();
+    tx.execute_each("UPDATE connection SET published_at = $1 WHERE id = $2", &each).await?;
     Ok(())
 }
 

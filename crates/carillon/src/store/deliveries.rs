@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::db::{Error, Row, Tx};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::problem::Problem;
-use crate::{bugs, params, store};
+use crate::{bugs, params, row, store};
 
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -184,6 +184,15 @@ pub async fn remove(tx: &Tx, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// A move of one delivery.
+#[derive(Debug, Clone)]
+pub struct Go<'a> {
+    pub id: &'a str,
+    pub from: DeliveryState,
+    pub to: DeliveryState,
+    pub moved: Moved<'a>,
+}
+
 /// Moves to `to` if the state is `from`; `false` when it is not.
 pub async fn go(
     tx: &Tx,
@@ -193,45 +202,64 @@ pub async fn go(
     moved: &Moved<'_>,
     now: i64,
 ) -> Result<bool, Error> {
+    Ok(go_each(tx, &[Go { id, from, to, moved: moved.clone() }], now).await? == [true])
+}
+
+pub async fn go_each(tx: &Tx, moves: &[Go<'_>], now: i64) -> Result<Vec<bool>, Error> {
+    let row = |Go { id, from, to, moved }: &Go<'_>| {
+        row![
+            to.as_str(),
+            moved.tries,
+            moved.looks,
+            moved.intent_at,
+            i64::from(moved.certain),
+            moved.next_attempt_at,
+            moved.problem.map(store::json),
+            moved.problem.map(|p| p.class.as_str()),
+            moved.remote_id,
+            moved.remote_url,
+            moved.published_at,
+            now,
+            *id,
+            from.as_str()
+        ]
+    };
     let changed = tx
-        .execute(
+        .execute_each(
             "UPDATE delivery SET state = $1, tries = $2, looks = $3, intent_at = $4, \
-             first_intent_at = CASE WHEN CAST($5 AS BIGINT) = 1 THEN NULL ELSE first_intent_at END, next_attempt_at = $6, problem = $7, cause = $8, remote_id = $9, remote_url = $10, published_at = $11, \
+             first_intent_at = CASE WHEN CAST($5 AS BIGINT) = 1 THEN NULL ELSE first_intent_at END, \
+             next_attempt_at = $6, problem = $7, cause = $8, remote_id = $9, remote_url = $10, published_at = $11, \
              updated_at = $12 WHERE id = $13 AND state = $14",
-            params![
-                to.as_str(),
-                moved.tries,
-                moved.looks,
-                moved.intent_at,
-                i64::from(moved.certain),
-                moved.next_attempt_at,
-                moved.problem.map(store::json),
-                moved.problem.map(|p| p.class.as_str()),
-                moved.remote_id,
-                moved.remote_url,
-                moved.published_at,
-                now,
-                id,
-                from.as_str()
-            ],
+            &moves.iter().map(row).collect::<Vec<_>>(),
         )
         .await?;
-    Ok(changed == 1)
+    Ok(changed.iter().map(|n| *n == 1).collect())
 }
 
 /// The intent: from here on the visible call may be under way. Refused when a cancel came first.
 pub async fn intend(tx: &Tx, id: &str, from: DeliveryState, now: i64) -> Result<bool, Error> {
+    Ok(intend_each(tx, &[(id, from)], now).await? == [true])
+}
+
+/// Intents of deliveries in these states.
+pub async fn intend_each(
+    tx: &Tx,
+    deliveries: &[(&str, DeliveryState)],
+    now: i64,
+) -> Result<Vec<bool>, Error> {
     if bugs::on("cancel overheard") {
-        tx.execute("UPDATE delivery SET cancel_wish_at = NULL WHERE id = $1", params![id]).await?;
+        let ids: Vec<_> = deliveries.iter().map(|(id, _)| row![*id]).collect();
+        tx.execute_each("UPDATE delivery SET cancel_wish_at = NULL WHERE id = $1", &ids).await?;
     }
+    let row = |(id, from): &(&str, DeliveryState)| row![now, now, now, *id, from.as_str()];
     let changed = tx
-        .execute(
+        .execute_each(
             "UPDATE delivery SET state = 'sending', intent_at = $1, first_intent_at = coalesce(first_intent_at, $2), \
              next_attempt_at = NULL, updated_at = $3 WHERE id = $4 AND state = $5 AND cancel_wish_at IS NULL",
-            params![now, now, now, id, from.as_str()],
+            &deliveries.iter().map(row).collect::<Vec<_>>(),
         )
         .await?;
-    Ok(changed == 1)
+    Ok(changed.iter().map(|n| *n == 1).collect())
 }
 
 pub async fn set_checkpoints(
@@ -275,8 +303,16 @@ pub async fn lock(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Delivery>
 
 /// By id alone, for a worker.
 pub async fn load(tx: &Tx, id: &str) -> Result<Option<Delivery>, Error> {
-    let row = tx.row("SELECT * FROM delivery WHERE id = $1", params![id]).await?;
-    row.as_ref().map(read).transpose()
+    Ok(load_each(tx, [id]).await?.pop().flatten())
+}
+
+pub async fn load_each(
+    tx: &Tx,
+    ids: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Option<Delivery>>, Error> {
+    let ids: Vec<_> = ids.into_iter().map(|id| row![id]).collect();
+    let found = tx.rows_each("SELECT * FROM delivery WHERE id = $1", &ids).await?;
+    found.iter().map(|rows| rows.first().map(read).transpose()).collect()
 }
 
 pub async fn of_post(tx: &Tx, post: &str) -> Result<Vec<Delivery>, Error> {
@@ -288,10 +324,18 @@ pub async fn of_post(tx: &Tx, post: &str) -> Result<Vec<Delivery>, Error> {
 
 /// What follows a delivery.
 pub async fn children(tx: &Tx, parent: &str) -> Result<Vec<Delivery>, Error> {
-    let rows = tx
-        .rows("SELECT * FROM delivery WHERE parent_id = $1 ORDER BY position, id", params![parent])
+    Ok(children_each(tx, [parent]).await?.pop().unwrap_or_default())
+}
+
+pub async fn children_each(
+    tx: &Tx,
+    parents: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Vec<Delivery>>, Error> {
+    let parents: Vec<_> = parents.into_iter().map(|id| row![id]).collect();
+    let found = tx
+        .rows_each("SELECT * FROM delivery WHERE parent_id = $1 ORDER BY position, id", &parents)
         .await?;
-    rows.iter().map(read).collect()
+    found.iter().map(|rows| rows.iter().map(read).collect()).collect()
 }
 
 /// A segment's turn has come; `false` when it is no longer queued.

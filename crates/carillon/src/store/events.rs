@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::db::{Error, Tx};
-use crate::{ids, params, store};
+use crate::{ids, params, row, store};
 
 /// Something that happened, as live feeds and webhooks see it.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +20,15 @@ pub struct Event {
     pub data: Json,
 }
 
+/// One that is to be told.
+#[derive(Debug, Clone)]
+pub struct News<'a> {
+    pub workspace: &'a str,
+    pub kind: String,
+    pub subject: &'a str,
+    pub data: Json,
+}
+
 pub async fn add(
     tx: &Tx,
     workspace: &str,
@@ -28,9 +37,17 @@ pub async fn add(
     data: &Json,
     now: i64,
 ) -> Result<(), Error> {
-    tx.execute(
+    let news = News { workspace, kind: kind.to_owned(), subject, data: data.clone() };
+    add_each(tx, &[news], now).await
+}
+
+pub async fn add_each(tx: &Tx, news: &[News<'_>], now: i64) -> Result<(), Error> {
+    let row = |n: &News<'_>| {
+        row![ids::new(now), n.workspace, now, n.kind.as_str(), n.subject, store::json(&n.data)]
+    };
+    tx.execute_each(
         "INSERT INTO event (id, workspace_id, at, kind, subject, data) VALUES ($1, $2, $3, $4, $5, $6)",
-        params![ids::new(now), workspace, now, kind, subject, store::json(data)],
+        &news.iter().map(row).collect::<Vec<_>>(),
     )
     .await?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::db::{Error, Row, Tx};
 use crate::domain::problem::Problem;
-use crate::{params, store, words};
+use crate::{params, row, store, words};
 
 words! {
     pub enum MediaState {
@@ -98,14 +98,23 @@ pub async fn list(
 
 /// The media of a post, in its order.
 pub async fn of_post(tx: &Tx, post: &str) -> Result<Vec<Media>, Error> {
-    let rows = tx
-        .rows(
+    Ok(of_each(tx, [post]).await?.pop().unwrap_or_default())
+}
+
+/// The media of each of these posts, in order.
+pub async fn of_each(
+    tx: &Tx,
+    posts: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Vec<Media>>, Error> {
+    let posts: Vec<_> = posts.into_iter().map(|id| row![id]).collect();
+    let found = tx
+        .rows_each(
             "SELECT media.* FROM post_media JOIN media ON media.id = post_media.media_id WHERE post_media.post_id = $1 \
              ORDER BY post_media.position",
-            params![post],
+            &posts,
         )
         .await?;
-    rows.iter().map(read).collect()
+    found.iter().map(|rows| rows.iter().map(read).collect()).collect()
 }
 
 pub async fn describe(

@@ -1,7 +1,7 @@
 //! Posts: what a person wrote, and when it is to go out.
 
 use crate::db::{Error, Row, Tx};
-use crate::params;
+use crate::{params, row};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post {
@@ -74,8 +74,16 @@ pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Post>, Er
 
 /// By id alone, for a worker. Deleted ones too.
 pub async fn load(tx: &Tx, id: &str) -> Result<Option<Post>, Error> {
-    let row = tx.row("SELECT * FROM post WHERE id = $1", params![id]).await?;
-    row.as_ref().map(read).transpose()
+    Ok(load_each(tx, [id]).await?.pop().flatten())
+}
+
+pub async fn load_each(
+    tx: &Tx,
+    ids: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Option<Post>>, Error> {
+    let ids: Vec<_> = ids.into_iter().map(|id| row![id]).collect();
+    let found = tx.rows_each("SELECT * FROM post WHERE id = $1", &ids).await?;
+    found.iter().map(|rows| rows.first().map(read).transpose()).collect()
 }
 
 /// Posts due in `[from, to)`, by time, after the cursor `(scheduled_at, id)`.

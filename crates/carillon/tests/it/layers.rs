@@ -159,7 +159,7 @@ fn uses(source: &str) -> BTreeSet<String> {
                     name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 // Items of the crate's root: `App`, `params!`, `words!`.
                 if word.chars().next().is_some_and(char::is_lowercase)
-                    && !["params", "words"].contains(&word.as_str())
+                    && !["params", "row", "words"].contains(&word.as_str())
                 {
                     found.insert(word);
                 }

@@ -6,17 +6,21 @@
 //! in the same transaction, gate first when adding, so that a claim reads gates only and a paused
 //! lane with 100,000 jobs costs nothing. What holds whole classes of lanes back is in gates.rs.
 
+mod claimed;
 mod foreign;
 pub mod gates;
 mod postgres;
 mod sqlite;
 mod stats;
 
+pub use claimed::{End, Ending, end_each, extend, extend_each, finish, put_back};
 pub use stats::{Stats, backlog, due_before, oldest_due, stats};
+
+use std::collections::BTreeSet;
 
 use crate::db::{Error, Row, Tx};
 use crate::domain::job::{Claim, NewJob, Pool};
-use crate::{bugs, ids, params};
+use crate::{bugs, ids, params, row, store};
 
 /// A gate's `next_at` when nothing is ready, in ms: the year 2255.
 pub const NEVER: i64 = 9_000_000_000_000;
@@ -97,33 +101,6 @@ fn claimed(row: &Row, pool: Pool) -> Result<Claim, Error> {
     })
 }
 
-/// Extends the lease; `false` when the claim was lost.
-pub async fn extend(tx: &Tx, claim: &Claim, lease_until: i64) -> Result<bool, Error> {
-    let whoever;
-    let claim = if bugs::on("no fence") {
-        whoever = held(tx, claim).await?;
-        &whoever
-    } else {
-        claim
-    };
-    let changed = tx
-        .execute(
-            "UPDATE job SET lease_until = $1 WHERE id = $2 AND fence = $3 AND lease_owner = $4 AND state = 'leased'",
-            params![lease_until, &claim.id, claim.fence, &claim.owner],
-        )
-        .await?;
-    Ok(changed == 1)
-}
-
-/// The claim as whoever holds the job now has it: for a deliberate bug.
-async fn held(tx: &Tx, claim: &Claim) -> Result<Claim, Error> {
-    let row =
-        tx.row("SELECT fence, lease_owner FROM job WHERE id = $1", params![&claim.id]).await?;
-    let Some(row) = row else { return Ok(claim.clone()) };
-    let (fence, owner) = (row.int("fence")?, row.opt_text("lease_owner")?.unwrap_or_default());
-    Ok(Claim { fence, owner, ..claim.clone() })
-}
-
 /// Takes a job for an outcome that was kept on disk: while its claim still holds, or after it was
 /// freed, but not once anybody has claimed it anew. It keeps its fence.
 pub async fn retake(
@@ -144,93 +121,20 @@ pub async fn retake(
     row.as_ref().map(|row| claimed(row, Pool::Send)).transpose()
 }
 
-/// Ends a job; `state` is `done` or `dead`. `false` when the claim was lost.
-pub async fn finish(
-    tx: &Tx,
-    claim: &Claim,
-    state: &str,
-    error: Option<&str>,
-    now: i64,
-) -> Result<bool, Error> {
-    let whoever;
-    let claim = if bugs::on("no fence") {
-        whoever = held(tx, claim).await?;
-        &whoever
-    } else {
-        claim
-    };
-    let changed = tx
-        .execute(
-            "UPDATE job SET state = $1, error = $2, finished_at = $3, lease_until = NULL \
-             WHERE id = $4 AND fence = $5 AND lease_owner = $6 AND state = 'leased'",
-            params![state, error, now, &claim.id, claim.fence, &claim.owner],
-        )
-        .await?;
-    if changed == 1 {
-        retime(tx, &claim.lane).await?;
-    }
-    Ok(changed == 1)
-}
-
-/// Puts a claimed job back for `run_at`. `counted` tries use up its budget.
-pub async fn put_back(
-    tx: &Tx,
-    claim: &Claim,
-    run_at: i64,
-    counted: bool,
-    error: Option<&str>,
-) -> Result<bool, Error> {
-    let whoever;
-    let claim = if bugs::on("no fence") {
-        whoever = held(tx, claim).await?;
-        &whoever
-    } else {
-        claim
-    };
-    let changed = tx
-        .execute(
-            "UPDATE job SET state = 'ready', run_at = $1, tries = tries + $2, error = $3, lease_owner = NULL, \
-             lease_until = NULL WHERE id = $4 AND fence = $5 AND lease_owner = $6 AND state = 'leased'",
-            params![run_at, i64::from(counted), error, &claim.id, claim.fence, &claim.owner],
-        )
-        .await?;
-    if changed == 1 && !bugs::on("lane not retimed") {
-        retime(tx, &claim.lane).await?;
-    }
-    Ok(changed == 1)
-}
-
-/// Puts a claimed job into another lane, due now: its next step belongs to another pool.
-pub async fn hand_over(tx: &Tx, claim: &Claim, lane: &str, run_at: i64) -> Result<bool, Error> {
-    // Lanes in one order everywhere, so that two nodes never wait for each other.
-    if tx.is_postgres() {
-        let both = "SELECT lane FROM gate WHERE lane IN ($1, $2) ORDER BY lane FOR UPDATE";
-        tx.rows(both, params![lane, &claim.lane]).await?;
-    }
-    let changed = tx
-        .execute(
-            "UPDATE job SET state = 'ready', lane = $1, run_at = $2, lease_owner = NULL, lease_until = NULL \
-             WHERE id = $3 AND fence = $4 AND lease_owner = $5 AND state = 'leased'",
-            params![lane, run_at, &claim.id, claim.fence, &claim.owner],
-        )
-        .await?;
-    if changed == 1 {
-        retime(tx, &claim.lane).await?;
-        retime(tx, lane).await?;
-    }
-    Ok(changed == 1)
-}
-
 /// Works out a lane's `next_at` anew from its jobs. Call it after they changed.
 pub async fn retime(tx: &Tx, lane: &str) -> Result<(), Error> {
-    // Two statements on PostgreSQL's account: the first waits for whoever holds the lane, so that
-    // the second's snapshot sees what they did.
+    retime_each(tx, &BTreeSet::from([lane])).await
+}
+
+/// The same for many lanes, always in one order, so that two nodes never wait for each other.
+pub(super) async fn retime_each(tx: &Tx, lanes: &BTreeSet<&str>) -> Result<(), Error> {
     if tx.is_postgres() {
-        tx.rows("SELECT lane FROM gate WHERE lane = $1 FOR UPDATE", params![lane]).await?;
+        return postgres::retime(tx, &store::json(lanes)).await;
     }
-    tx.execute(
+    let each: Vec<_> = lanes.iter().map(|lane| row![*lane]).collect();
+    tx.execute_each(
         "UPDATE gate SET next_at = (SELECT due FROM lane_due WHERE lane_due.lane = gate.lane) WHERE lane = $1",
-        params![lane],
+        &each,
     )
     .await?;
     Ok(())
@@ -255,15 +159,20 @@ pub async fn repair(tx: &Tx) -> Result<u64, Error> {
     Ok(rows.len() as u64)
 }
 
-/// When a pool's next lane wants a worker.
-pub async fn next_at(tx: &Tx, pool: Pool) -> Result<Option<i64>, Error> {
-    let row = tx
-        .row(
+/// When a lane of each of these pools next wants a worker, in their order.
+pub async fn next_each(tx: &Tx, pools: &[Pool]) -> Result<Vec<Option<i64>>, Error> {
+    let each: Vec<_> = pools.iter().map(|pool| row![pool.as_str()]).collect();
+    let found = tx
+        .rows_each(
             "SELECT min(next_at) AS at FROM gate WHERE pool = $1 AND next_at IS NOT NULL AND next_at < 9000000000000",
-            params![pool.as_str()],
+            &each,
         )
         .await?;
-    row.map_or(Ok(None), |r| r.opt_int("at"))
+    found.iter().map(|rows| rows.first().map_or(Ok(None), |r| r.opt_int("at"))).collect()
+}
+
+pub async fn next_at(tx: &Tx, pool: Pool) -> Result<Option<i64>, Error> {
+    Ok(next_each(tx, &[pool]).await?.pop().flatten())
 }
 
 /// Frees jobs whose lease ended before `now`, or (with `owner`) all that this owner held. They are

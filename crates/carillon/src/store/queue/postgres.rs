@@ -61,12 +61,7 @@ pub(super) async fn claim(
         .await?;
     // Every lane that was looked at, also one without a job to take: a lane whose time is wrong
     // must not stand at the head for ever.
-    tx.execute(
-        "UPDATE gate SET next_at = (SELECT due FROM lane_due WHERE lane_due.lane = gate.lane) \
-         WHERE lane IN (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json)))",
-        params![&lanes],
-    )
-    .await?;
+    set_times(tx, &lanes).await?;
     let mut probes = Vec::new();
     for row in &claimed {
         if probing.contains(&row.text("lane")?) {
@@ -74,4 +69,26 @@ pub(super) async fn claim(
         }
     }
     Ok((claimed, probes))
+}
+
+/// Works out `next_at` of these lanes (a JSON array) anew. Two statements: the first waits for
+/// whoever holds one, so that the second's snapshot sees what they did.
+pub(super) async fn retime(tx: &Tx, lanes: &str) -> Result<(), Error> {
+    tx.rows(
+        "SELECT lane FROM gate WHERE lane IN (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))) \
+         ORDER BY lane FOR UPDATE",
+        params![lanes],
+    )
+    .await?;
+    set_times(tx, lanes).await
+}
+
+async fn set_times(tx: &Tx, lanes: &str) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE gate SET next_at = (SELECT due FROM lane_due WHERE lane_due.lane = gate.lane) \
+         WHERE lane IN (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json)))",
+        params![lanes],
+    )
+    .await?;
+    Ok(())
 }

@@ -1,10 +1,11 @@
 //! The shipped binary as a process of its own, killed when the test is done with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The release binary where `make test` built one, otherwise this build's.
@@ -38,7 +39,7 @@ impl Process {
             Some((file, _)) => {
                 Stdio::from(std::fs::File::create(file).expect("a file for the log"))
             }
-            None => Stdio::null(),
+            None => Stdio::piped(),
         };
         let mut child = Command::new(binary())
             .args(args)
@@ -60,10 +61,17 @@ impl Process {
                 }
             }
         });
-        let process = Self { child };
-        let line = heard
-            .recv_timeout(Duration::from_secs(60))
-            .unwrap_or_else(|_| panic!("`carillon {}` was not ready in time", args.join(" ")));
+        let complaints = child.stderr.take().map(last_words);
+        let mut process = Self { child };
+        let line = heard.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|e| {
+            let what = match e {
+                RecvTimeoutError::Timeout => "was not ready in time",
+                RecvTimeoutError::Disconnected => "ended before it was ready",
+            };
+            process.end();
+            let said = complaints.map(|c| c.join().unwrap_or_default()).unwrap_or_default();
+            panic!("`carillon {}` {what}: {said}", args.join(" "))
+        });
         (process, line)
     }
 
@@ -73,9 +81,24 @@ impl Process {
     }
 
     fn end(&mut self) {
-        self.child.kill().expect("it can be killed");
+        // It may have ended by itself.
+        let _ = self.child.kill();
         self.child.wait().expect("it ends");
     }
+}
+
+/// Reads a process's complaints to their end, and keeps the last of them.
+fn last_words(stderr: ChildStderr) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut last = VecDeque::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            last.push_back(line);
+            if last.len() > 20 {
+                last.pop_front();
+            }
+        }
+        Vec::from(last).join("\n")
+    })
 }
 
 impl Drop for Process {

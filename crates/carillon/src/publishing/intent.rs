@@ -1,0 +1,134 @@
+//! The intent: the fenced promise, on disk, that the visible call comes next.
+//!
+//! Intents of several deliveries share a unit of work. Each is refused by itself, before anything
+//! of it is written: its claim was lost, its budget is spent, a cancel came first.
+
+use std::sync::Arc;
+
+use carillon_networks::{Rendition, Spec};
+use sha2::{Digest, Sha256};
+
+use super::budget;
+use super::load::Work;
+use super::outcome::{self, Lost};
+use crate::db::Tx;
+use crate::domain::delivery::DeliveryState as State;
+use crate::domain::job::Claim;
+use crate::store::attempts::{self, Begun};
+use crate::store::deliveries::{self, Delivery};
+use crate::store::{events, queue};
+use crate::{App, ids};
+
+/// One that stands.
+#[derive(Debug)]
+pub(super) struct Intent {
+    /// The journal line that it began.
+    pub line: String,
+    /// The new end of the lease, ms UTC.
+    pub lease_until: i64,
+}
+
+#[derive(Clone)]
+struct Promise {
+    claim: Claim,
+    delivery: Delivery,
+    spec: &'static Spec,
+    in_budget: bool,
+    request_hash: String,
+}
+
+/// Commits the intent; `None` when a cancel was wished.
+pub(super) async fn commit(
+    app: &App,
+    claim: &Claim,
+    work: &Work,
+    out: &Rendition,
+) -> Result<Option<Intent>, Lost> {
+    let promise = Promise {
+        claim: claim.clone(),
+        delivery: work.delivery.clone(),
+        spec: work.network.spec(),
+        in_budget: work.placement.in_budget,
+        request_hash: request_hash(out),
+    };
+    let app_ = app.clone();
+    let unit = move |tx: Tx, promises: Arc<[Promise]>| {
+        let app = app_.clone();
+        async move { write(&tx, &app, &promises).await }
+    };
+    let committed = app.db.write_together(promise, unit).await;
+    app.news.notify_waiters();
+    committed
+}
+
+type Committed = Result<Option<Intent>, Lost>;
+
+async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed>, Lost> {
+    let now = app.clock.now();
+    let lease_until = now + app.config.queue.lease.as_millis() as i64;
+    let claims: Vec<&Claim> = promises.iter().map(|p| &p.claim).collect();
+    let held = queue::extend_each(tx, &claims, lease_until).await?;
+    let mut answers: Vec<Committed> = Vec::with_capacity(promises.len());
+    for (p, held) in promises.iter().zip(held) {
+        let config = &app.config.publishing;
+        answers.push(if !held {
+            Err(Lost::Stale)
+        } else if p.in_budget
+            && let Some(at) =
+                budget::spend(tx, config, p.spec, &p.delivery.connection_id, now).await?
+        {
+            Err(Lost::Spent(at))
+        } else {
+            Ok(Some(Intent { line: ids::new(now), lease_until }))
+        });
+    }
+    let mut going: Vec<(&Promise, &mut Committed)> =
+        promises.iter().zip(&mut answers).filter(|(_, a)| a.is_ok()).collect();
+    let moves: Vec<_> =
+        going.iter().map(|(p, _)| (p.delivery.id.as_str(), p.delivery.state)).collect();
+    let moved = deliveries::intend_each(tx, &moves, now).await?;
+    let (mut lines, mut news) = (Vec::new(), Vec::new());
+    for ((p, answer), moved) in going.iter_mut().zip(moved) {
+        let d = &p.delivery;
+        if !moved {
+            if p.in_budget {
+                budget::refund(tx, &app.config.publishing, &d.network, &d.connection_id).await?;
+            }
+            **answer = Ok(None);
+            continue;
+        }
+        if let Ok(Some(intent)) = &**answer {
+            let begun = Begun {
+                id: &intent.line,
+                workspace_id: &d.workspace_id,
+                delivery_id: &d.id,
+                fence: p.claim.fence,
+                step: "publish",
+                request_hash: Some(&p.request_hash),
+            };
+            lines.push((begun, now));
+            news.push(outcome::news(d, State::Sending, None));
+        }
+    }
+    attempts::begin_each(tx, &lines).await?;
+    events::add_each(tx, &news, now).await?;
+    drop(lines);
+    Ok(answers)
+}
+
+/// What was sent, as a hash: two tries of one delivery can be compared.
+fn request_hash(out: &Rendition) -> String {
+    let mut hash = Sha256::new();
+    for part in [&out.placement, &out.text, out.title.as_ref().unwrap_or(&String::new()), &out.key]
+    {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    if let Some(to) = &out.reply_to {
+        hash.update(to.parent.id.as_bytes());
+    }
+    for m in &out.media {
+        hash.update(Sha256::digest(&m.data));
+    }
+    hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect()
+}
