@@ -96,6 +96,8 @@ impl TestApp {
         let mut settings: BTreeMap<String, String> = BTreeMap::from([
             ("CARILLON_DATA".into(), dir.path().display().to_string()),
             ("CARILLON_SANDBOX".into(), sandbox.url()),
+            // For processes of its own: several run at once.
+            ("CARILLON_LISTEN".into(), "127.0.0.1:0".into()),
         ]);
         if on == On::Postgres && !more.iter().any(|(k, _)| *k == "CARILLON_DATABASE") {
             settings.insert("CARILLON_DATABASE".into(), postgres_schema().await);
