@@ -24,7 +24,7 @@ use crate::{App, ids};
 pub(super) struct Intent {
     /// The journal line that it began.
     pub line: String,
-    /// The new end of the lease, ms UTC.
+    /// The end of the lease, ms UTC.
     pub lease_until: i64,
 }
 
@@ -65,22 +65,27 @@ type Committed = Result<Option<Intent>, Lost>;
 
 async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed>, Lost> {
     let now = app.clock.now();
-    let lease_until = now + app.config.queue.lease.as_millis() as i64;
+    let lease = app.config.queue.lease.as_millis() as i64;
     let claims: Vec<&Claim> = promises.iter().map(|p| &p.claim).collect();
-    let held = queue::extend_each(tx, &claims, lease_until).await?;
+    // A claim of this moment has most of its lease before it.
+    let held = queue::hold_each(tx, &claims, now + lease * 3 / 4, now + lease).await?;
     let mut answers: Vec<Committed> = Vec::with_capacity(promises.len());
     for (p, held) in promises.iter().zip(held) {
         let config = &app.config.publishing;
-        answers.push(if !held {
-            Err(Lost::Stale)
-        } else if p.in_budget
-            && let Some(at) =
-                budget::spend(tx, config, p.spec, &p.delivery.connection_id, now).await?
-        {
-            Err(Lost::Spent(at))
-        } else {
-            Ok(Some(Intent { line: ids::new(now), lease_until }))
-        });
+        let Some(lease_until) = held else {
+            answers.push(Err(Lost::Stale));
+            continue;
+        };
+        answers.push(
+            if p.in_budget
+                && let Some(at) =
+                    budget::spend(tx, config, p.spec, &p.delivery.connection_id, now).await?
+            {
+                Err(Lost::Spent(at))
+            } else {
+                Ok(Some(Intent { line: ids::new(now), lease_until }))
+            },
+        );
     }
     let mut going: Vec<(&Promise, &mut Committed)> =
         promises.iter().zip(&mut answers).filter(|(_, a)| a.is_ok()).collect();

@@ -51,6 +51,42 @@ pub async fn extend_each(tx: &Tx, claims: &[&Claim], lease_until: i64) -> Result
     Ok(changed.iter().map(|n| *n == 1).collect())
 }
 
+/// Makes sure that claims are held until `enough` at least: a lease that ends before is extended to
+/// `lease_until`, the others are only looked at. When each ends, `None` for a claim that was lost.
+pub async fn hold_each(
+    tx: &Tx,
+    claims: &[&Claim],
+    enough: i64,
+    lease_until: i64,
+) -> Result<Vec<Option<i64>>, Error> {
+    let (lasting, ending): (Vec<&Claim>, Vec<&Claim>) =
+        claims.iter().partition(|claim| claim.lease_until >= enough);
+    let mut looks = Vec::with_capacity(lasting.len());
+    for claim in &lasting {
+        let (fence, owner) = held(tx, claim).await?;
+        looks.push(row![&claim.id, fence, owner]);
+    }
+    let looked = tx
+        .rows_each(
+            "SELECT id FROM job WHERE id = $1 AND fence = $2 AND lease_owner = $3 AND state = 'leased'",
+            &looks,
+        )
+        .await?;
+    let mut looked = looked.iter().map(|rows| !rows.is_empty());
+    let mut extended = extend_each(tx, &ending, lease_until).await?.into_iter();
+    Ok(claims
+        .iter()
+        .map(|claim| {
+            let (kept, until) = if claim.lease_until >= enough {
+                (looked.next(), claim.lease_until)
+            } else {
+                (extended.next(), lease_until)
+            };
+            kept.unwrap_or(false).then_some(until)
+        })
+        .collect())
+}
+
 /// Ends a job; `state` is `done` or `dead`. `false` when the claim was lost.
 pub async fn finish(
     tx: &Tx,

@@ -13,7 +13,7 @@ mod postgres;
 mod sqlite;
 mod stats;
 
-pub use claimed::{End, Ending, end_each, extend, extend_each, finish, put_back};
+pub use claimed::{End, Ending, end_each, extend, finish, hold_each, put_back};
 pub use stats::{Stats, backlog, due_before, oldest_due, stats};
 
 use std::collections::BTreeSet;
