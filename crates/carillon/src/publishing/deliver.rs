@@ -211,6 +211,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         return outcome::write(app, claim, d, from, o).await;
     }
     if let Some(o) = waits(app, work) {
+        let o = in_turn(app, work, o).await?;
         return outcome::write(app, claim, d, from, o).await;
     }
     if claim.pool == Pool::Send && uploads_aside(app, work) {
@@ -280,7 +281,8 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         // A cancel came first; the next step sees it.
         Ok(None) => return again_now(app, claim).await,
         Err(Lost::Spent(at)) => {
-            return outcome::write(app, claim, d, from, spent(app, work, at, started_at)).await;
+            let o = in_turn(app, work, spent(app, work, at, started_at)).await?;
+            return outcome::write(app, claim, d, from, o).await;
         }
         Err(e) => return Err(e),
     };
@@ -456,6 +458,20 @@ fn spent(app: &App, work: &Work, at: i64, started_at: i64) -> Outcome {
     let problem = budget::spent(work.network.spec(), at, late);
     let (to, next) = if late { (State::Held, Next::Done) } else { (d.state, Next::At(at)) };
     Outcome::of(d, to, next, line).because(problem)
+}
+
+/// Those of a connection that wait for the same moment go in the order of their own times: each a
+/// millisecond behind what was due before it, for a lane is worked on by time.
+async fn in_turn(app: &App, work: &Work, o: Outcome) -> Result<Outcome, Lost> {
+    let (Next::At(at), Some(due)) = (&o.next, work.delivery.scheduled_at) else { return Ok(o) };
+    let (connection, id) = (work.delivery.connection_id.clone(), work.delivery.id.clone());
+    // What was due before that is held when its turn comes.
+    let since = app.clock.now() - late_limit(app, work).as_millis() as i64;
+    let before = app.db.read(move |tx| async move {
+        deliveries::queued_before(&tx, &connection, since, due, &id).await
+    });
+    let next = Next::At(at + before.await?);
+    Ok(Outcome { next, ..o })
 }
 
 fn late_limit(app: &App, work: &Work) -> Duration {
