@@ -11,7 +11,6 @@ use serde_json::json;
 use super::budget;
 use super::segments;
 use super::spool::{self, Kept};
-use crate::config::Publishing;
 use crate::db::{Error, Tx};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Claim;
@@ -54,6 +53,8 @@ pub(super) struct Outcome {
     pub tries: i64,
     pub looks: i64,
     pub intent_at: Option<i64>,
+    /// It is sent once more though it may be live: it stays counted, and begun when it was.
+    pub perhaps: bool,
     /// Id and address at the network, once known.
     pub remote: Option<(String, Option<String>)>,
     /// Handles are dead: begin with new ones.
@@ -77,6 +78,7 @@ impl Outcome {
             tries: d.tries,
             looks: d.looks,
             intent_at: d.intent_at,
+            perhaps: false,
             remote: None,
             forget: false,
             breaks: false,
@@ -115,9 +117,9 @@ pub(super) async fn write(
     loop {
         let now = app.clock.now();
         let (c, del, o) = (claim.clone(), d.clone(), outcome.clone());
-        let config = app.config.publishing.clone();
+        let app_ = app.clone();
         let written = app.db.write(move |tx| async move {
-            refund(&tx, &config, &del, from, &o).await?;
+            refund(&tx, &app_, &del, from, &o).await?;
             apply(&tx, &c, &del, from, &o, now).await
         });
         let written = written.await;
@@ -160,7 +162,7 @@ pub(super) async fn take_up(app: &App, kept: &Kept) -> Result<(), Lost> {
     loop {
         let now = app.clock.now();
         let until = now + app.config.queue.lease.as_millis() as i64;
-        let (k, o, config) = (kept.clone(), outcome.clone(), app.config.publishing.clone());
+        let (k, o, app_) = (kept.clone(), outcome.clone(), app.clone());
         let written = app.db.write(move |tx| async move {
             let claim = queue::retake(&tx, &k.job, k.fence, &k.owner, until).await?;
             let claim = claim.ok_or(Lost::Stale)?;
@@ -169,7 +171,7 @@ pub(super) async fn take_up(app: &App, kept: &Kept) -> Result<(), Lost> {
             if !matches!(d.state, DeliveryState::Sending | DeliveryState::Unknown) {
                 return Err(Lost::Stale);
             }
-            refund(&tx, &config, &d, d.state, &o).await?;
+            refund(&tx, &app_, &d, d.state, &o).await?;
             apply(&tx, &claim, &d, d.state, &o, now).await?;
             Ok(d)
         });
@@ -189,17 +191,17 @@ pub(super) async fn take_up(app: &App, kept: &Kept) -> Result<(), Lost> {
 /// Gives back what a send took from the budgets, when it is certain that nothing came of it.
 async fn refund(
     tx: &Tx,
-    config: &Publishing,
+    app: &App,
     d: &Delivery,
     from: DeliveryState,
     o: &Outcome,
 ) -> Result<(), Error> {
+    let Some(spec) = app.network(&d.network).map(|n| n.spec()) else { return Ok(()) };
     let sent = matches!(from, DeliveryState::Sending | DeliveryState::Unknown);
-    let placement =
-        carillon_networks::find(&d.network).and_then(|n| n.spec().placement(&d.placement));
-    let counted = placement.is_none_or(|p| p.in_budget);
-    if sent && counted && o.intent_at.is_none() && o.to != DeliveryState::Published {
-        budget::refund(tx, config, &d.network, &d.connection_id).await?;
+    let counted = spec.placement(&d.placement).is_none_or(|p| p.in_budget);
+    let there = o.to == DeliveryState::Published || o.perhaps;
+    if sent && counted && o.intent_at.is_none() && !there {
+        budget::refund(tx, &app.config.publishing, spec, &d.connection_id).await?;
     }
     Ok(())
 }
@@ -240,7 +242,8 @@ async fn apply(
     };
     let published = o.to == DeliveryState::Published;
     // The network said no: the time from which its post could be there begins anew.
-    let certain = from == DeliveryState::Sending && o.intent_at.is_none() && !published;
+    let no = o.intent_at.is_none() && !o.perhaps && !published;
+    let certain = from == DeliveryState::Sending && no;
     let (remote_id, remote_url) = match &o.remote {
         Some((id, url)) => (Some(id.as_str()), url.as_deref()),
         None => (d.remote_id.as_deref(), d.remote_url.as_deref()),
