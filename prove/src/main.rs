@@ -1,6 +1,6 @@
 //! `carillon-prove [rung …] [--full] [--seed N] [--seeds N] [--write FILE]`: runs the rungs named, or
 //! all, prints one line of counts each, and ends with 1 when anything was lost, doubled or missed.
-//! `--write` puts the counts between the marks of a document.
+//! `--write` puts the counts between the marks of a document; rungs that did not run keep theirs.
 
 use std::process::ExitCode;
 
@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 use carillon_prove::{Counts, Scale, bugs, crash, kill, model, power, proxy, seeds};
 
 const RUNGS: [&str; 7] = ["crash", "seeds", "model", "kill", "power", "postgres", "bugs"];
+/// What they are called in counts, in the same order.
+const NAMES: [&str; 7] =
+    ["crash sweep", "seeds", "model", "kill -9", "power cut", "PostgreSQL faults", "seeded bugs"];
 /// What stands around the counts in a document.
 const MARKS: [&str; 2] = ["<!-- counts -->", "<!-- /counts -->"];
 
@@ -79,31 +82,69 @@ fn run(asked: &Asked) -> Result<bool> {
         all.push(counts);
     }
     if let Some(file) = &asked.write {
-        write(file, &all)?;
+        write(file, &all, asked.scale)?;
     }
     Ok(well)
 }
 
 /// Puts the counts of these rungs between the marks of a document.
-fn write(file: &str, all: &[Counts]) -> Result<()> {
+fn write(file: &str, all: &[Counts], scale: Scale) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let (Some(from), Some(to)) = (text.find(MARKS[0]), text.find(MARKS[1])) else {
         bail!("{file} has no marks `{}` and `{}`", MARKS[0], MARKS[1]);
     };
+    let from = from + MARKS[0].len();
+    let text = format!("{}{}{}", &text[..from], table(&text[from..to], all, scale), &text[to..]);
+    std::fs::write(file, text).with_context(|| format!("cannot write {file}"))
+}
+
+/// The table with these counts in it, in the ladder's order.
+fn table(old: &str, all: &[Counts], scale: Scale) -> String {
     let mut table = String::from(
         "\n| rung | made | lost | doubled | held for a person |\n|---|---|---|---|---|\n",
     );
-    for c in all {
-        let made: Vec<String> = c.made.iter().map(|(what, n)| format!("{n} {what}")).collect();
-        table += &format!(
-            "| {} | {} | {} | {} | {} |\n",
-            c.rung,
-            made.join(", "),
-            c.lost,
-            c.doubled,
-            c.held
-        );
+    for name in NAMES {
+        if let Some(c) = all.iter().find(|c| c.rung == name) {
+            table += &row(c, scale);
+        } else if let Some(row) = old.lines().find(|row| rung(row) == Some(name)) {
+            table += &format!("{row}\n");
+        }
     }
-    let text = format!("{}{}{table}{}", &text[..from], MARKS[0], &text[to..]);
-    std::fs::write(file, text).with_context(|| format!("cannot write {file}"))
+    table
+}
+
+fn row(c: &Counts, scale: Scale) -> String {
+    let whole = if scale == Scale::Full { " (whole)" } else { "" };
+    let made: Vec<String> = c.made.iter().map(|(what, n)| format!("{n} {what}")).collect();
+    let made = made.join(", ");
+    format!("| {}{whole} | {made} | {} | {} | {} |\n", c.rung, c.lost, c.doubled, c.held)
+}
+
+/// The rung that a row of the table is of.
+fn rung(row: &str) -> Option<&str> {
+    let name = row.strip_prefix("| ")?.split(" |").next()?;
+    Some(name.trim_end_matches(" (whole)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_that_did_not_run_keep_their_row() {
+        let old =
+            "\n| crash sweep (whole) | 9 pairs | 0 | 0 | 3 |\n| kill -9 | 7 kills | 0 | 0 | 1 |\n";
+        let ran = |rung| Counts { rung, made: vec![("runs", 150)], ..Counts::default() };
+        let new = table(old, &[ran("model"), ran("kill -9")], Scale::Bounded);
+        let rows: Vec<&str> = new.lines().skip(3).collect();
+        assert_eq!(
+            rows,
+            [
+                "| crash sweep (whole) | 9 pairs | 0 | 0 | 3 |",
+                "| model | 150 runs | 0 | 0 | 0 |",
+                "| kill -9 | 150 runs | 0 | 0 | 0 |"
+            ]
+        );
+        assert!(table("", &[ran("seeds")], Scale::Full).contains("| seeds (whole) |"));
+    }
 }

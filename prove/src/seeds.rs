@@ -3,8 +3,8 @@
 //! Workers die, stand still beyond their lease and go on, lose the answers of commits, find the
 //! database busy; the wall clock is set, the machine sleeps; networks do what rung 1 lists; people
 //! cancel, edit, move and answer. Within what ARCHITECTURE.md promises: a process stands still
-//! between its look at the clocks and its request for less than a verification window, networks
-//! show a post at most 25 s after its request came, and clocks are off by less than a minute.
+//! between its look at the clocks and its request for at most 30 s, networks show a post at most
+//! 25 s after its request came, and wall clocks are off by at most 12 s.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -6,50 +6,13 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use carillon_bench_contender::{Handler, Job};
 use carillon_networks::http::Reply;
-use carillon_networks::spec::{
-    Abilities, Count, Derivative, MediaRule, Placement, SendClass, Spec, Text,
-};
+use carillon_networks::spec::{Placement, SendClass, Spec};
 use carillon_networks::{
     Class, Context, Error, Identity, Network, Polled, Published, Remote, Rendition,
 };
 
-pub(super) static SPEC: Spec = Spec {
-    id: "instant",
-    name: "Instant",
-    code: "IN",
-    base_url: "http://instant.invalid",
-    fields: &[],
-    placements: &[Placement {
-        id: "feed",
-        name: "Feed",
-        // A state that can be read at the first look.
-        send: SendClass::Handle,
-        follows: &[],
-        in_budget: true,
-        text: Text {
-            max: 100,
-            count: Count::Chars,
-            max_bytes: None,
-            max_with_media: None,
-            max_hashtags: None,
-            max_mentions: None,
-            title_max: None,
-            required: true,
-        },
-        media: MediaRule {
-            min: 0,
-            max: 0,
-            types: &[],
-            max_bytes: 0,
-            ratio: None,
-            derivative: Derivative::Original,
-            pull: false,
-            alt_max: 0,
-        },
-    }],
-    abilities: Abilities { delete: false, read_back: true, alt_text: false },
-    budgets: &[],
-};
+// A handle: a state that can be read at the first look.
+pub(super) static SPEC: Spec = Spec::bare("instant", &[Placement::bare(SendClass::Handle)]);
 
 #[derive(Default)]
 pub(super) struct Instant {

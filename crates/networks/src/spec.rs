@@ -27,6 +27,21 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// A network that asks for nothing and limits nothing: for those of tests and measurements.
+    pub const fn bare(id: &'static str, placements: &'static [Placement]) -> Self {
+        let abilities = Abilities { delete: false, read_back: true, alt_text: false };
+        Self {
+            id,
+            name: id,
+            code: "--",
+            base_url: "http://bare.invalid",
+            fields: &[],
+            placements,
+            abilities,
+            budgets: &[],
+        }
+    }
+
     pub fn placement(&self, id: &str) -> Option<&'static Placement> {
         self.placements.iter().find(|p| p.id == id)
     }
@@ -74,6 +89,31 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// A feed that takes plain text alone: for the networks of tests and measurements.
+    pub const fn bare(send: SendClass) -> Self {
+        let text = Text {
+            max: 1_000,
+            count: Count::Chars,
+            max_bytes: None,
+            max_with_media: None,
+            max_hashtags: None,
+            max_mentions: None,
+            title_max: None,
+            required: true,
+        };
+        let media = MediaRule {
+            min: 0,
+            max: 0,
+            types: &[],
+            max_bytes: 0,
+            ratio: None,
+            derivative: Derivative::Original,
+            pull: false,
+            alt_max: 0,
+        };
+        Self { id: "feed", name: "Feed", send, follows: &[], in_budget: true, text, media }
+    }
+
     /// Can a post begin with it?
     pub fn stands_alone(&self) -> bool {
         self.follows.is_empty()

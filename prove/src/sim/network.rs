@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use carillon_networks::http::Reply;
-use carillon_networks::spec::{Abilities, Count, Derivative, MediaRule, Placement, Text};
+use carillon_networks::spec::Placement;
 use carillon_networks::{
     Class, Context, Error, Identity, Network, Polled, Prepared, Published, Remote, Rendition,
     SendClass, Spec, Window,
@@ -36,55 +36,22 @@ pub static NETWORKS: &[&dyn Network] = &[
 ];
 
 static SPECS: [Spec; 6] = [
-    spec(KEYED, &[placement(SendClass::Keyed { horizon: None })]),
-    spec(HORIZON, &[placement(SendClass::Keyed { horizon: Some(Duration::from_secs(3000)) })]),
-    spec(HANDLE, &[placement(SendClass::Handle)]),
-    spec(READABLE, &[placement(SendClass::Readable { lag: Duration::ZERO })]),
-    spec(LAGGING, &[placement(SendClass::Readable { lag: Duration::from_millis(LAG as u64) })]),
-    spec(BLIND, &[placement(SendClass::Blind)]),
+    spec(KEYED, &[Placement::bare(SendClass::Keyed { horizon: None })]),
+    spec(
+        HORIZON,
+        &[Placement::bare(SendClass::Keyed { horizon: Some(Duration::from_secs(3000)) })],
+    ),
+    spec(HANDLE, &[Placement::bare(SendClass::Handle)]),
+    spec(READABLE, &[Placement::bare(SendClass::Readable { lag: Duration::ZERO })]),
+    spec(
+        LAGGING,
+        &[Placement::bare(SendClass::Readable { lag: Duration::from_millis(LAG as u64) })],
+    ),
+    spec(BLIND, &[Placement::bare(SendClass::Blind)]),
 ];
 
 const fn spec(id: &'static str, placements: &'static [Placement]) -> Spec {
-    Spec {
-        id,
-        name: id,
-        code: "SI",
-        base_url: "http://sim:0",
-        fields: &[],
-        placements,
-        abilities: Abilities { delete: false, read_back: true, alt_text: false },
-        budgets: &[],
-    }
-}
-
-const fn placement(send: SendClass) -> Placement {
-    Placement {
-        id: "feed",
-        name: "Feed",
-        send,
-        follows: &[],
-        in_budget: true,
-        text: Text {
-            max: 1000,
-            count: Count::Chars,
-            max_bytes: None,
-            max_with_media: None,
-            max_hashtags: None,
-            max_mentions: None,
-            title_max: None,
-            required: true,
-        },
-        media: MediaRule {
-            min: 0,
-            max: 0,
-            types: &["image/jpeg"],
-            max_bytes: 1_000_000,
-            ratio: None,
-            derivative: Derivative::Original,
-            pull: false,
-            alt_max: 0,
-        },
-    }
+    Spec { base_url: "http://sim:0", ..Spec::bare(id, placements) }
 }
 
 /// The send class of a network here.

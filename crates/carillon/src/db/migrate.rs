@@ -1,6 +1,6 @@
 //! Versioned, forward-only migrations, applied at start.
 //!
-//! An applied migration is never edited: the test beside the files holds their hashes. A SQLite
+//! A released migration is never edited: `tests/it/migrate.rs` holds their hashes. A SQLite
 //! file is copied before anything changes it; nodes on PostgreSQL take turns by an advisory lock.
 
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("../../migrations/0001_first.sql") },
     Migration { version: 2, name: "heart", sql: include_str!("../../migrations/0002_heart.sql") },
+    Migration { version: 3, name: "lean", sql: include_str!("../../migrations/0003_lean.sql") },
 ];
 
 /// What [`run`] did.

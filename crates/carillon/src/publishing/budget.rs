@@ -36,10 +36,9 @@ pub(super) async fn spend(
 pub(super) async fn refund(
     tx: &Tx,
     config: &Publishing,
-    network: &str,
+    spec: &Spec,
     connection: &str,
 ) -> Result<(), Error> {
-    let Some(spec) = carillon_networks::find(network).map(|n| n.spec()) else { return Ok(()) };
     let own = config.budgets.iter().any(|b| b.network == spec.id && !b.shared);
     if own || !spec.budgets.is_empty() {
         budgets::refund(tx, connection).await?;

@@ -109,8 +109,8 @@ pub struct Change {
     pub settings: BTreeMap<String, String>,
     #[serde(default)]
     pub credentials: BTreeMap<String, String>,
-    /// Where nothing can be read back: send again after a lost answer, instead of asking whether
-    /// the post is live. Rather twice than never.
+    /// Where nothing can be read back: send again after a lost answer, while tries are left, instead
+    /// of asking whether the post is live. Rather twice than never.
     #[serde(default)]
     pub send_twice: Option<bool>,
 }
@@ -416,7 +416,8 @@ async fn set_pause(
     Ok(view)
 }
 
-/// Erases its tokens and cancels what was still to go out through it.
+/// Erases its tokens and cancels what was still to go out through it. Whether what is in doubt is
+/// live can be answered still.
 pub async fn disconnect(app: &App, workspace: &str, id: &str) -> Result<(), Refusal> {
     let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
     app.db

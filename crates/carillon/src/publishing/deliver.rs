@@ -123,6 +123,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         return outcome::write(app, claim, d, from, o).await;
     }
     if let Some(o) = lateness::waits(app, work) {
+        let o = lateness::in_turn(app, work, o).await?;
         return outcome::write(app, claim, d, from, o).await;
     }
     if claim.pool == Pool::Send && uploads_aside(app, work) {
@@ -192,8 +193,9 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         // A cancel came first; the next step sees it.
         Ok(None) => return again_now(app, claim).await,
         Err(Lost::Spent(at)) => {
-            return outcome::write(app, claim, d, from, lateness::spent(app, work, at, started_at))
-                .await;
+            let o = lateness::spent(app, work, at, started_at);
+            let o = lateness::in_turn(app, work, o).await?;
+            return outcome::write(app, claim, d, from, o).await;
         }
         Err(e) => return Err(e),
     };

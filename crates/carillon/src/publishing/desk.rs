@@ -156,13 +156,15 @@ pub(super) fn refused(d: &Delivery, connected: bool) -> Option<Refusal> {
     if d.intent_at.is_some() {
         return Some(lineup::in_doubt(d));
     }
-    (!connected).then(|| {
-        Refusal::conflict(
-            "disconnected",
-            "This delivery cannot be sent again: its account was disconnected.",
-            "Connect the account again and write the post anew, or discard this delivery.",
-        )
-    })
+    (!connected).then(disconnected)
+}
+
+fn disconnected() -> Refusal {
+    Refusal::conflict(
+        "disconnected",
+        "This delivery cannot be sent again: its account was disconnected.",
+        "Connect the account again and write the post anew, or discard this delivery.",
+    )
 }
 
 /// Does the network take this text?
@@ -207,6 +209,10 @@ pub async fn answer(
             if !asked && url.is_none() {
                 let message = "Say where it is: `url` is needed for a post that was made by hand.";
                 return Err(Refusal::invalid(vec![Wrong::new("url", "url_required", message)]));
+            }
+            let connection = connections::find(&tx, &ws, &d.connection_id).await?;
+            if !answer.live && connection.is_none() {
+                return Err(disconnected());
             }
             let data =
                 json!({ "from": d.state, "postId": d.post_id, "live": answer.live, "url": url });

@@ -173,6 +173,11 @@ pub(super) async fn refuse(
     zone: &str,
     now: i64,
 ) -> Result<(), Refusal> {
+    let concerned = |a: &&Asked| {
+        a.time && windows.collision > 0 || a.content && a.hash.is_some() && windows.duplicate > 0
+    };
+    let connections = asked.iter().filter(concerned).map(|a| a.connection.id.as_str());
+    guards::take_turns(tx, &connections.collect()).await?;
     let found = warnings(tx, windows, asked, but, zone, now).await?;
     let Some(first) = found.first() else { return Ok(()) };
     let allow: Vec<&str> = [

@@ -97,7 +97,7 @@ async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed
         let d = &p.delivery;
         if !moved {
             if p.in_budget {
-                budget::refund(tx, &app.config.publishing, &d.network, &d.connection_id).await?;
+                budget::refund(tx, &app.config.publishing, p.spec, &d.connection_id).await?;
             }
             **answer = Ok(None);
             continue;

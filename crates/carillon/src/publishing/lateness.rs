@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::budget;
 use super::deliver::UPLOADED;
 use super::load::Work;
-use super::outcome::{Line, Next, Outcome};
+use super::outcome::{Line, Lost, Next, Outcome};
 use crate::App;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::problem::Problem;
+use crate::store::deliveries;
 
 /// Later than this, posts of one connection keep a gap between them, in ms.
 const LATE: i64 = 120_000;
@@ -68,6 +69,20 @@ pub(super) fn spent(app: &App, work: &Work, at: i64, started_at: i64) -> Outcome
     let problem = budget::spent(work.network.spec(), at, late);
     let (to, next) = if late { (State::Held, Next::Done) } else { (d.state, Next::At(at)) };
     Outcome::of(d, to, next, line).because(problem)
+}
+
+/// Those of a connection that wait for the same moment go in the order of their own times: each a
+/// millisecond behind what was due before it, for a lane is worked on by time.
+pub(super) async fn in_turn(app: &App, work: &Work, o: Outcome) -> Result<Outcome, Lost> {
+    let (Next::At(at), Some(due)) = (&o.next, work.delivery.scheduled_at) else { return Ok(o) };
+    let (connection, id) = (work.delivery.connection_id.clone(), work.delivery.id.clone());
+    // What was due before that is held when its turn comes.
+    let since = app.clock.now() - late_limit(app, work).as_millis() as i64;
+    let before = app.db.read(move |tx| async move {
+        deliveries::queued_before(&tx, &connection, since, due, &id).await
+    });
+    let next = Next::At(at + before.await?);
+    Ok(Outcome { next, ..o })
 }
 
 fn late_limit(app: &App, work: &Work) -> Duration {

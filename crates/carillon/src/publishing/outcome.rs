@@ -12,7 +12,6 @@ use serde_json::json;
 use super::budget;
 use super::segments;
 use super::spool::{self, Kept};
-use crate::config::Publishing;
 use crate::db::{Error, Fault, Tx};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Claim;
@@ -56,6 +55,8 @@ pub(super) struct Outcome {
     pub tries: i64,
     pub looks: i64,
     pub intent_at: Option<i64>,
+    /// It is sent once more though it may be live: it stays counted, and begun when it was.
+    pub perhaps: bool,
     /// Id and address at the network, once known.
     pub remote: Option<(String, Option<String>)>,
     /// Handles are dead: begin with new ones.
@@ -79,6 +80,7 @@ impl Outcome {
             tries: d.tries,
             looks: d.looks,
             intent_at: d.intent_at,
+            perhaps: false,
             remote: None,
             forget: false,
             breaks: false,
@@ -213,17 +215,17 @@ pub(super) async fn take_up(app: &App, kept: &Kept) -> Result<(), Lost> {
 /// Gives back what a send took from the budgets, when it is certain that nothing came of it.
 async fn refund(
     tx: &Tx,
-    config: &Publishing,
+    app: &App,
     d: &Delivery,
     from: DeliveryState,
     o: &Outcome,
 ) -> Result<(), Error> {
+    let Some(spec) = app.network(&d.network).map(|n| n.spec()) else { return Ok(()) };
     let sent = matches!(from, DeliveryState::Sending | DeliveryState::Unknown);
-    let placement =
-        carillon_networks::find(&d.network).and_then(|n| n.spec().placement(&d.placement));
-    let counted = placement.is_none_or(|p| p.in_budget);
-    if sent && counted && o.intent_at.is_none() && o.to != DeliveryState::Published {
-        budget::refund(tx, config, &d.network, &d.connection_id).await?;
+    let counted = spec.placement(&d.placement).is_none_or(|p| p.in_budget);
+    let there = o.to == DeliveryState::Published || o.perhaps;
+    if sent && counted && o.intent_at.is_none() && !there {
+        budget::refund(tx, &app.config.publishing, spec, &d.connection_id).await?;
     }
     Ok(())
 }
@@ -298,7 +300,8 @@ fn ending(e: &Ended) -> Ending<'_> {
 fn go(e: &Ended, now: i64) -> Go<'_> {
     let Ended { delivery: d, from, outcome: o, .. } = e;
     // The network said no: the time from which its post could be there begins anew.
-    let certain = *from == DeliveryState::Sending && o.intent_at.is_none() && !e.published();
+    let no = o.intent_at.is_none() && !o.perhaps && !e.published();
+    let certain = *from == DeliveryState::Sending && no;
     let (remote_id, remote_url) = match &o.remote {
         Some((id, url)) => (Some(id.as_str()), url.as_deref()),
         None => (d.remote_id.as_deref(), d.remote_url.as_deref()),
@@ -357,7 +360,7 @@ async fn journal(tx: &Tx, all: &[&Ended], now: i64) -> Result<(), Error> {
 /// What few outcomes have beside what all have.
 async fn aside(tx: &Tx, app: &App, e: &Ended, now: i64) -> Result<(), Error> {
     let Ended { claim, delivery: d, from, outcome: o } = e;
-    refund(tx, &app.config.publishing, d, *from, o).await?;
+    refund(tx, app, d, *from, o).await?;
     if o.forget {
         deliveries::set_checkpoints(tx, &d.id, &Default::default()).await?;
     }

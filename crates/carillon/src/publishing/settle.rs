@@ -46,26 +46,19 @@ pub(super) fn unknown(app: &App, work: &Work, e: &Error, line: Line) -> Outcome 
         .because(account::problem(e))
 }
 
-/// Nothing can be looked up: a person is asked, unless the owner rather has it twice than never.
+/// Nothing can be looked up: a person is asked, unless the owner rather has it twice than never
+/// and tries are left.
 fn blind(app: &App, work: &Work, why: &str, intent_at: Option<i64>, line: Line) -> Outcome {
     let (d, now) = (&work.delivery, app.clock.now());
-    if work.connection.twice_at.is_none() {
+    let Some(wait) = work.connection.twice_at.and_then(|_| deliver::backoff(app, work)) else {
         let o = Outcome::of(d, State::Held, Next::Done, line);
         return Outcome { intent_at, looks: 0, ..o }.because(doubt(work, why));
-    }
-    let tries = d.tries + 1;
-    let (to, next, action, fix) = match deliver::backoff(app, work) {
-        Some(wait) => {
-            let next = Next::At(now + wait.as_millis() as i64);
-            (State::Queued, next, "wait", "It is sent once more, as this connection asks for.")
-        }
-        None => {
-            let fix = "All tries are used up: retry it when the network works again.";
-            (State::Failed, Next::Dead, "retry", fix)
-        }
     };
-    let o = Outcome::of(d, to, next, line);
-    Outcome { intent_at: None, tries, ..o }.because(Problem::new("unknown", why, action, fix))
+    let next = Next::At(now + wait.as_millis() as i64);
+    let fix = "It is sent once more, as this connection asks for.";
+    let o = Outcome::of(d, State::Queued, next, line);
+    Outcome { intent_at: None, perhaps: true, tries: d.tries + 1, ..o }
+        .because(Problem::new("unknown", why, "wait", fix))
 }
 
 /// A delivery was found in `sending`: its worker died between intent and outcome.

@@ -40,6 +40,8 @@ pub(super) struct Kept {
     tries: i64,
     looks: i64,
     intent_at: Option<i64>,
+    #[serde(default)]
+    perhaps: bool,
     remote: Option<(String, Option<String>)>,
     forget: bool,
     breaks: bool,
@@ -125,6 +127,7 @@ impl Kept {
             tries: o.tries,
             looks: o.looks,
             intent_at: o.intent_at,
+            perhaps: o.perhaps,
             remote: o.remote.clone(),
             forget: o.forget,
             breaks: o.breaks,
@@ -149,6 +152,7 @@ impl Kept {
             tries: self.tries,
             looks: self.looks,
             intent_at: self.intent_at,
+            perhaps: self.perhaps,
             remote: self.remote.clone(),
             forget: self.forget,
             breaks: self.breaks,
@@ -258,6 +262,7 @@ mod tests {
             tries: 1,
             looks: 2,
             intent_at: Some(3),
+            perhaps: true,
             remote: Some(("42".into(), None)),
             forget: false,
             breaks: false,
@@ -272,6 +277,7 @@ mod tests {
         assert_eq!((back.fence, back.delivery.as_str()), (7, "d"));
         let outcome = back.outcome().unwrap();
         assert_eq!((outcome.remote, outcome.tries), (sent.remote.clone(), 1));
+        assert!(outcome.perhaps);
 
         let whole = std::fs::read(&files[0]).unwrap();
         for end in 0..whole.len() {

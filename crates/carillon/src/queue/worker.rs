@@ -226,10 +226,7 @@ impl Worker {
         let id = self.id.clone();
         let beat = self.app.db.write(move |tx| async move {
             nodes::seen(&tx, &id, "worker", now).await?;
-            for claim in &claims {
-                queue::extend(&tx, claim, until).await?;
-            }
-            Ok::<_, Error>(())
+            queue::extend_each(&tx, &claims.iter().collect::<Vec<_>>(), until).await.map(drop)
         });
         if let Err(e) = beat.await {
             tracing::warn!(error = %e, "no heartbeat: leases may run out");

@@ -406,7 +406,26 @@ pub async fn waiting_for(tx: &Tx, connection: &str) -> Result<i64, Error> {
     row.map_or(Ok(0), |r| r.int("n"))
 }
 
-/// Deliveries of a connection that a disconnect has to cancel.
+/// How many of a connection are queued for a time since `since` that is earlier than this one's
+/// `due`, up to a thousand.
+pub async fn queued_before(
+    tx: &Tx,
+    connection: &str,
+    since: i64,
+    due: i64,
+    id: &str,
+) -> Result<i64, Error> {
+    let row = tx
+        .row(
+            "SELECT count(*) AS n FROM (SELECT id FROM delivery WHERE connection_id = $1 AND state = 'queued' \
+             AND scheduled_at >= $2 AND scheduled_at <= $3 AND (scheduled_at < $4 OR id < $5) LIMIT 1000) AS earlier",
+            params![connection, since, due, due, id],
+        )
+        .await?;
+    row.map_or(Ok(0), |r| r.int("n"))
+}
+
+/// Deliveries of a connection that a disconnect has to cancel; what may be live keeps its question.
 pub async fn open_of_connection(tx: &Tx, connection: &str) -> Result<Vec<Delivery>, Error> {
     let rows = tx
         .rows(
@@ -414,7 +433,8 @@ pub async fn open_of_connection(tx: &Tx, connection: &str) -> Result<Vec<Deliver
             params![connection],
         )
         .await?;
-    rows.iter().map(read).collect()
+    let open: Result<Vec<Delivery>, Error> = rows.iter().map(read).collect();
+    Ok(open?.into_iter().filter(|d| !d.in_doubt()).collect())
 }
 
 /// What a look before its time found. A delivery that was edited or sent meanwhile is left alone.

@@ -3,9 +3,11 @@
 //! Only what will go out, is going out or is live counts as another post: drafts, failed, missed,
 //! cancelled and removed deliveries stand in nobody's way.
 
+use std::collections::BTreeSet;
+
 use crate::db::{Error, Row, Tx};
-use crate::params;
 use crate::store::deliveries::{self, Delivery};
+use crate::{params, store};
 
 /// A delivery of another post.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,23 @@ pub struct Other {
     pub post_id: String,
     pub scheduled_at: i64,
     pub text: String,
+}
+
+/// Until the end of this transaction nobody else asks about these connections, so that of several
+/// posts that ask in the same moment each sees those before it. On SQLite there is one writer.
+pub async fn take_turns(tx: &Tx, connections: &BTreeSet<&str>) -> Result<(), Error> {
+    if connections.is_empty() || !tx.is_postgres() {
+        return Ok(());
+    }
+    // In one order everywhere, so that two never wait for each other. Not the rows themselves: an
+    // outcome writes them behind its gate, where this comes before it.
+    tx.rows(
+        "SELECT CAST(pg_advisory_xact_lock(7236711, hashtext(value)) AS TEXT) AS locked \
+         FROM json_array_elements_text(CAST(CAST($1 AS TEXT) AS JSON))",
+        params![store::json(connections)],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Those of a connection due after `from` and before `to`, of other posts than `but`.
@@ -26,12 +45,8 @@ pub async fn near(
 ) -> Result<Vec<Other>, Error> {
     let rows = tx
         .rows(
-            "SELECT delivery.id AS id, delivery.post_id AS post_id, delivery.scheduled_at AS scheduled_at, \
-               coalesce(delivery.text, post.text) AS text \
-             FROM delivery JOIN post ON post.id = delivery.post_id WHERE delivery.connection_id = $1 \
-             AND delivery.scheduled_at > $2 AND delivery.scheduled_at < $3 AND delivery.post_id <> $4 \
-             AND delivery.state IN ('queued', 'sending', 'waiting', 'unknown', 'published', 'held') \
-             ORDER BY delivery.scheduled_at, delivery.id LIMIT 100",
+            "SELECT * FROM in_the_way WHERE connection_id = $1 AND scheduled_at > $2 AND scheduled_at < $3 \
+             AND post_id <> $4 ORDER BY scheduled_at, id LIMIT 100",
             params![connection, from, to, but],
         )
         .await?;
@@ -49,13 +64,8 @@ pub async fn same(
 ) -> Result<Vec<Other>, Error> {
     let rows = tx
         .rows(
-            "SELECT delivery.id AS id, delivery.post_id AS post_id, delivery.scheduled_at AS scheduled_at, \
-               coalesce(delivery.text, post.text) AS text \
-             FROM delivery JOIN post ON post.id = delivery.post_id WHERE delivery.connection_id = $1 \
-             AND delivery.content_hash = $2 AND delivery.scheduled_at > $3 AND delivery.scheduled_at < $4 \
-             AND delivery.post_id <> $5 \
-             AND delivery.state IN ('queued', 'sending', 'waiting', 'unknown', 'published', 'held') \
-             ORDER BY delivery.scheduled_at, delivery.id LIMIT 100",
+            "SELECT * FROM in_the_way WHERE connection_id = $1 AND content_hash = $2 AND scheduled_at > $3 \
+             AND scheduled_at < $4 AND post_id <> $5 ORDER BY scheduled_at, id LIMIT 100",
             params![connection, hash, from, to, but],
         )
         .await?;
@@ -81,10 +91,8 @@ pub async fn taken(
 ) -> Result<Vec<i64>, Error> {
     let rows = tx
         .rows(
-            "SELECT DISTINCT scheduled_at AS at FROM delivery WHERE connection_id = $1 \
-             AND scheduled_at > $2 AND scheduled_at < $3 AND post_id <> $4 \
-             AND state IN ('queued', 'sending', 'waiting', 'unknown', 'published', 'held') \
-             ORDER BY scheduled_at LIMIT 10000",
+            "SELECT DISTINCT scheduled_at AS at FROM in_the_way WHERE connection_id = $1 \
+             AND scheduled_at > $2 AND scheduled_at < $3 AND post_id <> $4 ORDER BY scheduled_at LIMIT 10000",
             params![connection, from, to, but],
         )
         .await?;

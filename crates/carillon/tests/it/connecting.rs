@@ -9,6 +9,7 @@ use carillon::domain::delivery::DeliveryState;
 use carillon::domain::refusal::{Kind, Refusal};
 use carillon::publishing::account;
 use carillon::publishing::connecting::{self, Change, CheckView, ConnectionState, New};
+use carillon::publishing::desk::{self, Answer};
 use carillon::store::connections::{self, Connection};
 use carillon_sandbox::{Calls, Fault, Trouble};
 
@@ -276,6 +277,40 @@ both! {
         assert_eq!(no.kind, Kind::NotFound);
         // Connected anew it is another connection.
         assert_ne!(add(&t, "mastodon", "alice").await.id, gone.id);
+    }
+
+    /// Whether it is live is still a question, and a person's answer still counts.
+    async fn disconnecting_leaves_what_may_be_live_with_its_question(t: TestApp) {
+        let (c, now) = (t.connect("telegram").await, Duration::from_secs(3600));
+        let mut asked = Vec::new();
+        for text in ["Happy hour", "Open mike", "Last orders"] {
+            t.fault("telegram", Calls::Publish, Trouble::ResetAfterAccept);
+            asked.push(t.schedule(t.draft(text, &[&c])).await.deliveries[0].id.clone());
+            t.pass(now).await;
+        }
+        let waits = t.schedule(t.draft("Tomorrow", &[&c])).await.deliveries[0].id.clone();
+        connecting::disconnect(&t.app, &t.workspace, &c).await.expect("gone");
+        assert_eq!(t.delivery(&waits).await.state, DeliveryState::Cancelled);
+        for id in &asked {
+            let d = t.delivery(id).await;
+            assert_eq!((d.state, d.question.as_deref()), (DeliveryState::Held, Some("is_it_live")), "{d:?}");
+        }
+
+        let (app, ws) = (&t.app, &t.workspace);
+        let answer = async |id: &str, live| {
+            desk::answer(app, ws, id, Answer { live, url: None }, "operator").await
+        };
+        let no = answer(&asked[0], false).await.expect_err("nothing can send it");
+        assert_eq!(no.code, "disconnected");
+        assert!(no.fix.contains("Connect the account again"), "{no:?}");
+        assert_eq!(t.delivery(&asked[0]).await.question.as_deref(), Some("is_it_live"));
+        let cancel = desk::cancel(app, ws, &asked[0], "operator").await;
+        assert_eq!(cancel.expect_err("it is answered first").code, "not_cancellable");
+        assert_eq!(answer(&asked[1], true).await.expect("live").state, DeliveryState::Published);
+        let put_away = desk::discard(app, ws, &asked[2], None, "operator").await.expect("put away");
+        assert_eq!(put_away.state, DeliveryState::Cancelled);
+        t.pass(now).await;
+        assert_eq!(t.visible("telegram").len(), 3, "nothing is sent any more");
     }
 
     async fn another_workspace_sees_and_changes_nothing(t: TestApp) {

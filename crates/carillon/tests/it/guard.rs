@@ -111,6 +111,29 @@ both! {
         assert_eq!(refused(edit(&t, &one, back).await).0, "duplicate");
     }
 
+    /// However many ask in the same moment, and in whatever order they name the connections.
+    async fn of_many_at_once_one_is_taken(t: TestApp) {
+        let (a, b) = (t.connect("mastodon").await, t.connect("bluesky").await);
+        for round in 1..=25 {
+            let mut asked = tokio::task::JoinSet::new();
+            for n in 0..6 {
+                let mut one = draft(&format!("Quiz night {round}"), &a, round * HOUR);
+                one.deliveries.push(to(&b));
+                if n % 2 == 0 {
+                    one.deliveries.reverse();
+                }
+                let (app, ws) = (t.app.clone(), t.workspace.clone());
+                asked.spawn(async move { schedule::create(&app, &ws, one, None).await });
+            }
+            let answers = asked.join_all().await;
+            let taken = answers.iter().filter(|a| a.is_ok()).count();
+            assert_eq!(taken, 1, "round {round}");
+            for e in answers.into_iter().filter_map(Result::err) {
+                assert_eq!(e.code, "duplicate", "round {round}: {e}");
+            }
+        }
+    }
+
     async fn feed_and_story_of_one_post_go_together(t: TestApp) {
         let (c, picture) = (t.connect("instagram").await, t.upload().await);
         let mut both = draft("Sunset", &c, 2 * HOUR);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod api;
+mod budgets;
 mod cli;
 mod connecting;
 mod desk;

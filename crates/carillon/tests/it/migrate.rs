@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use carillon::db::{Db, Error, Location, MIGRATIONS, Migration};
 use carillon::params;
+use sha2::{Digest, Sha256};
 
 use crate::support::process::as_nobody;
 use crate::support::{START, postgres_schema};
@@ -54,6 +55,20 @@ async fn file_of_today(dir: &Path) -> Location {
     assert_eq!(migrated.applied.len(), MIGRATIONS.len());
     add_workspace(&db).await;
     at
+}
+
+/// Databases that applied one would keep what it said before.
+#[test]
+fn what_was_released_is_not_edited() {
+    let released = [
+        "b7ce3c5811c78b09b3c8f6d4a2a8e51eacdb75a206932891e71c84fcde8f273a",
+        "9b26da69a4c8a16d803458d9c7f5561d91aadc3d7a76859ddbb9a43ed094721b",
+    ];
+    for (migration, hash) in MIGRATIONS.iter().zip(released) {
+        let found: String =
+            Sha256::digest(migration.sql).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(found, hash, "{:04}_{}", migration.version, migration.name);
+    }
 }
 
 /// The first schema that was released, with data, to today's.

@@ -13,7 +13,7 @@ mod postgres;
 mod sqlite;
 mod stats;
 
-pub use claimed::{End, Ending, end_each, extend, finish, hold_each, put_back};
+pub use claimed::{End, Ending, end_each, extend, extend_each, finish, hold_each, put_back};
 pub use stats::{Stats, backlog, due_before, oldest_due, stats};
 
 use std::collections::BTreeSet;
@@ -175,7 +175,7 @@ pub async fn next_at(tx: &Tx, pool: Pool) -> Result<Option<i64>, Error> {
     Ok(next_each(tx, &[pool]).await?.pop().flatten())
 }
 
-/// Frees jobs whose lease ended before `now`, or (with `owner`) all that this owner held. They are
+/// Frees jobs whose lease ended before `now`, or (for `everybody`) all that are leased. They are
 /// ready at once; the fence stops whoever held them.
 pub async fn free(tx: &Tx, now: i64, everybody: bool) -> Result<Vec<Claim>, Error> {
     let early = if bugs::on("leases freed early") { 55_000 } else { 0 };
@@ -218,7 +218,7 @@ pub async fn expire(tx: &Tx, seat: &str, now: i64) -> Result<u64, Error> {
     .await
 }
 
-/// The same for one lane alone: the sweeper's own, which nobody else would free.
+/// Frees the jobs of one lane whose lease ended: the sweeper's own, which nobody else would free.
 pub async fn free_lane(tx: &Tx, lane: &str, now: i64) -> Result<u64, Error> {
     let freed = tx
         .execute(

@@ -1,0 +1,176 @@
+//! Budgets: what a send that certainly did not post took from them comes back, whatever the network;
+//! what may be live stays counted.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use carillon::App;
+use carillon::config::Config;
+use carillon::db::Error;
+use carillon::domain::delivery::DeliveryState as State;
+use carillon::ids;
+use carillon::params;
+use carillon::publishing::connecting::{self, Change};
+use carillon::publishing::{schedule, view};
+use carillon::queue::worker::Worker;
+use carillon::store::connections::{self, Connection};
+use carillon_networks::http::Reply;
+use carillon_networks::spec::{Budget, Placement};
+use carillon_networks::{
+    Class, Context, Error as NetworkError, Identity, Network, Published, Remote, Rendition,
+    SendClass, Spec,
+};
+use carillon_sandbox::{Calls, Trouble};
+
+use crate::support::{On, TestApp, to};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+static SPEC: Spec = Spec {
+    budgets: &[Budget { posts: 1, per: Duration::from_secs(86_400) }],
+    ..Spec::bare("guild", &[Placement::bare(SendClass::Blind)])
+};
+
+/// A network that only this installation knows. Its first call does not arrive.
+#[derive(Default)]
+struct Guild(AtomicU32);
+
+#[async_trait]
+impl Network for Guild {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn check(&self, _: &Context<'_>) -> Result<Identity, NetworkError> {
+        Ok(Identity::default())
+    }
+
+    async fn publish(&self, _: &Context<'_>, out: &Rendition) -> Result<Published, NetworkError> {
+        if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Err(NetworkError::new(Class::Transient, "The guild could not be reached."));
+        }
+        Ok(Published::Accepted(Remote { id: out.key.clone(), url: None }))
+    }
+
+    fn parse_error(&self, _: &Reply) -> NetworkError {
+        NetworkError::new(Class::Unknown, "The guild sends no replies.")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_of_ones_own_gives_back_what_did_not_go_on_sqlite() {
+    given_back(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_of_ones_own_gives_back_what_did_not_go_on_postgres() {
+    given_back(On::Postgres).await;
+}
+
+/// One post a day, and the first try took it: the second goes today all the same.
+async fn given_back(on: On) {
+    let t = TestApp::new(on).await;
+    let guild: &'static Guild = Box::leak(Box::default());
+    let networks = Box::leak(Box::new([guild as &dyn Network]));
+    let config = Config::read(|name| t.settings.get(name).cloned()).unwrap();
+    let app = App::open_with(config, t.clock.clone(), networks).await.unwrap();
+    let c = connect(&app, &t.workspace).await;
+    let mut draft = t.draft("Guild night", &[]);
+    draft.deliveries = vec![to(&c)];
+    let post = schedule::create(&app, &t.workspace, draft, None).await.unwrap();
+    let worker = Worker::new(app.clone());
+    for _ in 0..60 {
+        t.clock.advance(Duration::from_secs(60));
+        worker.tick().await.unwrap();
+    }
+    let d = view::post(&app, &t.workspace, &post.id).await.unwrap().deliveries.remove(0);
+    assert_eq!((d.state, guild.0.load(Ordering::Relaxed)), (State::Published, 2), "{d:?}");
+}
+
+async fn connect(app: &App, workspace: &str) -> String {
+    let (now, id) = (app.clock.now(), ids::new(app.clock.now()));
+    let row = Connection {
+        workspace_id: workspace.to_owned(),
+        network: SPEC.id.into(),
+        name: "the guild".into(),
+        remote_id: "guild".into(),
+        settings: Default::default(),
+        secrets: app.keys.seal("{}", &id),
+        id: id.clone(),
+        broken_at: None,
+        problem: None,
+        twice_at: None,
+        quota_until: None,
+        checked_at: None,
+        published_at: None,
+        created_at: now,
+    };
+    let added = app.db.write(move |tx| async move { connections::add(&tx, &row).await });
+    added.await.unwrap_or_else(|e: Error| panic!("{e}"));
+    id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_twice_is_counted_twice_on_sqlite() {
+    counted_twice(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_twice_is_counted_twice_on_postgres() {
+    counted_twice(On::Postgres).await;
+}
+
+/// Two posts a day; the first was there though its answer was lost, and is sent again.
+async fn counted_twice(on: On) {
+    let more = [("CARILLON_BUDGETS", "telegram=2/1d"), ("CARILLON_LATE_AFTER", "1d")];
+    let t = TestApp::with(on, &more).await;
+    let c = t.connect("telegram").await;
+    let twice = Change { send_twice: Some(true), ..Change::default() };
+    connecting::edit(&t.app, &t.workspace, &c, twice).await.unwrap();
+    t.fault("telegram", Calls::Publish, Trouble::ResetAfterAccept);
+    let post = t.schedule(t.draft("Open mike", &[&c])).await;
+    t.pass(Duration::from_secs(601)).await;
+    assert_eq!(t.post(&post.id).await.deliveries[0].state, State::Queued);
+    let id = post.deliveries[0].id.clone();
+    let first = t.app.db.read(move |tx| async move {
+        tx.row("SELECT first_intent_at FROM delivery WHERE id = $1", params![id]).await
+    });
+    let first = first.await.unwrap_or_else(|e: Error| panic!("{e}")).expect("a row");
+    assert!(first.opt_int("first_intent_at").unwrap().is_some(), "it may be live since then");
+    t.pass(2 * HOUR).await;
+    assert_eq!(t.visible("telegram").len(), 2);
+
+    t.schedule(t.draft("Last orders", &[&c])).await;
+    t.pass(2 * HOUR).await;
+    assert_eq!(t.visible("telegram").len(), 2, "nothing is left of this day's two");
+    t.pass(16 * HOUR).await;
+    assert_eq!(t.visible("telegram").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tries_that_may_all_be_live_end_with_a_question_on_sqlite() {
+    asked_at_the_end(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tries_that_may_all_be_live_end_with_a_question_on_postgres() {
+    asked_at_the_end(On::Postgres).await;
+}
+
+/// When all tries are used up it is not safe to replay: some of them may be there.
+async fn asked_at_the_end(on: On) {
+    let t = TestApp::with(on, &[("CARILLON_RETRIES", "1m,5m")]).await;
+    let c = t.connect("telegram").await;
+    let twice = Change { send_twice: Some(true), ..Change::default() };
+    connecting::edit(&t.app, &t.workspace, &c, twice).await.unwrap();
+    for _ in 0..3 {
+        t.fault("telegram", Calls::Publish, Trouble::ResetAfterAccept);
+    }
+    let post = t.schedule(t.draft("Open mike", &[&c])).await;
+    t.pass(HOUR).await;
+    let d = &t.post(&post.id).await.deliveries[0];
+    assert_eq!((d.state, d.question.as_deref()), (State::Held, Some("is_it_live")), "{d:?}");
+    assert!(!d.can.contains(&"retry".to_owned()), "{d:?}");
+    assert_eq!(t.visible("telegram").len(), 3);
+}
