@@ -117,6 +117,9 @@ impl Carillon {
             text: "Bench".into(),
             scheduled_at: waiting.due.map(|due| when::iso(due as i64)),
             deliveries: deliveries.collect(),
+            // All at once is the measurement.
+            allow_collision: true,
+            allow_duplicate: true,
             ..Draft::default()
         };
         schedule::create(&self.app, &self.workspace, draft, None).await?;
