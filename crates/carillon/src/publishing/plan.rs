@@ -150,10 +150,11 @@ pub(super) async fn plan_for(
     let at = at.or((!draft.draft && draft.scheduled_at.is_none()).then_some(now));
     if draft.text.len() > MOST_TEXT
         || draft.thread.iter().any(|part| part.text.len() > MOST_TEXT)
-        || draft
-            .deliveries
-            .iter()
-            .any(|d| [&d.text, &d.first_comment].into_iter().flatten().any(|t| t.len() > MOST_TEXT))
+        || draft.deliveries.iter().any(|d| {
+            let texts = [&d.text, &d.first_comment].into_iter().flatten();
+            let parts = d.parts(&[]).iter().map(|part| &part.text);
+            texts.chain(parts).any(|t| t.len() > MOST_TEXT)
+        })
     {
         return Err(Refusal::invalid(vec![Wrong::new(
             "text",
@@ -170,7 +171,7 @@ pub(super) async fn plan_for(
         return Err(Refusal::invalid(wrong));
     }
     let media = find_media(tx, workspace, &draft.media, &mut wrong).await?;
-    segments::measure_thread(draft, &mut wrong);
+    segments::measure_threads(draft, &mut wrong);
     if draft.deliveries.is_empty() && !draft.draft {
         wrong.push(Wrong::new("deliveries", "no_deliveries", "Choose at least one connection."));
     }

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-pub use super::draft::{Change, Draft, DraftDelivery, Move, Part, Parts};
+pub use super::draft::{Change, Draft, DraftDelivery, Move, Part, Parts, Share};
 use super::draft::{merged, thread_of};
 use super::guard;
 use super::lineup::cancel_one;
