@@ -224,7 +224,7 @@ describe('threads and first comments', { skip: MOCK }, () => {
     await until('the server to object', async () => (await field(dialog, 'Part 3 of 3').getAttribute('aria-invalid')) === 'true');
     assert.equal(await field(dialog, 'Part 2 of 3').getAttribute('aria-invalid'), 'false');
     await dialog.getByRole('button', { name: 'Schedule', exact: true }).click();
-    const part = dialog.getByRole('listitem').filter({ has: field(dialog, 'Part 3 of 3') });
+    const part = dialog.getByRole('listitem').filter({ has: page.getByRole('textbox', { name: 'Part 3 of 3' }) });
     await part.getByText('The text is 60 characters too long for Bluesky (360 of 300).').waitFor();
     await dialog.getByText('Part 3 of 3: The text is 60 characters too long').waitFor();
     await assertAccessible(page, 'composer with a part that is too long');
@@ -244,6 +244,24 @@ describe('threads and first comments', { skip: MOCK }, () => {
     await dialog.getByText('No chosen network takes the first comment').first().waitFor();
     assert.equal(await saved(text), undefined, 'nothing was saved');
     assertQuiet(wrong, [/status of 422/]);
+  });
+
+  test('a draft keeps its thread before it is known where it goes', async () => {
+    const text = words('Idea');
+    const dialog = await openComposer(page);
+    await choose(dialog, await connectionOf(server, 'bluesky'));
+    await field(dialog, 'Text').fill(text);
+    await dialog.getByRole('button', { name: 'Add to thread' }).click();
+    await page.keyboard.type('and how it goes on');
+    await choose(dialog);
+    await dialog.getByRole('button', { name: 'Publish now or save as a draft' }).click();
+    await dialog.getByRole('button', { name: 'Save draft' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.goto(`${server.url}/posts/${(await saved(text)).id}`);
+    await page.getByRole('dialog').getByText('and how it goes on').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Edit' }).click();
+    assert.equal(await field(page.getByRole('dialog', { name: 'Edit post' }), 'Part 2 of 2').inputValue(), 'and how it goes on');
+    assertQuiet(wrong);
   });
 
   test('a thread that was not sent survives a reload', async () => {
@@ -279,7 +297,8 @@ describe('threads and first comments', { skip: MOCK }, () => {
         const over = await own.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert.ok(over <= 0, `${over} px too wide`);
         await shot(own.page, `thread-${scheme}-${size}`);
-        await dialog.getByRole('heading', { name: /^Preview/ }).scrollIntoViewIfNeeded();
+        await dialog.getByRole('combobox', { name: 'Preview at' }).selectOption({ label: 'Instagram, @the_anchor' });
+        await dialog.getByRole('region', { name: 'Preview for @the_anchor' }).getByText('The recipe is in our letter.').scrollIntoViewIfNeeded();
         await shot(own.page, `thread-preview-${scheme}-${size}`);
         await dialog.getByRole('tab', { name: (await connectionOf(server, 'mastodon')).label }).click();
         await assertAccessible(own.page, `composer on a network's tab, ${scheme}, ${size}`);

@@ -20,6 +20,11 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("../../migrations/0001_first.sql") },
     Migration { version: 2, name: "heart", sql: include_str!("../../migrations/0002_heart.sql") },
+    Migration {
+        version: 4,
+        name: "segments",
+        sql: include_str!("../../migrations/0004_segments.sql"),
+    },
 ];
 
 /// What [`run`] did.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::segments;
 use crate::domain::delivery::DeliveryState as State;
+pub use crate::domain::post::Part;
 use crate::domain::when;
 use crate::store::deliveries::Delivery;
 use crate::store::posts::Post;
@@ -45,17 +46,6 @@ pub struct Draft {
     pub thread: Vec<Part>,
     #[serde(default)]
     pub deliveries: Vec<DraftDelivery>,
-}
-
-/// A part of a thread.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Part {
-    #[schema(example = "Support from nine.")]
-    pub text: String,
-    /// Only the first part takes media for now: anything here is refused.
-    #[serde(default)]
-    pub media: Vec<String>,
 }
 
 /// How much of the post's thread a delivery takes, or parts of its own after the first.
@@ -177,7 +167,7 @@ where
 
 /// The post as it would be with a change.
 pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change: Change) -> Draft {
-    let thread = thread_of(olds);
+    let thread = thread_of(post, olds);
     let mut deliveries = change.deliveries.unwrap_or_else(|| {
         olds.iter()
             .filter(|d| d.parent_id.is_none() && stands(d))
@@ -227,23 +217,19 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
     }
 }
 
-/// The thread of a post: the one that most deliveries with the post's text have, the longest, the
-/// first of them.
-pub(super) fn thread_of(olds: &[Delivery]) -> Vec<Part> {
+/// The thread that a post's deliveries share; of a post from before it was kept, the longest.
+pub(super) fn thread_of(post: &Post, olds: &[Delivery]) -> Vec<Part> {
+    if let Some(thread) = &post.thread {
+        return thread.clone();
+    }
     let standing = olds.iter().any(|d| d.parent_id.is_none() && stands(d));
     let heads = olds.iter().filter(|d| d.parent_id.is_none() && (stands(d) || !standing));
-    let threads: Vec<(bool, Vec<Part>)> = heads
-        .map(|head| {
-            let mut parts = segments::following(&head.id, olds);
-            parts.retain(|s| stands(s) || !standing);
-            (head.text.is_none(), replies(&parts))
-        })
-        .filter(|(_, parts)| !parts.is_empty())
-        .collect();
-    let alike = |parts: &[Part]| threads.iter().filter(|(_, other)| other == parts).count();
-    let best =
-        threads.iter().rev().max_by_key(|(shares, parts)| (*shares, alike(parts), parts.len()));
-    best.map_or(Vec::new(), |(_, parts)| parts.clone())
+    let threads = heads.map(|head| {
+        let mut parts = segments::following(&head.id, olds);
+        parts.retain(|s| stands(s) || !standing);
+        replies(&parts)
+    });
+    threads.max_by_key(Vec::len).unwrap_or_default()
 }
 
 /// The parts of a thread among what follows a delivery.

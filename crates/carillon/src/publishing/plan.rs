@@ -76,7 +76,7 @@ impl Plan {
     /// The plan if it may be written. A draft is saved with its faults, as long as what it names
     /// exists.
     pub(super) fn accepted(self, draft: bool) -> Result<Self, Refusal> {
-        const STRUCTURAL: [&str; 10] = [
+        const STRUCTURAL: [&str; 9] = [
             "unknown_connection",
             "unknown_placement",
             "unknown_media",
@@ -85,7 +85,6 @@ impl Plan {
             "too_many",
             // A draft has no other place to keep these.
             "thread_unsupported",
-            "thread_unused",
             "thread_media_unsupported",
             "comment_unsupported",
         ];

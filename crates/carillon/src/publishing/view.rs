@@ -256,7 +256,7 @@ fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) ->
         created_at: iso(post.created_at),
         updated_at: iso(post.updated_at),
         version: post.version,
-        thread: draft::thread_of(deliveries),
+        thread: draft::thread_of(post, deliveries),
         deliveries: deliveries.iter().map(|d| delivery_view(d, names)).collect(),
     }
 }

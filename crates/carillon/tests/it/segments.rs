@@ -293,7 +293,8 @@ both! {
         let mut pictured = thread(&t, &[&b]);
         pictured.thread[0].media = vec![t.upload().await];
         assert_eq!(refused(&t, pictured).await, one("thread_media_unsupported", "thread[0].media"));
-        let nowhere = Draft { draft: true, ..thread(&t, &[]) };
+        let mut nowhere = thread(&t, &[&f]);
+        nowhere.deliveries[0].thread = Some(Parts::FIRST);
         assert_eq!(refused(&t, nowhere).await, one("thread_unused", "thread"));
         let alone = vec![DraftDelivery { placement: Some("reply".into()), ..to(&m) }];
         let alone = Draft { deliveries: alone, ..t.draft("Alone", &[]) };
@@ -307,11 +308,24 @@ both! {
         assert_eq!((t.visible("mastodon").len(), t.visible("facebook").len()), (3, 1));
     }
 
+    /// A draft keeps its thread before anybody is chosen to take it.
+    async fn a_draft_keeps_its_thread(t: TestApp) {
+        let post = t.schedule(Draft { draft: true, ..thread(&t, &[]) }).await;
+        assert_eq!((post.thread.len(), post.deliveries.len()), (2, 0));
+        let b = t.connect("bluesky").await;
+        let change = Change { version: 1, draft: Some(false), deliveries: Some(vec![to(&b)]), ..Change::default() };
+        let post = schedule::edit(&t.app, &t.workspace, &post.id, change).await.unwrap();
+        assert_eq!((post.thread.len(), post.deliveries.len()), (2, 3));
+        t.pass(HOUR).await;
+        assert_thread(&t.visible("bluesky"), "edited");
+    }
+
     /// A network can have parts of its own, and keeps them when something else is edited.
     async fn a_delivery_has_parts_of_its_own(t: TestApp) {
         let (b, m) = (t.connect("bluesky").await, t.connect("mastodon").await);
         let mut draft = thread(&t, &[&b, &m]);
-        draft.deliveries[1].thread = Some(Parts::Own(parts(&["Two, longer, and the end."])));
+        // More of them than what is shared: it is not taken for that.
+        draft.deliveries[1].thread = Some(Parts::Own(parts(&["Two.", "Three.", "Four."])));
         let mut wrong = draft.clone();
         wrong.deliveries[1].thread = Some(Parts::Own(parts(&["x".repeat(501).as_str(), ""])));
         assert_eq!(refused(&t, wrong).await, [
@@ -322,7 +336,7 @@ both! {
         let texts = |post: &PostView| -> Vec<Option<String>> {
             post.deliveries.iter().map(|d| d.text.clone()).collect()
         };
-        assert_eq!((post.thread.len(), post.deliveries.len()), (2, 5), "{:#?}", post.deliveries);
+        assert_eq!((post.thread.len(), post.deliveries.len()), (2, 7), "{:#?}", post.deliveries);
         let change = |version, change: Change| {
             let quiet = Change { version, allow_collision: true, allow_duplicate: true, ..change };
             schedule::edit(&t.app, &t.workspace, &post.id, quiet)
