@@ -96,7 +96,8 @@ pub static SPEC: Spec = Spec {
             follows: &["feed"],
             in_budget: false,
             // The reference of `POST /{media}/comments` names no limit. What it takes is what the
-            // app takes, as for a caption; 300 characters and 4 hashtags were the API's before 2018.
+            // app takes, as for a caption; 300 characters and 4 hashtags were those of the API that
+            // this one replaced.
             text: Text { required: true, ..CAPTION },
             media: MediaRule { min: 0, max: 0, ..PICTURES },
         },
