@@ -176,9 +176,7 @@ impl TestApp {
     }
 
     pub async fn schedule(&self, draft: Draft) -> PostView {
-        // Boxed: its future is the largest part of many tests'.
-        let created = Box::pin(schedule::create(&self.app, &self.workspace, draft, None));
-        created.await.expect("the post is taken")
+        schedule::create(&self.app, &self.workspace, draft, None).await.expect("the post is taken")
     }
 
     pub async fn post(&self, id: &str) -> PostView {
