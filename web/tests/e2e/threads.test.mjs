@@ -111,6 +111,7 @@ describe('threads and first comments', { skip: MOCK }, () => {
     const order = await panel.getByRole('article').evaluateAll((all) => all.map((a) => a.getAttribute('aria-label').split(',')[0]));
     assert.deepEqual(order.slice(1), ['Part 2', 'Part 3']);
     await assertAccessible(page, 'panel with a thread');
+    await shot(page, 'panel-thread');
     assertQuiet(wrong);
   });
 
