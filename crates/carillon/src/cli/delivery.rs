@@ -21,8 +21,9 @@ const ANSWER_EXAMPLES: &str = "Examples:
   carillon delivery answer 0193… --live                               its address is not known
   carillon delivery answer 0193… --not-live                           it is not: send it now
 
-Look at the account first. What waits behind it, of a thread or a first comment, goes on after the
-answer. One that failed can be called live too, with its address: somebody posted it by hand.";
+Look at the account first. One that failed can be called live too, with its address: somebody posted
+it by hand. A post's id is not known after --live, so what follows it, of a thread or a first
+comment, has to be added by hand as well; after --not-live it goes out by itself.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Delivery {
