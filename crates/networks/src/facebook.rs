@@ -85,6 +85,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &["feed"],
             in_budget: false,
+            // The reference of `POST /{post}/comments` names no limit; this is the site's own.
             text: Text { max: 8_000, required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
         },

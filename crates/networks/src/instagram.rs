@@ -95,7 +95,10 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &["feed"],
             in_budget: false,
-            text: Text { max: 300, max_hashtags: Some(4), required: true, ..CAPTION },
+            // The reference of `POST /{media}/comments` names no limit. What it takes is what the
+            // app takes, as for a caption; 300 characters and 4 hashtags were those of the API that
+            // this one replaced.
+            text: Text { required: true, ..CAPTION },
             media: MediaRule { min: 0, max: 0, ..PICTURES },
         },
     ],

@@ -170,6 +170,8 @@ export interface Post {
   createdAt: Iso;
   updatedAt: Iso;
   version: number;
+  /** The parts after the first that its deliveries share. */
+  thread: Part[];
   deliveries: Delivery[];
 }
 
@@ -199,7 +201,18 @@ export interface PostBody {
   draft?: boolean;
   allowCollision?: boolean;
   allowDuplicate?: boolean;
-  deliveries: { connectionId: Id; placement?: string; text?: string }[];
+  thread?: Part[];
+  deliveries: {
+    connectionId: Id;
+    placement?: string;
+    text?: string;
+    thread?: 'all' | 'first' | Part[];
+    firstComment?: string;
+  }[];
+}
+/** A part of a thread after the first. */
+export interface Part {
+  text: string;
 }
 export interface CheckedPost {
   deliveries: {

@@ -173,7 +173,7 @@ function posts(now, connections) {
     const id = uuid(`post ${i}`);
     const post = {
       id, text: LINES[i % LINES.length], title: null, media: [], state, scheduledAt: iso(at), timezone: 'Europe/London',
-      createdAt: iso(now - 20 * DAY), updatedAt: iso(now - DAY), version: 1, deliveries: [], ...more,
+      createdAt: iso(now - 20 * DAY), updatedAt: iso(now - DAY), version: 1, thread: [], deliveries: [], ...more,
     };
     post.deliveries = targets.map((t) => {
       const c = connections.find((x) => x.network === t);

@@ -142,7 +142,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   const fill = (post, body) => {
     const at = body.scheduledAt ? when(body.scheduledAt, body.timezone) : body.draft ? null : now();
     Object.assign(post, {
-      text: body.text, title: body.title ?? null, timezone: body.timezone ?? post.timezone,
+      text: body.text, thread: [], title: body.title ?? null, timezone: body.timezone ?? post.timezone,
       media: (body.media ?? []).map((id) => short(media.get(id) ?? post.media?.find((m) => m.id === id))),
       state: body.draft ? 'draft' : 'scheduled', scheduledAt: at === null ? null : iso(at),
       deliveries: (body.deliveries ?? []).map((want) => {

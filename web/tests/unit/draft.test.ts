@@ -17,23 +17,74 @@ describe('the first time that is offered', () => {
   });
 });
 
+const all = () => ({ thread: true, comment: true });
+const none = () => ({ thread: false, comment: false });
+
 describe('the body of the API', () => {
   const draft = { ...newDraft(NOW, zone, '2026-11-25', ['c1', 'c2']), text: 'Bread', overrides: { c2: 'Pain' }, placements: { c1: 'story' } };
   test('scheduled: wall time with its zone; only what differs from the shared text', () => {
-    expect(bodyOf(draft, 'schedule')).toEqual({
+    expect(bodyOf(draft, 'schedule', all)).toEqual({
       text: 'Bread', media: [], timezone: zone, scheduledAt: '2026-11-25T09:00',
       deliveries: [{ connectionId: 'c1', placement: 'story' }, { connectionId: 'c2', text: 'Pain' }],
     });
   });
   test('now: without a time; draft: says so and keeps its time', () => {
-    expect(bodyOf(draft, 'now')).not.toHaveProperty('scheduledAt');
-    expect(bodyOf(draft, 'draft')).toMatchObject({ draft: true, scheduledAt: '2026-11-25T09:00' });
+    expect(bodyOf(draft, 'now', all)).not.toHaveProperty('scheduledAt');
+    expect(bodyOf(draft, 'draft', all)).toMatchObject({ draft: true, scheduledAt: '2026-11-25T09:00' });
+  });
+});
+
+describe('what follows a post', () => {
+  const base = { ...newDraft(NOW, zone, null, ['c1', 'c2']), text: 'One', thread: ['Two'], comment: 'Tickets' };
+  const only = (id: string) => (of: string) => (of === id ? all() : none());
+  test('goes to those whose networks take it, and the first part alone to the others', () => {
+    expect(bodyOf(base, 'now', only('c1'))).toMatchObject({
+      thread: [{ text: 'Two' }],
+      deliveries: [{ connectionId: 'c1', thread: 'all', firstComment: 'Tickets' }, { connectionId: 'c2', thread: 'first' }],
+    });
+    expect(bodyOf(base, 'now', only('c1')).deliveries[1]).not.toHaveProperty('firstComment');
+  });
+  test('that nobody takes is still told to the server, which refuses to lose it', () => {
+    expect(bodyOf(base, 'now', none)).toMatchObject({ thread: [{ text: 'Two' }], deliveries: [{ thread: 'first' }, { thread: 'first' }] });
+  });
+  test('is a connection’s own where it was changed, also to nothing', () => {
+    const own = { ...base, threads: { c1: ['Deux', 'Trois'], c2: [] }, comments: { c1: null, c2: 'Billets' } };
+    const body = bodyOf(own, 'now', all);
+    expect(body.deliveries).toMatchObject([
+      { connectionId: 'c1', thread: [{ text: 'Deux' }, { text: 'Trois' }] },
+      { connectionId: 'c2', firstComment: 'Billets' },
+    ]);
+    expect(body.deliveries[0]).not.toHaveProperty('firstComment');
+    expect(body).not.toHaveProperty('thread');
+  });
+  test('an edit says also what there is none of any more', () => {
+    const bare = { ...base, thread: [], comment: null };
+    expect(bodyOf(bare, 'schedule', only('c1'), true)).toMatchObject({
+      thread: [],
+      deliveries: [{ thread: 'all', firstComment: '' }, { thread: 'first', firstComment: '' }],
+    });
+  });
+  test('of a post comes back into the draft, shared and own', () => {
+    const d = (id: string, more: object) => ({ id, placement: 'feed', text: null, state: 'queued', parentId: null, ...more });
+    const post = {
+      text: 'One', title: null, media: [], timezone: zone, scheduledAt: null, thread: [{ text: 'Two' }],
+      deliveries: [
+        d('d1', { connectionId: 'c1' }),
+        d('d2', { connectionId: 'c1', placement: 'reply', text: 'Two', parentId: 'd1' }),
+        d('d3', { connectionId: 'c2' }),
+        d('d4', { connectionId: 'c2', placement: 'reply', text: 'Deux', parentId: 'd3' }),
+        d('d5', { connectionId: 'c2', placement: 'reply', text: 'Trois', parentId: 'd4' }),
+        d('d6', { connectionId: 'c2', placement: 'reply', text: 'Gone', parentId: 'd5', state: 'cancelled' }),
+        d('d7', { connectionId: 'c2', placement: 'comment', text: 'Tickets', parentId: 'd3' }),
+      ],
+    } as unknown as Post;
+    expect(draftOf(post, NOW)).toMatchObject({ thread: ['Two'], threads: { c2: ['Deux', 'Trois'] }, comment: 'Tickets', comments: { c1: null } });
   });
 });
 
 test('a post becomes a draft in its own zone, with what its connections override', () => {
   const post = {
-    text: 'Bread', title: null, media: [], timezone: 'America/New_York', scheduledAt: '2026-11-25T14:00:00Z',
+    text: 'Bread', title: null, media: [], thread: [], timezone: 'America/New_York', scheduledAt: '2026-11-25T14:00:00Z',
     deliveries: [
       { connectionId: 'c1', placement: 'feed', text: null, state: 'queued' },
       { connectionId: 'c2', placement: 'feed', text: 'Pain', state: 'queued' },
@@ -57,10 +108,19 @@ describe('where a problem is shown', () => {
     ['title', undefined, 'title', null],
     ['deliveries', undefined, 'connections', null],
     ['deliveries[0].connectionId', undefined, 'connections', 'c1'],
+    ['deliveries[1].firstComment', undefined, 'comment', 'c2'],
+    ['deliveries[1].thread', undefined, 'thread', 'c2'],
+    ['thread', undefined, 'thread', null],
     ['version', undefined, 'other', null],
   ])('%s', (field, connectionId, place, id) => {
     expect(placeOf({ field, code: 'x', message: 'x', ...(connectionId && { connectionId }) }, draft)).toEqual({ place, connectionId: id });
   });
+});
+
+test('a problem of one part says which', () => {
+  const draft = newDraft(NOW, zone, null, ['c1']);
+  expect(placeOf({ field: 'deliveries[0].thread[2]', code: 'x', message: 'x' }, draft)).toEqual({ place: 'thread', connectionId: 'c1', part: 2 });
+  expect(placeOf({ field: 'thread[0].media', code: 'x', message: 'x' }, draft)).toEqual({ place: 'thread', connectionId: null, part: 0 });
 });
 
 describe('what was not sent', () => {
@@ -71,6 +131,11 @@ describe('what was not sent', () => {
     expect(unsent.read('other')).toBeNull();
     unsent.drop('new');
     expect(unsent.read('new')).toBeNull();
+  });
+  test('from before drafts had threads is read all the same', () => {
+    const { thread: _, threads: __, comment: ___, comments: ____, ...old } = newDraft(NOW, zone, null, ['c1']);
+    localStorage.setItem('carillon.unsent.new', JSON.stringify({ v: 1, draft: { ...old, text: 'Old' }, version: null }));
+    expect(unsent.read('new')?.draft).toEqual({ ...newDraft(NOW, zone, null, ['c1']), text: 'Old' });
   });
   test('what cannot be read is no draft', () => {
     localStorage.setItem('carillon.unsent.new', '{');

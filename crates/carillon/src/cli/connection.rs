@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{Here, Out, table};
 use crate::domain::refusal::{Kind, Refusal};
-use crate::publishing::connecting::{self, New};
+use crate::publishing::connecting::{self, ConnectionView, New};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  carillon connection add mastodon --set server=https://mastodon.example --secret accessToken\n  carillon connection check\n  carillon connection list --json\n\nSecrets are read from standard input, one line each, never from the command line.";
 
@@ -114,27 +114,27 @@ impl Connection {
     }
 }
 
-/// The id of the one connection that is meant by an id, a name or a network.
 pub(super) async fn resolve(here: &Here, which: &str) -> anyhow::Result<String> {
-    let all = connecting::list(&here.app, &here.workspace).await?;
-    let meant: Vec<&str> = all
-        .iter()
-        .filter(|c| c.id == which || c.name == which || c.network == which)
-        .map(|c| c.id.as_str())
-        .collect();
-    match meant.as_slice() {
-        [one] => Ok((*one).to_owned()),
-        [] => Err(Refusal::new(
+    Ok(find(here, which).await?.id)
+}
+
+/// The one connection that is meant by an id, a name or a network.
+pub(super) async fn find(here: &Here, which: &str) -> anyhow::Result<ConnectionView> {
+    let mut meant = connecting::list(&here.app, &here.workspace).await?;
+    meant.retain(|c| c.id == which || c.name == which || c.network == which);
+    match (meant.len(), meant.pop()) {
+        (1, Some(one)) => Ok(one),
+        (_, None) => Err(Refusal::new(
             Kind::NotFound,
             "unknown_connection",
             format!("There is no connection `{which}`."),
             "`carillon connection list` shows them.",
         )
         .into()),
-        several => Err(Refusal::new(
+        (several, _) => Err(Refusal::new(
             Kind::Invalid,
             "which_connection",
-            format!("`{which}` could be {} connections.", several.len()),
+            format!("`{which}` could be {several} connections."),
             "Name it by its id: `carillon connection list` shows them.",
         )
         .into()),

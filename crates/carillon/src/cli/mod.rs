@@ -5,6 +5,7 @@
 
 mod config;
 mod connection;
+mod delivery;
 mod demo;
 mod doctor;
 mod keys;
@@ -74,6 +75,9 @@ enum Command {
     /// Write, show, list and cancel posts
     #[command(subcommand, after_help = post::EXAMPLES)]
     Post(post::Post),
+    /// Answer for a delivery, and send one again
+    #[command(subcommand, after_help = delivery::EXAMPLES)]
+    Delivery(delivery::Delivery),
     /// Connect accounts and check that they can post
     #[command(subcommand, after_help = connection::EXAMPLES)]
     Connection(connection::Connection),
@@ -128,6 +132,10 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         }
         Command::Doctor => return doctor::run(&given, out).await,
         Command::Post(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            command.run(&here, out).await?;
+        }
+        Command::Delivery(command) => {
             let here = Here::open(&cli.global, given).await?;
             command.run(&here, out).await?;
         }

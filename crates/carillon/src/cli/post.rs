@@ -5,14 +5,25 @@ use clap::{Args, Subcommand};
 use super::{Here, Out, day_or_time, table};
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
-use crate::publishing::schedule::{self, Draft, DraftDelivery, Part};
-use crate::publishing::view::{self, PostView, Query};
+use crate::publishing::schedule::{self, Draft, DraftDelivery, Part, Parts};
+use crate::publishing::view::{self, DeliveryView, PostView, Query};
 
-pub(super) const EXAMPLES: &str = "Examples:\n  carillon post create --text 'Doors open at seven.' --to mastodon --at 2026-11-23T09:00 --zone Europe/London\n  carillon post list --from 2026-11-01 --to 2026-12-01 --json\n  carillon post cancel 0193…";
+pub(super) const EXAMPLES: &str = "Examples:
+  carillon post create --text 'Doors open at seven.' --to mastodon --at 2026-11-23T09:00 --zone Europe/London
+  carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
+  carillon post list --from 2026-11-01 --to 2026-12-01 --json
+  carillon post cancel 0193…";
+const CREATE_EXAMPLES: &str = "Examples:
+  carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
+  carillon post create --text 'Sunset' --media 0193… --first-comment 'Tickets: example.org' --to instagram
+  carillon post create --text 'One' --then 'Two' --to mastodon --to telegram --where-possible --json
+
+Each part goes out once the one before it is live; `post show` tells how far it is.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Post {
     /// Write a post: scheduled with --at, saved with --draft, otherwise sent now
+    #[command(after_help = CREATE_EXAMPLES)]
     Create(Create),
     /// Show a post with its deliveries and their journals
     Show { id: String },
@@ -30,11 +41,14 @@ pub(super) struct Create {
     #[arg(long)]
     title: Option<String>,
     /// The next part of a thread; repeat for several
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long = "then", visible_alias = "thread", value_name = "TEXT")]
     thread: Vec<String>,
     /// A comment of the account's own, right after the post
     #[arg(long, value_name = "TEXT")]
     first_comment: Option<String>,
+    /// Threads and first comments only where the network has them; the others get the first part
+    #[arg(long)]
+    where_possible: bool,
     /// Connection: its id, its name or its network; repeat for several
     #[arg(long = "to", value_name = "CONNECTION")]
     to: Vec<String>,
@@ -83,12 +97,11 @@ impl Post {
             Post::Create(c) => {
                 let mut deliveries = Vec::new();
                 for to in &c.to {
-                    deliveries.push(DraftDelivery {
-                        connection_id: super::connection::resolve(here, to).await?,
-                        placement: c.placement.clone(),
-                        first_comment: c.first_comment.clone(),
-                        ..DraftDelivery::default()
-                    });
+                    deliveries.push(c.delivery(here, to).await?);
+                }
+                if c.first_comment.is_some() && deliveries.iter().all(|d| d.first_comment.is_none())
+                {
+                    return Err(comment_unused().into());
                 }
                 let draft = Draft {
                     text: c.text.clone(),
@@ -122,19 +135,9 @@ impl Post {
                         if journal.is_empty() {
                             continue;
                         }
-                        text.push_str(&format!("\n{} — journal\n", d.connection_name));
-                        let rows: Vec<Vec<String>> = journal
-                            .iter()
-                            .map(|a| {
-                                vec![
-                                    a.started_at.clone(),
-                                    a.step.clone(),
-                                    a.outcome.clone().unwrap_or_else(|| "under way".into()),
-                                    a.sentence.clone().unwrap_or_default(),
-                                ]
-                            })
-                            .collect();
-                        text.push_str(&table(&rows));
+                        let name = name(d);
+                        text.push_str(&format!("\n{} — journal\n", name.trim_start()));
+                        text.push_str(&super::delivery::lines(journal));
                     }
                     text
                 });
@@ -171,6 +174,32 @@ impl Post {
     }
 }
 
+impl Create {
+    /// To one connection, with what follows it.
+    async fn delivery(&self, here: &Here, to: &str) -> anyhow::Result<DraftDelivery> {
+        let connection = super::connection::find(here, to).await?;
+        let spec = carillon_networks::find(&connection.network).map(|n| n.spec());
+        let placed = self.placement.as_deref();
+        let placed = spec.and_then(|s| placed.or_else(|| Some(s.placements.first()?.id)));
+        let threads = spec.zip(placed).is_some_and(|(s, p)| s.reply(p).is_some());
+        let comments = spec.zip(placed).is_some_and(|(s, p)| s.comment(p).is_some());
+        let comment = self.first_comment.clone();
+        Ok(DraftDelivery {
+            connection_id: connection.id,
+            placement: self.placement.clone(),
+            thread: (self.where_possible && !threads).then_some(Parts::FIRST),
+            first_comment: comment.filter(|_| comments || !self.where_possible),
+            ..DraftDelivery::default()
+        })
+    }
+}
+
+fn comment_unused() -> Refusal {
+    let sentence = "No connection takes the first comment, so it would be lost.";
+    let fix = "Leave out --first-comment, or add a connection whose network takes one.";
+    Refusal::new(Kind::Invalid, "comment_unused", sentence, fix)
+}
+
 fn state(word: &str) -> Result<PostState, Refusal> {
     word.parse().map_err(|_| {
         let known: Vec<&str> = PostState::ALL.iter().map(|s| s.as_str()).collect();
@@ -195,16 +224,24 @@ fn describe(p: &PostView) -> String {
         .iter()
         .map(|d| {
             let what = match &d.problem {
+                _ if d.question.is_some() => super::delivery::question(d),
                 Some(problem) => format!("{} {}", problem.sentence, problem.action_sentence),
                 None => d.remote_url.clone().unwrap_or_default(),
             };
-            let name = match d.parent_id {
-                None => format!("  {}", d.connection_name),
-                Some(_) => format!("    {} {}", d.placement, d.position),
-            };
+            let name = name(d);
             vec![name, d.state.to_string(), what]
         })
         .collect();
     text.push_str(&table(&rows));
     text
+}
+
+/// A connection by its name; what follows it by what it is.
+fn name(d: &DeliveryView) -> String {
+    match (&d.parent_id, d.placement.as_str()) {
+        (None, _) => format!("  {}", d.connection_name),
+        // The first part is the post itself.
+        (Some(_), "reply") => format!("    {}, part {}", d.connection_name, d.position + 1),
+        (Some(_), _) => format!("    {}, first comment", d.connection_name),
+    }
 }

@@ -21,6 +21,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("../../migrations/0001_first.sql") },
     Migration { version: 2, name: "heart", sql: include_str!("../../migrations/0002_heart.sql") },
     Migration { version: 3, name: "lean", sql: include_str!("../../migrations/0003_lean.sql") },
+    Migration {
+        version: 4,
+        name: "segments",
+        sql: include_str!("../../migrations/0004_segments.sql"),
+    },
 ];
 
 /// What [`run`] did.

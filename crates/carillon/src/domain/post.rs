@@ -1,4 +1,8 @@
-//! A post's life, read off its deliveries: never stored, so it cannot disagree with them.
+//! A post's life, read off its deliveries: never stored, so it cannot disagree with them. And the
+//! parts of its thread.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::delivery::DeliveryState as D;
 use crate::words;
@@ -14,6 +18,17 @@ words! {
         Held = "held",
         Cancelled = "cancelled",
     }
+}
+
+/// A part of a thread.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Part {
+    #[schema(example = "Support from nine.")]
+    pub text: String,
+    /// Only the first part takes media for now: anything here is refused.
+    #[serde(default)]
+    pub media: Vec<String>,
 }
 
 impl PostState {

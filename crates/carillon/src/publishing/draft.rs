@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::segments;
 use crate::domain::delivery::DeliveryState as State;
+pub use crate::domain::post::Part;
 use crate::domain::when;
 use crate::store::deliveries::Delivery;
 use crate::store::posts::Post;
@@ -47,25 +48,25 @@ pub struct Draft {
     pub deliveries: Vec<DraftDelivery>,
 }
 
-/// A part of a thread.
+/// How much of the post's thread a delivery takes, or parts of its own after the first.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Part {
-    #[schema(example = "Support from nine.")]
-    pub text: String,
-    /// Only the first part takes media for now: anything here is refused.
-    #[serde(default)]
-    pub media: Vec<String>,
+#[serde(untagged, expecting = "`thread` is `all`, `first`, or a list of parts with their `text`")]
+pub enum Parts {
+    Share(Share),
+    Own(Vec<Part>),
 }
 
-/// How much of a thread a delivery takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Parts {
+pub enum Share {
     /// All of it; refused where the network has no threads.
     All,
     /// The first part only.
     First,
+}
+
+impl Parts {
+    pub const FIRST: Self = Self::Share(Share::First);
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
@@ -81,8 +82,8 @@ pub struct DraftDelivery {
     /// Instead of the post's time.
     #[serde(default)]
     pub scheduled_at: Option<String>,
-    /// `all` of the post's thread, which is what it takes when nothing is said, or the `first` part
-    /// only. In an edit nothing said means: as it was.
+    /// `all` of the post's thread, which is what it takes when nothing is said, the `first` part
+    /// only, or a list of parts that this one has instead. In an edit nothing said means: as it was.
     #[serde(default)]
     pub thread: Option<Parts>,
     /// A comment of the account's own, right after the post. In an edit nothing said means: as it
@@ -94,6 +95,20 @@ pub struct DraftDelivery {
 impl DraftDelivery {
     pub(super) fn comment(&self) -> Option<&str> {
         self.first_comment.as_deref().filter(|text| !text.is_empty())
+    }
+
+    /// Does it take the post's thread?
+    pub(super) fn shares(&self) -> bool {
+        matches!(self.thread, None | Some(Parts::Share(Share::All)))
+    }
+
+    /// The parts after its first.
+    pub(super) fn parts<'a>(&'a self, thread: &'a [Part]) -> &'a [Part] {
+        match &self.thread {
+            Some(Parts::Own(parts)) => parts,
+            Some(Parts::Share(Share::First)) => &[],
+            Some(Parts::Share(Share::All)) | None => thread,
+        }
     }
 }
 
@@ -152,8 +167,7 @@ where
 
 /// The post as it would be with a change.
 pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change: Change) -> Draft {
-    let thread = thread_of(olds);
-    let threaded = !thread.is_empty();
+    let thread = thread_of(post, olds);
     let mut deliveries = change.deliveries.unwrap_or_else(|| {
         olds.iter()
             .filter(|d| d.parent_id.is_none() && stands(d))
@@ -181,8 +195,11 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
         };
         let segments: Vec<Delivery> =
             segments::following(&old.id, olds).into_iter().filter(stands).collect();
-        let first_only = threaded && !segments.iter().any(|s| s.placement == "reply");
-        d.thread = d.thread.or(first_only.then_some(Parts::First));
+        let parts = replies(&segments);
+        d.thread = d.thread.take().or_else(|| {
+            let own = if parts.is_empty() { Parts::FIRST } else { Parts::Own(parts.clone()) };
+            (parts != thread).then_some(own)
+        });
         let comment = segments.into_iter().find(|s| s.placement == "comment");
         d.first_comment = d.first_comment.take().or(comment.and_then(|c| c.text));
     }
@@ -200,18 +217,25 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
     }
 }
 
-/// The thread of a post, as the delivery with most of it has it.
-pub(super) fn thread_of(olds: &[Delivery]) -> Vec<Part> {
+/// The thread that a post's deliveries share; of a post from before it was kept, the longest.
+pub(super) fn thread_of(post: &Post, olds: &[Delivery]) -> Vec<Part> {
+    if let Some(thread) = &post.thread {
+        return thread.clone();
+    }
     let standing = olds.iter().any(|d| d.parent_id.is_none() && stands(d));
     let heads = olds.iter().filter(|d| d.parent_id.is_none() && (stands(d) || !standing));
     let threads = heads.map(|head| {
-        let parts = segments::following(&head.id, olds).into_iter();
-        parts
-            .filter(|s| s.placement == "reply" && (stands(s) || !standing))
-            .map(|s| Part { text: s.text.unwrap_or_default(), media: Vec::new() })
-            .collect::<Vec<_>>()
+        let mut parts = segments::following(&head.id, olds);
+        parts.retain(|s| stands(s) || !standing);
+        replies(&parts)
     });
     threads.max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// The parts of a thread among what follows a delivery.
+fn replies(segments: &[Delivery]) -> Vec<Part> {
+    let replies = segments.iter().filter(|s| s.placement == "reply");
+    replies.map(|s| Part { text: s.text.clone().unwrap_or_default(), media: Vec::new() }).collect()
 }
 
 fn stands(d: &Delivery) -> bool {

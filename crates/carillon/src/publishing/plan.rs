@@ -76,7 +76,7 @@ impl Plan {
     /// The plan if it may be written. A draft is saved with its faults, as long as what it names
     /// exists.
     pub(super) fn accepted(self, draft: bool) -> Result<Self, Refusal> {
-        const STRUCTURAL: [&str; 10] = [
+        const STRUCTURAL: [&str; 9] = [
             "unknown_connection",
             "unknown_placement",
             "unknown_media",
@@ -85,7 +85,6 @@ impl Plan {
             "too_many",
             // A draft has no other place to keep these.
             "thread_unsupported",
-            "thread_unused",
             "thread_media_unsupported",
             "comment_unsupported",
         ];
@@ -150,10 +149,11 @@ pub(super) async fn plan_for(
     let at = at.or((!draft.draft && draft.scheduled_at.is_none()).then_some(now));
     if draft.text.len() > MOST_TEXT
         || draft.thread.iter().any(|part| part.text.len() > MOST_TEXT)
-        || draft
-            .deliveries
-            .iter()
-            .any(|d| [&d.text, &d.first_comment].into_iter().flatten().any(|t| t.len() > MOST_TEXT))
+        || draft.deliveries.iter().any(|d| {
+            let texts = [&d.text, &d.first_comment].into_iter().flatten();
+            let parts = d.parts(&[]).iter().map(|part| &part.text);
+            texts.chain(parts).any(|t| t.len() > MOST_TEXT)
+        })
     {
         return Err(Refusal::invalid(vec![Wrong::new(
             "text",
@@ -170,7 +170,7 @@ pub(super) async fn plan_for(
         return Err(Refusal::invalid(wrong));
     }
     let media = find_media(tx, workspace, &draft.media, &mut wrong).await?;
-    segments::measure_thread(draft, &mut wrong);
+    segments::measure_threads(draft, &mut wrong);
     if draft.deliveries.is_empty() && !draft.draft {
         wrong.push(Wrong::new("deliveries", "no_deliveries", "Choose at least one connection."));
     }

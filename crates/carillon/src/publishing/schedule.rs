@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-pub use super::draft::{Change, Draft, DraftDelivery, Move, Part, Parts};
+pub use super::draft::{Change, Draft, DraftDelivery, Move, Part, Parts, Share};
 use super::draft::{merged, thread_of};
 use super::guard;
 use super::lineup::cancel_one;
@@ -52,6 +52,7 @@ pub async fn create(
                 workspace_id: workspace.clone(),
                 text: draft.text.clone(),
                 title: draft.title.clone().filter(|t| !t.trim().is_empty()),
+                thread: Some(draft.thread.clone()),
                 committed_at: (!draft.draft).then_some(now),
                 scheduled_at: plan.at,
                 timezone: plan.timezone.clone(),
@@ -134,7 +135,7 @@ pub async fn edit(
             let same = draft.text == post.text
                 && draft.title == post.title
                 && draft.media == media
-                && draft.thread == thread_of(&olds);
+                && draft.thread == thread_of(&post, &olds);
             // What is under way is recognised at the network by what was sent.
             if let Some(d) = olds.iter().find(|d| d.under_way())
                 && !same
@@ -147,6 +148,7 @@ pub async fn edit(
             let changed = Post {
                 text: draft.text.clone(),
                 title: draft.title.clone().filter(|t| !t.trim().is_empty()),
+                thread: Some(draft.thread.clone()),
                 committed_at: if draft.draft { None } else { post.committed_at.or(Some(now)) },
                 scheduled_at: plan.at,
                 timezone: plan.timezone.clone(),

@@ -8,7 +8,7 @@
 use carillon_networks::spec::Placement;
 use carillon_networks::text;
 
-use super::draft::{Draft, DraftDelivery, Parts};
+use super::draft::{Draft, DraftDelivery, Part, Parts};
 use super::outcome;
 use super::plan::Planned;
 use crate::db::{Error, Tx};
@@ -29,24 +29,32 @@ pub(super) struct Segment {
     pub text: String,
 }
 
-/// What stands against a thread whoever it goes to.
-pub(super) fn measure_thread(draft: &Draft, wrong: &mut Vec<Wrong>) {
-    if draft.thread.len() > MOST_PARTS {
-        let message = format!("A thread has at most {MOST_PARTS} parts after the first.");
-        wrong.push(Wrong::new("thread", "too_many", message));
-    }
-    for (n, part) in draft.thread.iter().enumerate() {
-        if !part.media.is_empty() {
-            let message = "Only the first part of a thread takes media for now: move them there.";
-            let field = format!("thread[{n}].media");
-            wrong.push(Wrong::new(field, "thread_media_unsupported", message));
+/// What stands against the threads of a draft whoever they go to.
+pub(super) fn measure_threads(draft: &Draft, wrong: &mut Vec<Wrong>) {
+    measure_thread("thread", &draft.thread, wrong);
+    for (i, d) in draft.deliveries.iter().enumerate() {
+        if let Some(Parts::Own(parts)) = &d.thread {
+            measure_thread(&format!("deliveries[{i}].thread"), parts, wrong);
         }
     }
-    let used = draft.deliveries.iter().any(|d| d.thread != Some(Parts::First));
-    if !draft.thread.is_empty() && !used {
+    if !draft.thread.is_empty() && !draft.deliveries.iter().any(DraftDelivery::shares) {
         let message = "No connection takes the thread, so its other parts would be lost: choose \
                        one whose network has threads.";
         wrong.push(Wrong::new("thread", "thread_unused", message));
+    }
+}
+
+fn measure_thread(field: &str, parts: &[Part], wrong: &mut Vec<Wrong>) {
+    if parts.len() > MOST_PARTS {
+        let message = format!("A thread has at most {MOST_PARTS} parts after the first.");
+        wrong.push(Wrong::new(field, "too_many", message));
+    }
+    for (n, part) in parts.iter().enumerate() {
+        if !part.media.is_empty() {
+            let message = "Only the first part of a thread takes media for now: move them there.";
+            let field = format!("{field}[{n}].media");
+            wrong.push(Wrong::new(field, "thread_media_unsupported", message));
+        }
     }
 }
 
@@ -60,12 +68,13 @@ pub(super) fn plan(
     let field = format!("deliveries[{}]", p.position);
     let (name, place, id) = (p.spec.name, p.placement.name, p.connection.id.as_str());
     let mut asked = Vec::new();
-    if !draft.thread.is_empty() && d.thread != Some(Parts::First) {
+    let parts = d.parts(&draft.thread);
+    if !parts.is_empty() {
         if let Some(placement) = p.spec.reply(p.placement.id) {
-            let part = |(n, part): (usize, &super::draft::Part)| {
+            let part = |(n, part): (usize, &Part)| {
                 (format!("{field}.thread[{n}]"), Segment { placement, text: part.text.clone() })
             };
-            asked.extend(draft.thread.iter().enumerate().map(part));
+            asked.extend(parts.iter().enumerate().map(part));
         } else {
             let message = format!(
                 "{name} ({place}) has no threads: take it out, or send it the first part only with \

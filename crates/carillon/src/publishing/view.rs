@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::draft::{self, Part};
 use crate::App;
 use crate::db::{self, Tx};
 use crate::domain::delivery::DeliveryState;
@@ -35,6 +36,9 @@ pub struct PostView {
     pub updated_at: String,
     /// Name it when editing: somebody else's change in between is refused, not overwritten.
     pub version: i64,
+    /// The parts after the first that its deliveries share.
+    pub thread: Vec<Part>,
+    /// Each before what follows it.
     pub deliveries: Vec<DeliveryView>,
 }
 
@@ -252,6 +256,7 @@ fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) ->
         created_at: iso(post.created_at),
         updated_at: iso(post.updated_at),
         version: post.version,
+        thread: draft::thread_of(post, deliveries),
         deliveries: deliveries.iter().map(|d| delivery_view(d, names)).collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! Posts: what a person wrote, and when it is to go out.
 
 use crate::db::{Error, Row, Tx};
+use crate::domain::post::Part;
 use crate::{params, row};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -9,6 +10,8 @@ pub struct Post {
     pub workspace_id: String,
     pub text: String,
     pub title: Option<String>,
+    /// The parts after the first that its deliveries share; `None` in one from before they were kept.
+    pub thread: Option<Vec<Part>>,
     /// `None` while it is a draft.
     pub committed_at: Option<i64>,
     pub scheduled_at: Option<i64>,
@@ -21,13 +24,14 @@ pub struct Post {
 
 pub async fn add(tx: &Tx, p: &Post) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO post (id, workspace_id, text, title, committed_at, scheduled_at, timezone, version, created_at, \
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO post (id, workspace_id, text, title, thread, committed_at, scheduled_at, timezone, version, \
+         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         params![
             &p.id,
             &p.workspace_id,
             &p.text,
             p.title.clone(),
+            p.thread.as_ref().map(super::json),
             p.committed_at,
             p.scheduled_at,
             &p.timezone,
@@ -44,11 +48,12 @@ pub async fn add(tx: &Tx, p: &Post) -> Result<(), Error> {
 pub async fn save(tx: &Tx, p: &Post, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(
-            "UPDATE post SET text = $1, title = $2, committed_at = $3, scheduled_at = $4, timezone = $5, \
-             version = version + 1, updated_at = $6 WHERE id = $7 AND workspace_id = $8 AND version = $9 AND deleted_at IS NULL",
+            "UPDATE post SET text = $1, title = $2, thread = $3, committed_at = $4, scheduled_at = $5, timezone = $6, \
+             version = version + 1, updated_at = $7 WHERE id = $8 AND workspace_id = $9 AND version = $10 AND deleted_at IS NULL",
             params![
                 &p.text,
                 p.title.clone(),
+                p.thread.as_ref().map(super::json),
                 p.committed_at,
                 p.scheduled_at,
                 &p.timezone,
@@ -152,6 +157,7 @@ fn read(r: &Row) -> Result<Post, Error> {
         workspace_id: r.text("workspace_id")?,
         text: r.text("text")?,
         title: r.opt_text("title")?,
+        thread: r.opt_json("thread")?,
         committed_at: r.opt_int("committed_at")?,
         scheduled_at: r.opt_int("scheduled_at")?,
         timezone: r.text("timezone")?,

@@ -216,17 +216,58 @@ both! {
     async fn threads_and_first_comments_are_written_from_a_terminal(t: TestApp) {
         t.connect("mastodon").await;
         t.connect("facebook").await;
+        t.connect("telegram").await;
         let create = ["post", "create", "--at", "2027-01-01T09:00", "--text", "One"];
-        let thread = [&create[..], &["--to", "mastodon", "--thread", "Two", "--thread", "Three"]].concat();
+        let thread = [&create[..], &["--to", "mastodon", "--then", "Two", "--thread", "Three"]].concat();
         let post = told(&t, &thread);
         let parts: Vec<_> = post["deliveries"].as_array().unwrap().iter().map(|d| &d["text"]).collect();
         assert_eq!(parts, [&Value::Null, &"Two".into(), &"Three".into()]);
-        assert!(said(&t, &["post", "show", post["id"].as_str().unwrap()]).contains("reply 2"));
+        assert!(said(&t, &["post", "show", post["id"].as_str().unwrap()]).contains(", part 3"));
         let comment = [&create[..], &["--to", "facebook", "--first-comment", "Tickets"]].concat();
         let post = told(&t, &comment);
         assert_eq!(post["deliveries"][1]["placement"], "comment");
-        let neither = [&create[..], &["--to", "facebook", "--thread", "Two"]].concat();
+        assert!(said(&t, &["post", "show", post["id"].as_str().unwrap()]).contains(", first comment"));
+        let neither = [&create[..], &["--to", "facebook", "--then", "Two"]].concat();
         fails(&t, &neither, 1, "has no threads");
+        let all = ["--to", "mastodon", "--to", "facebook", "--to", "telegram", "--then", "Two", "--first-comment", "Tickets"];
+        fails(&t, &[&create[..], &all].concat(), 1, "takes no first comment");
+        let fitting = told(&t, &[&create[..], &all, &["--where-possible", "--allow-collision", "--allow-duplicate"]].concat());
+        let got: Vec<_> = fitting["deliveries"].as_array().unwrap().iter().map(|d| (d["network"].as_str().unwrap(), d["placement"].as_str().unwrap())).collect();
+        assert_eq!(got, [("mastodon", "feed"), ("mastodon", "reply"), ("facebook", "feed"), ("facebook", "comment"), ("telegram", "message")]);
+        let nobody = [&create[..], &["--to", "telegram", "--first-comment", "Tickets", "--where-possible"]].concat();
+        fails(&t, &nobody, 1, "No connection takes the first comment");
+        let nobody = [&create[..], &["--to", "telegram", "--then", "Two", "--where-possible"]].concat();
+        fails(&t, &nobody, 1, "No connection takes the thread");
+        assert!(said(&t, &["post", "create", "--help"]).contains("Examples:"));
+    }
+
+    async fn a_doubt_is_answered_from_a_terminal(t: TestApp) {
+        let c = t.connect("telegram").await;
+        let one = desk::in_doubt(&t, &c, "Quiz night").await;
+        let post = t.delivery(&one).await.post_id;
+        let ask = format!("carillon delivery answer {one} --live URL");
+        assert!(said(&t, &["post", "show", &post]).contains(&ask));
+        assert!(said(&t, &["delivery", "show", &one]).contains(&ask));
+        assert_eq!(told(&t, &["delivery", "show", &one])["attempts"][0]["outcome"], "unknown");
+        fails(&t, &["delivery", "retry", &one], 4, "may be live already");
+        fails(&t, &["delivery", "answer", &one, "--live", "over there"], 1, "`over there` is no web address.");
+        for usage in [&["delivery", "answer", &one][..], &["delivery", "answer", &one, "--live", "--not-live"]] {
+            assert_eq!(beside(&t, usage).status.code(), Some(2), "{usage:?}");
+        }
+        let live = told(&t, &["delivery", "answer", &one, "--live", "https://t.me/anchor_news/7"]);
+        assert_eq!((live["state"].as_str(), live["remoteUrl"].as_str()), (Some("published"), Some("https://t.me/anchor_news/7")));
+        fails(&t, &["delivery", "answer", &one, "--not-live"], 4, "Nobody asks whether this delivery is live.");
+        fails(&t, &["delivery", "answer", "0193", "--live"], 3, "There is no such delivery");
+
+        let two = desk::in_doubt(&t, &c, "Karaoke").await;
+        assert!(said(&t, &["delivery", "answer", &two, "--not-live"]).contains("queued"));
+        assert_eq!(t.delivery(&two).await.question, None);
+        let trail = told(&t, &["ops", "audit", "--action", "delivery.answered"]);
+        assert_eq!((trail["items"][0]["actor"].as_str(), trail["items"][0]["data"]["live"].as_bool()), (Some("operator"), Some(false)));
+        let failed = desk::failed(&t, &t.connect("mastodon").await, "mastodon", "Trivia").await;
+        fails(&t, &["delivery", "answer", &failed, "--live"], 1, "`url` is needed");
+        let again = told(&t, &["delivery", "retry", &failed, "--text", "Trivia, again"]);
+        assert_eq!((again["state"].as_str(), again["text"].as_str()), (Some("queued"), Some("Trivia, again")));
     }
 
     async fn pauses_and_drains_are_made_from_a_terminal(t: TestApp) {

@@ -47,7 +47,7 @@ pub(crate) async fn late(t: &TestApp, connection: &str, texts: &[&str]) -> Vec<S
 }
 
 /// A delivery that may be live: nobody can tell but a person.
-async fn in_doubt(t: &TestApp, connection: &str, text: &str) -> String {
+pub(crate) async fn in_doubt(t: &TestApp, connection: &str, text: &str) -> String {
     t.fault("telegram", Calls::Publish, Trouble::ResetAfterAccept);
     let post = t.schedule(t.draft(text, &[connection])).await;
     t.pass(HOUR).await;

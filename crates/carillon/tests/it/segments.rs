@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::post::PostState;
-use carillon::publishing::schedule::{self, Change, Draft, DraftDelivery, Part, Parts};
+use carillon::publishing::schedule::{self, Change, Draft, DraftDelivery, Part, Parts, Share};
 use carillon::publishing::view::PostView;
 use carillon::publishing::{desk, rollback, sweep};
 use carillon::queue::worker::Worker;
@@ -168,8 +168,8 @@ both! {
         let (c, picture) = (t.connect("instagram").await, t.upload().await);
         let mut draft = commented(&t, &c);
         draft.media = vec![picture];
-        // Nothing of ours counts links; the network does.
-        draft.deliveries[0].first_comment = Some("See https://a.example and https://b.example".into());
+        // A number is no hashtag to us; the network counts it.
+        draft.deliveries[0].first_comment = Some("#1 ".repeat(31));
         let post = t.schedule(draft).await;
         t.pass(HOUR).await;
         let post = t.post(&post.id).await;
@@ -267,7 +267,7 @@ both! {
         let mut draft = thread(&t, &[&b]);
         draft.media = vec![picture];
         draft.deliveries.extend(commented(&t, &f).deliveries.into_iter().map(|d| DraftDelivery {
-            thread: Some(Parts::First), ..d
+            thread: Some(Parts::FIRST), ..d
         }));
         let post = t.schedule(draft).await;
         t.pass(HOUR).await;
@@ -293,18 +293,70 @@ both! {
         let mut pictured = thread(&t, &[&b]);
         pictured.thread[0].media = vec![t.upload().await];
         assert_eq!(refused(&t, pictured).await, one("thread_media_unsupported", "thread[0].media"));
-        let nowhere = Draft { draft: true, ..thread(&t, &[]) };
+        let mut nowhere = thread(&t, &[&f]);
+        nowhere.deliveries[0].thread = Some(Parts::FIRST);
         assert_eq!(refused(&t, nowhere).await, one("thread_unused", "thread"));
         let alone = vec![DraftDelivery { placement: Some("reply".into()), ..to(&m) }];
         let alone = Draft { deliveries: alone, ..t.draft("Alone", &[]) };
         assert_eq!(refused(&t, alone).await, one("unknown_placement", "deliveries[0].placement"));
 
         let mut some = thread(&t, &[&m, &f]);
-        some.deliveries[1].thread = Some(Parts::First);
+        some.deliveries[1].thread = Some(Parts::FIRST);
         let post = t.schedule(some).await;
         t.pass(HOUR).await;
         assert_eq!(t.post(&post.id).await.state, PostState::Published);
         assert_eq!((t.visible("mastodon").len(), t.visible("facebook").len()), (3, 1));
+    }
+
+    /// A draft keeps its thread before anybody is chosen to take it.
+    async fn a_draft_keeps_its_thread(t: TestApp) {
+        let post = t.schedule(Draft { draft: true, ..thread(&t, &[]) }).await;
+        assert_eq!((post.thread.len(), post.deliveries.len()), (2, 0));
+        let b = t.connect("bluesky").await;
+        let change = Change { version: 1, draft: Some(false), deliveries: Some(vec![to(&b)]), ..Change::default() };
+        let post = schedule::edit(&t.app, &t.workspace, &post.id, change).await.unwrap();
+        assert_eq!((post.thread.len(), post.deliveries.len()), (2, 3));
+        t.pass(HOUR).await;
+        assert_thread(&t.visible("bluesky"), "edited");
+    }
+
+    /// A network can have parts of its own, and keeps them when something else is edited.
+    async fn a_delivery_has_parts_of_its_own(t: TestApp) {
+        let (b, m) = (t.connect("bluesky").await, t.connect("mastodon").await);
+        let mut draft = thread(&t, &[&b, &m]);
+        // More of them than what is shared: it is not taken for that.
+        draft.deliveries[1].thread = Some(Parts::Own(parts(&["Two.", "Three.", "Four."])));
+        let mut wrong = draft.clone();
+        wrong.deliveries[1].thread = Some(Parts::Own(parts(&["x".repeat(501).as_str(), ""])));
+        assert_eq!(refused(&t, wrong).await, [
+            ("text_too_long".to_owned(), "deliveries[1].thread[0]".to_owned()),
+            ("text_required".to_owned(), "deliveries[1].thread[1]".to_owned()),
+        ]);
+        let post = t.schedule(draft).await;
+        let texts = |post: &PostView| -> Vec<Option<String>> {
+            post.deliveries.iter().map(|d| d.text.clone()).collect()
+        };
+        assert_eq!((post.thread.len(), post.deliveries.len()), (2, 7), "{:#?}", post.deliveries);
+        let change = |version, change: Change| {
+            let quiet = Change { version, allow_collision: true, allow_duplicate: true, ..change };
+            schedule::edit(&t.app, &t.workspace, &post.id, quiet)
+        };
+        let other = change(1, Change { text: Some("One, later.".into()), ..Change::default() }).await.unwrap();
+        assert_eq!(texts(&other), texts(&post));
+        let shorter = Change { thread: Some(parts(&["Two, shared."])), ..Change::default() };
+        let shorter = change(2, shorter).await.unwrap();
+        assert_eq!(texts(&shorter)[1..2], [Some("Two, shared.".into())]);
+        assert_eq!(texts(&shorter)[3..], texts(&post)[4..], "its own stays");
+        let shared = vec![to(&b), DraftDelivery { thread: Some(Parts::Share(Share::All)), ..to(&m) }];
+        let shared = change(3, Change { deliveries: Some(shared), ..Change::default() }).await.unwrap();
+        assert_eq!(texts(&shared)[3].as_deref(), Some("Two, shared."));
+        let none = vec![to(&b), DraftDelivery { thread: Some(Parts::Own(Vec::new())), ..to(&m) }];
+        let none = change(4, Change { deliveries: Some(none), ..Change::default() }).await.unwrap();
+        assert_eq!(none.deliveries.len(), 3);
+        t.pass(HOUR).await;
+        let live: Vec<String> = t.visible("mastodon").into_iter().map(|p| p.text).collect();
+        assert_eq!(live, ["One, later."]);
+        assert_eq!(t.visible("bluesky").len(), 2);
     }
 
     /// An edit says what changes; the rest of a thread stays as it was.
@@ -312,7 +364,7 @@ both! {
         let (m, f) = (t.connect("mastodon").await, t.connect("facebook").await);
         let mut draft = thread(&t, &[&m]);
         draft.deliveries.extend(commented(&t, &f).deliveries.into_iter().map(|d| DraftDelivery {
-            thread: Some(Parts::First), ..d
+            thread: Some(Parts::FIRST), ..d
         }));
         let post = t.schedule(Draft { draft: true, ..draft }).await;
         assert_eq!((states(&post), post.state), (vec![State::Draft; 5], PostState::Draft));

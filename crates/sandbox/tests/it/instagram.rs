@@ -56,9 +56,7 @@ async fn a_comment_is_made_read_and_deleted_with_its_post() {
     let newest = json!({"id": second, "text": "Second #a", "username": "ann"});
     assert_eq!(listed["data"][0], newest);
     assert_eq!(listed["data"][1]["id"], first.as_str());
-    for bad in
-        ["", &"x".repeat(301), "#a #b #c #d #e", "https://a.example https://b.example", "LOUD"]
-    {
+    for bad in ["", &"x".repeat(2_201), &"#a ".repeat(31)] {
         assert_eq!(refused(comment(bad)).await, (100, 0), "{bad}");
     }
     let live = world.visible("instagram");

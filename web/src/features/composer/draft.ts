@@ -1,7 +1,7 @@
 // What the composer edits, without a screen: made new or from a post, kept in this browser until it
 // is sent, turned into the API's body, and where a server's problem belongs on the form.
 
-import type { Id, MediaShort, Post, PostBody, Problem } from '../../api/types';
+import type { Delivery, Id, MediaShort, Post, PostBody, Problem } from '../../api/types';
 import { at, dayOf, wallText } from '../../time/zone';
 
 export interface Draft {
@@ -11,12 +11,28 @@ export interface Draft {
   /** Own text of a connection; absent means that it inherits. */
   overrides: Record<Id, string>;
   placements: Record<Id, string>;
+  /** The parts of the thread after the first. */
+  thread: string[];
+  /** Own parts of a connection; absent means that it inherits, none that it gets the first part only. */
+  threads: Record<Id, string[]>;
+  /** The first comment; `null` where none is asked for. */
+  comment: string | null;
+  comments: Record<Id, string | null>;
   media: (MediaShort & { name?: string })[];
   day: string;
   time: string;
   zone: string;
 }
+/** The tab of what all connections inherit. */
+export const SHARED = 'shared';
+/** What may follow a delivery of a connection, as its network's manifest says. */
+export interface Follows {
+  thread: boolean;
+  comment: boolean;
+}
 export type Intent = 'schedule' | 'now' | 'draft';
+
+const nothingFollows = () => ({ thread: [], threads: {}, comment: null, comments: {} });
 
 export function newDraft(now: number, zone: string, day: string | null, connections: Id[]): Draft {
   const wall = slot(now, zone, day);
@@ -26,6 +42,7 @@ export function newDraft(now: number, zone: string, day: string | null, connecti
     connections,
     overrides: {},
     placements: {},
+    ...nothingFollows(),
     media: [],
     day: wall.slice(0, 10),
     time: wall.slice(11),
@@ -41,17 +58,44 @@ export function draftOf(post: Post, now: number): Draft {
   draft.media = post.media;
   draft.day = wall.slice(0, 10);
   draft.time = wall.slice(11);
-  for (const delivery of post.deliveries) {
-    // What follows a delivery comes along with it.
-    if (delivery.state === 'removed' || delivery.parentId) continue;
-    draft.connections.push(delivery.connectionId);
-    draft.placements[delivery.connectionId] = delivery.placement;
-    if (delivery.text !== null) draft.overrides[delivery.connectionId] = delivery.text;
+  draft.thread = post.thread.map((part) => part.text);
+  const heads = post.deliveries.filter((d) => d.state !== 'removed' && !d.parentId);
+  const following = heads.map((head) => followingOf(post, head));
+  draft.comment = following.find((f) => f.comment !== null)?.comment ?? null;
+  for (const [n, delivery] of heads.entries()) {
+    const id = delivery.connectionId;
+    draft.connections.push(id);
+    draft.placements[id] = delivery.placement;
+    if (delivery.text !== null) draft.overrides[id] = delivery.text;
+    const { thread, comment } = following[n]!;
+    if (!sameTexts(thread, draft.thread)) draft.threads[id] = thread;
+    if (comment !== draft.comment) draft.comments[id] = comment;
   }
   return draft;
 }
 
-export function bodyOf(draft: Draft, intent: Intent): PostBody {
+/** What follows a delivery, in order. */
+function followingOf(post: Post, head: Delivery): { thread: string[]; comment: string | null } {
+  const thread: string[] = [];
+  let comment: string | null = null;
+  const before = new Set([head.id]);
+  for (const d of post.deliveries) {
+    const dropped = d.state === 'removed' || (d.state === 'cancelled' && head.state !== 'cancelled');
+    if (!d.parentId || !before.has(d.parentId) || dropped) continue;
+    before.add(d.id);
+    if (d.placement === 'comment') comment = d.text;
+    else thread.push(d.text ?? '');
+  }
+  return { thread, comment };
+}
+const sameTexts = (a: string[], b: string[]) => a.length === b.length && a.every((text, i) => text === b[i]);
+
+/** `whole`: says also what there is none of, as an edit has to. */
+export function bodyOf(draft: Draft, intent: Intent, follows: (id: Id) => Follows, whole = false): PostBody {
+  const shares = (id: Id) => follows(id).thread && !(id in draft.threads);
+  // Without anybody to take it the server says that it would be lost; whoever has parts of its own does not need it.
+  const own = draft.connections.some((id) => follows(id).thread && id in draft.threads);
+  const thread = own && !draft.connections.some(shares) ? [] : draft.thread;
   const body: PostBody = {
     text: draft.text,
     media: draft.media.map((m) => m.id),
@@ -59,41 +103,62 @@ export function bodyOf(draft: Draft, intent: Intent): PostBody {
     deliveries: draft.connections.map((connectionId) => {
       const placement = draft.placements[connectionId];
       const text = draft.overrides[connectionId];
+      const parts = draft.threads[connectionId];
+      const comment = follows(connectionId).comment ? commentOf(draft, connectionId) : null;
+      const takes = !follows(connectionId).thread || parts?.length === 0 ? 'first' : (parts?.map(asPart) ?? 'all');
       return {
         connectionId,
         ...(placement === undefined ? {} : { placement }),
         ...(text === undefined ? {} : { text }),
+        ...(whole || thread.length || parts?.length ? { thread: takes } : {}),
+        ...(whole || comment ? { firstComment: comment ?? '' } : {}),
       };
     }),
   };
+  if (whole || thread.length) body.thread = thread.map(asPart);
   if (draft.title.trim()) body.title = draft.title.trim();
   if (intent !== 'now' && draft.day && draft.time) body.scheduledAt = `${draft.day}T${draft.time}`;
   if (intent === 'draft') body.draft = true;
   return body;
 }
+const asPart = (text: string) => ({ text });
+
+export const threadOf = (draft: Draft, id: Id | null): string[] => (id !== null && draft.threads[id]) || draft.thread;
+export const commentOf = (draft: Draft, id: Id | null): string | null =>
+  id !== null && id in draft.comments ? (draft.comments[id] ?? null) : draft.comment;
 
 /** Anything that would be a loss. */
 export function isWorthKeeping(draft: Draft): boolean {
-  return Boolean(draft.text.trim() || draft.title.trim() || draft.media.length || Object.keys(draft.overrides).length);
+  const { text, title, media, overrides, thread, threads, comment, comments } = draft;
+  const own = [overrides, threads, comments].some((of) => Object.keys(of).length);
+  return Boolean(text.trim() || title.trim() || media.length || thread.length || comment || own);
 }
 
 export function instantOf(draft: Draft): number | null {
   return draft.day && draft.time ? at(draft.day, draft.time, draft.zone) : null;
 }
 
-export type Place = 'text' | 'title' | 'media' | 'when' | 'connections' | 'other';
+export type Place = 'text' | 'thread' | 'comment' | 'title' | 'media' | 'when' | 'connections' | 'other';
 
-/** Beside which field a problem of the server is shown, and for which connection. */
-export function placeOf(problem: Problem, draft: Draft): { place: Place; connectionId: Id | null } {
+/** Beside which field a problem of the server is shown, for which connection and which part after the first. */
+export function placeOf(problem: Problem, draft: Draft): { place: Place; connectionId: Id | null; part?: number } {
   const index = /^deliveries\[(\d+)\]/.exec(problem.field)?.[1];
   const connectionId = problem.connectionId ?? (index === undefined ? null : (draft.connections[Number(index)] ?? null));
   const field = problem.field.replace(/^deliveries\[\d+\]\.?/, '');
+  const part = /^thread\[(\d+)\]/.exec(field)?.[1];
+  if (field.startsWith('thread')) return { place: 'thread', connectionId, ...(part === undefined ? {} : { part: Number(part) }) };
+  if (field.startsWith('firstComment')) return { place: 'comment', connectionId };
   if (field.startsWith('text')) return { place: 'text', connectionId };
   if (field.startsWith('title')) return { place: 'title', connectionId };
   if (field.startsWith('media') || field.startsWith('alt')) return { place: 'media', connectionId };
   if (field.startsWith('scheduledAt') || field.startsWith('timezone')) return { place: 'when', connectionId };
   if (problem.field.startsWith('deliveries') || field.startsWith('connection')) return { place: 'connections', connectionId };
   return { place: 'other', connectionId };
+}
+
+export function without<T>(of: Record<Id, T>, id: Id): Record<Id, T> {
+  const { [id]: _, ...rest } = of;
+  return rest;
 }
 
 const PREFIX = 'carillon.unsent';
@@ -105,7 +170,8 @@ export const unsent = {
     if (!text) return null;
     try {
       const found = JSON.parse(text) as { v: number; draft: Draft; version: number | null };
-      return found.v === 1 ? found : null;
+      // Written before a draft could have a thread.
+      return found.v === 1 ? { ...found, draft: { ...nothingFollows(), ...found.draft } } : null;
     } catch {
       // Not ours, or written by another version of the app: nothing to restore.
       return null;

@@ -7,7 +7,9 @@ import type { ComposerTask } from '../../app/composer.svelte';
 import { t } from '../../app/i18n';
 import { store } from '../../app/store.svelte';
 import { browserZone, wallText } from '../../time/zone';
-import { bodyOf, draftOf, instantOf, isWorthKeeping, newDraft, placeOf, unsent, type Draft, type Intent, type Place } from './draft';
+import { bodyOf, draftOf, instantOf, isWorthKeeping, newDraft, placeOf, SHARED, unsent, without } from './draft';
+import type { Draft, Intent, Place } from './draft';
+import { Following } from './following.svelte';
 import { freshKey } from './key';
 import { Tray } from './tray.svelte';
 
@@ -25,8 +27,15 @@ export class Work {
   failed = $state.raw<ApiError | null>(null);
   conflict = $state(false);
   busy = $state<Intent | null>(null);
+  /** The tab that was asked for: a connection, or what they share. */
+  wanted = $state<Id>(SHARED);
+  /** The tab that is shown. */
+  readonly tab = $derived.by(() => (this.draft.connections.includes(this.wanted) ? this.wanted : SHARED));
   /** Which clashes were waved through, and what was written then: another text or time asks again. */
   private waved = $state.raw<{ stamp: string; codes: ClashCode[] }>({ stamp: '', codes: [] });
+
+  /** The thread and the first comment. */
+  readonly following = new Following(this);
 
   private readonly key: string;
   private version: number | null;
@@ -69,7 +78,8 @@ export class Work {
     const all = [...refused, ...(this.checked?.problems ?? []), ...of];
     const seen = new Set<string>();
     return all.filter((p) => {
-      const id = `${p.connectionId ?? placeOf(p, this.draft).connectionId ?? ''} ${p.message}`;
+      const { connectionId, place, part } = placeOf(p, this.draft);
+      const id = `${connectionId ?? ''} ${part === undefined && place !== 'comment' ? '' : place} ${part ?? ''} ${p.message}`;
       return !seen.has(id) && seen.add(id);
     });
   });
@@ -103,6 +113,10 @@ export class Work {
   textOf(id: Id): string {
     return this.draft.overrides[id] ?? this.draft.text;
   }
+  /** Does a connection differ from what is shared? */
+  differs(id: Id): boolean {
+    return id in this.draft.overrides || this.following.isOwn(id, 'thread') || this.following.isOwn(id, 'comment');
+  }
   problemsAt(place: Place, connectionId?: Id): Problem[] {
     return this.problems.filter((p) => {
       const found = placeOf(p, this.draft);
@@ -118,8 +132,12 @@ export class Work {
     this.draft.overrides = { ...this.draft.overrides, [id]: text };
   }
   reset(id: Id): void {
-    const { [id]: _, ...rest } = this.draft.overrides;
-    this.draft.overrides = rest;
+    this.draft.overrides = without(this.draft.overrides, id);
+  }
+  /** Writes the text of a tab: what is shared, or a connection's own. */
+  setText(tab: Id, text: string): void {
+    if (tab === SHARED) this.draft.text = text;
+    else this.customise(tab, text);
   }
 
   /** Called by an effect on every change: keeps the text, asks the server, drops old complaints. */
@@ -192,7 +210,7 @@ export class Work {
   }
 
   private async submit(intent: Intent): Promise<Post> {
-    const body = bodyOf($state.snapshot(this.draft) as Draft, intent);
+    const body = this.body(intent);
     if (this.isWaved('collision')) body.allowCollision = true;
     if (this.isWaved('duplicate')) body.allowDuplicate = true;
     if (this.base) {
@@ -205,6 +223,10 @@ export class Work {
     return send<Post>('/posts', body, { idempotencyKey: this.sent.key });
   }
 
+  private body(intent: Intent) {
+    return bodyOf($state.snapshot(this.draft) as Draft, intent, this.following.follows, this.base !== null);
+  }
+
   private stamp(): string {
     const { text, overrides, media, connections, day, time, zone } = this.draft;
     return JSON.stringify([text, overrides, media.map((m) => m.id), connections, day, time, zone]);
@@ -214,6 +236,7 @@ export class Work {
     const problem = (code: string, field: string, message: string) =>
       new ApiError({ error: message, code, status: 422, requestId: null, details: { problems: [{ field, code, message }] } });
     if (this.tray.uploading) return problem('uploading', 'media', t('composer.uploading'));
+    if (this.following.lostComment) return problem('comment_unused', 'firstComment', t('composer.comment.lost'));
     if (intent === 'draft') return null;
     if (!this.draft.connections.length) return problem('no_connection', 'deliveries', t('composer.noConnection'));
     if (intent === 'schedule' && instantOf(this.draft) === null) return problem('no_time', 'scheduledAt', t('composer.noTime'));
@@ -230,8 +253,7 @@ export class Work {
     this.checking = abort;
     const complaint = this.failed;
     try {
-      const body = bodyOf($state.snapshot(this.draft) as Draft, 'schedule');
-      this.checked = await send<CheckedPost>('/posts/check', body, {
+      this.checked = await send<CheckedPost>('/posts/check', this.body('schedule'), {
         signal: abort.signal,
         query: { postId: this.base?.id },
       });

@@ -97,7 +97,8 @@ pub async fn slots(
 /// had lately, both with `suggestedAt`, unless the request allows them.
 ///
 /// `thread` holds the parts after the first, for networks with threads (`thread_unsupported` for
-/// others, unless their delivery says `"thread": "first"`); `firstComment` of a delivery is a comment
+/// others, unless their delivery says `"thread": "first"`); a delivery can have parts of its own as
+/// its `thread`. `firstComment` of a delivery is a comment
 /// of the account's own (`comment_unsupported`). Each part is a delivery with `parentId`, which goes
 /// out once what it follows is live.
 #[utoipa::path(post, path = "/posts", tag = "posts",

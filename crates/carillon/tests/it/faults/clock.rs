@@ -48,7 +48,7 @@ async fn over(network: &str, by: (i64, i64), sent_at_once: bool) {
         .await
         .unwrap()
         .remove(0);
-    carillon::publishing::deliver::deliver(&t.app, &claim).await.unwrap();
+    Box::pin(carillon::publishing::deliver::deliver(&t.app, &claim)).await.unwrap();
     assert!(jumped.load(Ordering::SeqCst), "the clocks were set after the intent");
     let (d, seen) = (t.delivery(&id).await, t.visible(network).len());
     if sent_at_once {

@@ -1,0 +1,116 @@
+//! `carillon delivery`: what a person decides about one delivery, as on its card in the web app.
+//!
+//! A delivery that may be live is never sent again before somebody has looked: `answer` takes down
+//! what they saw. Many at once: `ops retry-failed`.
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::{Here, Out, table};
+use crate::publishing::desk::{self, Answer};
+use crate::publishing::view::{self, AttemptView, DeliveryView};
+use crate::store::audit::OPERATOR;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  carillon ops dead-letters --state held                   what waits for an answer
+  carillon delivery show 0193…                             and why
+  carillon delivery answer 0193… --live https://t.me/anchor_news/7
+  carillon delivery answer 0193… --not-live                it is sent now
+  carillon delivery retry 0193… --text 'A shorter comment'";
+const ANSWER_EXAMPLES: &str = "Examples:
+  carillon delivery answer 0193… --live https://t.me/anchor_news/7    it is there
+  carillon delivery answer 0193… --live                               its address is not known
+  carillon delivery answer 0193… --not-live                           it is not: send it now
+
+Look at the account first. One that failed can be called live too, with its address: somebody posted
+it by hand. A post's id is not known after --live, so what follows it, of a thread or a first
+comment, has to be added by hand as well; after --not-live it goes out by itself.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Delivery {
+    /// Show a delivery with its journal
+    Show { id: String },
+    /// Say whether a delivery is live, where no program can find out
+    #[command(after_help = ANSWER_EXAMPLES)]
+    Answer(Given),
+    /// Send a failed, missed or held delivery again, now; never one that could post twice
+    Retry {
+        id: String,
+        /// In place of what it said
+        #[arg(long)]
+        text: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("seen").required(true).args(["live", "not_live"]))]
+pub(super) struct Given {
+    /// As `ops dead-letters` and `post show` name it
+    id: String,
+    /// It is live, at this address if you have it
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    live: Option<Option<String>>,
+    /// It is not: send it now
+    #[arg(long)]
+    not_live: bool,
+}
+
+impl Delivery {
+    pub(super) async fn run(&self, here: &Here, out: &Out) -> anyhow::Result<()> {
+        let (app, ws) = (&here.app, here.workspace.as_str());
+        match self {
+            Delivery::Show { id } => {
+                let delivery = view::delivery(app, ws, id).await?;
+                let journal = view::attempts(app, ws, id).await?;
+                let whole = serde_json::json!({ "delivery": delivery, "attempts": journal });
+                out.show(&whole, |_| {
+                    let lines = if journal.is_empty() { String::new() } else { lines(&journal) };
+                    describe(&delivery) + &lines
+                });
+            }
+            Delivery::Answer(given) => {
+                let url = given.live.clone().flatten();
+                let answer = Answer { live: given.live.is_some(), url };
+                let now = desk::answer(app, ws, &given.id, answer, OPERATOR).await?;
+                out.show(&now, describe);
+            }
+            Delivery::Retry { id, text } => {
+                let now = desk::retry(app, ws, id, text.clone(), OPERATOR).await?;
+                out.show(&now, describe);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn describe(d: &DeliveryView) -> String {
+    let at = d.remote_url.as_deref().unwrap_or_default();
+    let mut text = format!("{}  {}  {}  {}  {at}\n", d.id, d.connection_name, d.placement, d.state);
+    if let Some(own) = &d.text {
+        text.push_str(&format!("{own}\n"));
+    }
+    if let Some(problem) = &d.problem {
+        text.push_str(&format!("{} {}\n", problem.sentence, problem.action_sentence));
+    }
+    if d.question.is_some() {
+        text.push_str(&format!("{}\n", question(d)));
+    }
+    text
+}
+
+/// What to run once somebody has looked.
+pub(super) fn question(d: &DeliveryView) -> String {
+    format!("is it live? carillon delivery answer {} --live URL, or --not-live", d.id)
+}
+
+/// A journal, a line each.
+pub(super) fn lines(journal: &[AttemptView]) -> String {
+    let row = |a: &AttemptView| {
+        vec![
+            a.started_at.clone(),
+            a.step.clone(),
+            a.outcome.clone().unwrap_or_else(|| "under way".into()),
+            a.sentence.clone().unwrap_or_default(),
+        ]
+    };
+    table(&journal.iter().map(row).collect::<Vec<_>>())
+}
