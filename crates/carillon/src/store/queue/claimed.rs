@@ -51,16 +51,17 @@ pub async fn extend_each(tx: &Tx, claims: &[&Claim], lease_until: i64) -> Result
     Ok(changed.iter().map(|n| *n == 1).collect())
 }
 
-/// Makes sure that claims are held until `enough` at least: a lease that ends before is extended to
-/// `lease_until`, the others are only looked at. When each ends, `None` for a claim that was lost.
+/// Makes sure that claims are held until `enough` at least: a lease that ends before, or beyond what
+/// is given now (the clock was set back), is set to `lease_until`, the others are only looked at.
+/// When each ends, `None` for a claim that was lost.
 pub async fn hold_each(
     tx: &Tx,
     claims: &[&Claim],
     enough: i64,
     lease_until: i64,
 ) -> Result<Vec<Option<i64>>, Error> {
-    let (lasting, ending): (Vec<&Claim>, Vec<&Claim>) =
-        claims.iter().partition(|claim| claim.lease_until >= enough);
+    let lasts = |claim: &Claim| (enough..=lease_until).contains(&claim.lease_until);
+    let (lasting, ending): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|c| lasts(c));
     let mut looks = Vec::with_capacity(lasting.len());
     for claim in &lasting {
         let (fence, owner) = held(tx, claim).await?;
@@ -77,7 +78,7 @@ pub async fn hold_each(
     Ok(claims
         .iter()
         .map(|claim| {
-            let (kept, until) = if claim.lease_until >= enough {
+            let (kept, until) = if lasts(claim) {
                 (looked.next(), claim.lease_until)
             } else {
                 (extended.next(), lease_until)
