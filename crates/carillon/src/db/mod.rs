@@ -215,7 +215,8 @@ impl Tx {
     }
 
     /// Runs a statement once for each of these rows of parameters, in their order; how many rows
-    /// each changed. One trip on PostgreSQL.
+    /// each changed. One statement on PostgreSQL: an INSERT or UPDATE, and no row of the table may
+    /// be meant twice.
     pub async fn execute_each(&self, sql: &str, each: &[Vec<Value>]) -> Result<Vec<u64>, Error> {
         match &self.0 {
             TxInner::Sqlite(tx) => each.iter().map(|params| tx.execute(sql, params)).collect(),

@@ -1,16 +1,17 @@
 //! PostgreSQL: a pool of connections, one transaction a unit, NOTIFY as a hint.
 
+mod each;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use futures_util::future::try_join_all;
 use tokio::sync::{Notify, mpsc};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use tokio_postgres::{AsyncMessage, NoTls, Statement};
+use tokio_postgres::{AsyncMessage, Column, NoTls, Statement};
 
 use super::{Error, Row, Tx, TxInner, Value};
 
@@ -139,12 +140,14 @@ struct Held {
     ended: AtomicBool,
     /// A statement failed: nothing but a rollback can come.
     failed: AtomicBool,
+    /// The planner was told how this transaction looks up.
+    by_key: AtomicBool,
 }
 
 impl Held {
     fn new(conn: Object) -> Self {
-        let (ended, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { conn: Some(conn), ended, failed }
+        let new = || AtomicBool::new(false);
+        Self { conn: Some(conn), ended: new(), failed: new(), by_key: new() }
     }
 
     /// The error of a statement, kept in mind.
@@ -220,18 +223,18 @@ impl PostgresTx {
 
     pub(super) async fn rows(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
         let statement = self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
-        self.query(&statement, &columns(&statement), params).await
+        let names = names(statement.columns());
+        let found = self.0.query(&statement, &refs(params)).await.map_err(|e| self.0.failed(e))?;
+        found.iter().map(|row| read(row, 0, &names)).collect()
     }
 
-    /// All of them are on their way before the first is answered.
     pub(super) async fn execute_each(
         &self,
         sql: &str,
         each: &[Vec<Value>],
     ) -> Result<Vec<u64>, Error> {
-        let statement = &self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
-        let calls = each.iter().map(async |params| self.0.execute(statement, &refs(params)).await);
-        try_join_all(calls).await.map_err(|e| self.0.failed(e))
+        let [row] = each else { return self.execute_many(sql, each).await };
+        Ok(vec![self.execute(sql, row).await?])
     }
 
     pub(super) async fn rows_each(
@@ -239,19 +242,61 @@ impl PostgresTx {
         sql: &str,
         each: &[Vec<Value>],
     ) -> Result<Vec<Vec<Row>>, Error> {
-        let statement = &self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
-        let columns = &columns(statement);
-        try_join_all(each.iter().map(|params| self.query(statement, columns, params))).await
+        let [row] = each else { return self.rows_many(sql, each).await };
+        Ok(vec![self.rows(sql, row).await?])
     }
 
-    async fn query(
+    async fn execute_many(&self, sql: &str, many: &[Vec<Value>]) -> Result<Vec<u64>, Error> {
+        if many.is_empty() {
+            return Ok(Vec::new());
+        }
+        if sql.starts_with("INSERT ") {
+            let (statement, columns) = self.many(sql, many, each::insert).await?;
+            let added = self.0.execute(&statement, &refs(&columns)).await;
+            if added.map_err(|e| self.0.failed(e))? != many.len() as u64 {
+                return Err(Error::Corrupt(format!("fewer rows than given: {sql}")));
+            }
+            return Ok(vec![1; many.len()]);
+        }
+        let (statement, columns) = self.many(sql, many, each::update).await?;
+        let places = self.0.query(&statement, &refs(&columns)).await;
+        let mut changed = vec![0; many.len()];
+        for row in &places.map_err(|e| self.0.failed(e))? {
+            changed[place(row)?] += 1;
+        }
+        Ok(changed)
+    }
+
+    async fn rows_many(&self, sql: &str, many: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, Error> {
+        if many.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shape = |sql: &str, types: &[Type]| Ok(each::select(sql, types));
+        let (statement, columns) = self.many(sql, many, shape).await?;
+        let names = names(&statement.columns()[1..]);
+        let rows = self.0.query(&statement, &refs(&columns)).await;
+        let mut found: Vec<Vec<Row>> = many.iter().map(|_| Vec::new()).collect();
+        for row in &rows.map_err(|e| self.0.failed(e))? {
+            found[place(row)?].push(read(row, 1, &names)?);
+        }
+        Ok(found)
+    }
+
+    /// The statement for many rows of parameters, and these as its columns.
+    async fn many<'a>(
         &self,
-        statement: &Statement,
-        columns: &Arc<[String]>,
-        params: &[Value],
-    ) -> Result<Vec<Row>, Error> {
-        let found = self.0.query(statement, &refs(params)).await.map_err(|e| self.0.failed(e))?;
-        found.iter().map(|row| read(row, columns)).collect()
+        sql: &str,
+        many: &'a [Vec<Value>],
+        shape: impl Fn(&str, &[Type]) -> Result<String, Error>,
+    ) -> Result<(Statement, Vec<each::Column<'a>>), Error> {
+        let failed = |e| self.0.failed(e);
+        if !self.0.by_key.swap(true, Ordering::AcqRel) {
+            self.0.batch_execute(each::BY_KEY).await.map_err(failed)?;
+        }
+        let one = self.0.prepare_cached(sql).await.map_err(failed)?;
+        let columns = each::columns(many, one.params())?;
+        let statement = self.0.prepare_cached(&shape(sql, one.params())?).await.map_err(failed)?;
+        Ok((statement, columns))
     }
 
     pub(super) async fn script(&self, sql: &str) -> Result<(), Error> {
@@ -259,17 +304,23 @@ impl PostgresTx {
     }
 }
 
-fn columns(statement: &Statement) -> Arc<[String]> {
-    statement.columns().iter().map(|c| c.name().to_owned()).collect()
+fn names(columns: &[Column]) -> Arc<[String]> {
+    columns.iter().map(|c| c.name().to_owned()).collect()
 }
 
-fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+fn refs<T: ToSql + Sync>(params: &[T]) -> Vec<&(dyn ToSql + Sync)> {
     params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
 }
 
-fn read(row: &tokio_postgres::Row, columns: &Arc<[String]>) -> Result<Row, Error> {
+/// Which row of parameters a row answers.
+fn place(row: &tokio_postgres::Row) -> Result<usize, Error> {
+    Ok(row.try_get::<_, i64>(0).map_err(from_postgres)? as usize - 1)
+}
+
+/// A row, from its column `first` on.
+fn read(row: &tokio_postgres::Row, first: usize, columns: &Arc<[String]>) -> Result<Row, Error> {
     let mut values = Vec::with_capacity(columns.len());
-    for (i, column) in row.columns().iter().enumerate() {
+    for (i, column) in row.columns().iter().enumerate().skip(first) {
         values.push(
             match *column.type_() {
                 Type::INT8 => row.try_get::<_, Option<i64>>(i).map(|v| v.map(Value::Int)),

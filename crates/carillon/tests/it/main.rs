@@ -23,4 +23,5 @@ mod queue;
 mod segments;
 mod statements;
 mod support;
+mod together;
 mod watchdog;
