@@ -205,15 +205,9 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let time_left = intent.lease_until - wall - gone;
     if time_left < timeout.as_millis() as i64 && !bugs::on("clocks not looked at") {
         // Our own clocks forbid it: nothing was sent.
-        let o = Outcome {
-            intent_at: None,
-            ..Outcome::of(
-                d,
-                State::Queued,
-                Next::At(app.clock.now()),
-                Line::End { id: intent.line, word: "refused" },
-            )
-        };
+        let line = Line::End { id: intent.line, word: "refused" };
+        let o = Outcome::of(d, State::Queued, Next::At(app.clock.now()), line);
+        let o = settle::no(work, Outcome { intent_at: None, ..o });
         return outcome::write(app, claim, d, State::Sending, o).await;
     }
     let answer = match early {
@@ -255,7 +249,10 @@ fn published(app: &App, work: &Work, answer: Result<Published, Error>, line: Str
             }
         }
         Err(e) if unsure(work, &e) => settle::unknown(app, work, &e, end("unknown")),
-        Err(e) => Outcome { intent_at: None, ..refused(app, work, &e, end("refused")) },
+        Err(e) => {
+            let o = refused(app, work, &e, end("refused"));
+            settle::no(work, Outcome { intent_at: None, ..o })
+        }
     }
 }
 

@@ -61,6 +61,22 @@ fn blind(app: &App, work: &Work, why: &str, intent_at: Option<i64>, line: Line) 
         .because(Problem::new("unknown", why, "wait", fix))
 }
 
+/// Nothing came of this try. Where nothing can be read that says nothing of an earlier one, which
+/// was sent again because its owner would rather have it twice: it may still be live.
+pub(super) fn no(work: &Work, o: Outcome) -> Outcome {
+    let Some(first) = work.delivery.first_intent_at else { return o };
+    if work.placement.send != SendClass::Blind {
+        return o;
+    }
+    if o.to != State::Failed {
+        return Outcome { perhaps: true, ..o };
+    }
+    let why = o.problem.as_ref().map_or("It was refused.", |p| &p.sentence);
+    let why = format!("{why} An earlier try may be live.");
+    Outcome { to: State::Held, next: Next::Done, intent_at: Some(first), ..o }
+        .because(doubt(work, &why))
+}
+
 /// A delivery was found in `sending`: its worker died between intent and outcome.
 pub(super) async fn found_sending(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let d = &work.delivery;

@@ -1,25 +1,27 @@
 //! Budgets: what a send that certainly did not post took from them comes back, whatever the network;
 //! what may be live stays counted.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use carillon::App;
+use carillon::app::Networks;
 use carillon::config::Config;
 use carillon::db::Error;
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::ids;
 use carillon::params;
 use carillon::publishing::connecting::{self, Change};
-use carillon::publishing::{schedule, view};
+use carillon::publishing::schedule;
+use carillon::publishing::view::{self, DeliveryView};
 use carillon::queue::worker::Worker;
 use carillon::store::connections::{self, Connection};
 use carillon_networks::http::Reply;
 use carillon_networks::spec::{Budget, Placement};
 use carillon_networks::{
-    Class, Context, Error as NetworkError, Identity, Network, Published, Remote, Rendition,
-    SendClass, Spec,
+    Applied, Class, Context, Error as NetworkError, Identity, Network, Published, Remote,
+    Rendition, SendClass, Spec,
 };
 use carillon_sandbox::{Calls, Trouble};
 
@@ -32,9 +34,19 @@ static SPEC: Spec = Spec {
     ..Spec::bare("guild", &[Placement::bare(SendClass::Blind)])
 };
 
-/// A network that only this installation knows. Its first call does not arrive.
-#[derive(Default)]
-struct Guild(AtomicU32);
+/// A network that only this installation knows. Its first calls end as it is told to, then it takes
+/// whatever comes.
+struct Guild {
+    ends: &'static [fn() -> NetworkError],
+    calls: AtomicUsize,
+}
+
+impl Guild {
+    fn installed(ends: &'static [fn() -> NetworkError]) -> Networks {
+        let guild: &'static Guild = Box::leak(Box::new(Guild { ends, calls: AtomicUsize::new(0) }));
+        Box::leak(Box::new([guild as &dyn Network]))
+    }
+}
 
 #[async_trait]
 impl Network for Guild {
@@ -47,8 +59,8 @@ impl Network for Guild {
     }
 
     async fn publish(&self, _: &Context<'_>, out: &Rendition) -> Result<Published, NetworkError> {
-        if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
-            return Err(NetworkError::new(Class::Transient, "The guild could not be reached."));
+        if let Some(end) = self.ends.get(self.calls.fetch_add(1, Ordering::Relaxed)) {
+            return Err(end());
         }
         Ok(Published::Accepted(Remote { id: out.key.clone(), url: None }))
     }
@@ -70,25 +82,76 @@ async fn a_network_of_ones_own_gives_back_what_did_not_go_on_postgres() {
 
 /// One post a day, and the first try took it: the second goes today all the same.
 async fn given_back(on: On) {
-    let t = TestApp::new(on).await;
-    let guild: &'static Guild = Box::leak(Box::default());
-    let networks = Box::leak(Box::new([guild as &dyn Network]));
-    let config = Config::read(|name| t.settings.get(name).cloned()).unwrap();
-    let app = App::open_with(config, t.clock.clone(), networks).await.unwrap();
-    let c = connect(&app, &t.workspace).await;
-    let mut draft = t.draft("Guild night", &[]);
-    draft.deliveries = vec![to(&c)];
-    let post = schedule::create(&app, &t.workspace, draft, None).await.unwrap();
-    let worker = Worker::new(app.clone());
-    for _ in 0..60 {
-        t.clock.advance(Duration::from_secs(60));
-        worker.tick().await.unwrap();
-    }
-    let d = view::post(&app, &t.workspace, &post.id).await.unwrap().deliveries.remove(0);
-    assert_eq!((d.state, guild.0.load(Ordering::Relaxed)), (State::Published, 2), "{d:?}");
+    let t = TestApp::with(on, &[("CARILLON_LATE_AFTER", "5d")]).await;
+    let (began, d) = (t.clock.now(), night(&t, &[unreached], None).await);
+    assert_eq!(d.state, State::Published, "{d:?}");
+    let published = t.app.db.read(|tx| async move {
+        tx.row("SELECT published_at AS at FROM delivery WHERE network = 'guild'", params![]).await
+    });
+    let published = published.await.unwrap_or_else(|e: Error| panic!("{e}")).expect("a row");
+    let after = published.int("at").unwrap() - began;
+    assert!(after < 4 * HOUR.as_millis() as i64, "the same day: {after} ms");
 }
 
-async fn connect(app: &App, workspace: &str) -> String {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_says_nothing_of_an_earlier_try_on_sqlite() {
+    asked_after_a_refusal(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_says_nothing_of_an_earlier_try_on_postgres() {
+    asked_after_a_refusal(On::Postgres).await;
+}
+
+/// The first try may be live and is sent again as its owner wants; the second is refused for good.
+async fn asked_after_a_refusal(on: On) {
+    let t = TestApp::with(on, &[("CARILLON_LATE_AFTER", "5d")]).await;
+    let ends: [&'static [fn() -> NetworkError]; 2] =
+        [&[unheard, refused], &[unheard, unreached, refused]];
+    for ends in ends {
+        let d = night(&t, ends, Some(0)).await;
+        assert_eq!((d.state, d.question.as_deref()), (State::Held, Some("is_it_live")), "{d:?}");
+    }
+    let d = night(&t, &[refused], Some(0)).await;
+    assert_eq!((d.state, d.question), (State::Failed, None), "nothing was in doubt");
+}
+
+fn unreached() -> NetworkError {
+    NetworkError::new(Class::Transient, "The guild could not be reached.")
+}
+
+fn unheard() -> NetworkError {
+    let e = NetworkError::new(Class::Transient, "The guild's answer was lost.");
+    NetworkError { applied: Applied::Maybe, ..e }
+}
+
+fn refused() -> NetworkError {
+    NetworkError::new(Class::Content, "The guild does not want it.")
+}
+
+/// What became of a post to the guild within days of its time.
+async fn night(
+    t: &TestApp,
+    ends: &'static [fn() -> NetworkError],
+    twice_at: Option<i64>,
+) -> DeliveryView {
+    let config = Config::read(|name| t.settings.get(name).cloned()).unwrap();
+    let networks = Guild::installed(ends);
+    let app = App::open_with(config, t.clock.clone(), networks).await.unwrap();
+    let c = connect(&app, &t.workspace, twice_at).await;
+    let mut draft = t.draft("Guild night", &[]);
+    draft.deliveries = vec![to(&c)];
+    draft.scheduled_at = None;
+    let post = schedule::create(&app, &t.workspace, draft, None).await.unwrap();
+    let worker = Worker::new(app.clone());
+    for _ in 0..100 {
+        t.clock.advance(HOUR);
+        worker.tick().await.unwrap();
+    }
+    view::post(&app, &t.workspace, &post.id).await.unwrap().deliveries.remove(0)
+}
+
+async fn connect(app: &App, workspace: &str, twice_at: Option<i64>) -> String {
     let (now, id) = (app.clock.now(), ids::new(app.clock.now()));
     let row = Connection {
         workspace_id: workspace.to_owned(),
@@ -100,7 +163,7 @@ async fn connect(app: &App, workspace: &str) -> String {
         id: id.clone(),
         broken_at: None,
         problem: None,
-        twice_at: None,
+        twice_at,
         quota_until: None,
         checked_at: None,
         published_at: None,
