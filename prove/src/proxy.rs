@@ -4,7 +4,7 @@
 //! One node's clock is two minutes ahead. What came of a lost COMMIT answer nobody knows: the
 //! deliveries must come out once all the same.
 
-mod server;
+pub(crate) mod server;
 mod wire;
 
 use std::sync::Arc;
