@@ -32,6 +32,8 @@ use crate::{Counts, Scale};
 
 const NETWORKS: [&str; 6] =
     ["facebook", "instagram", "bluesky", "mastodon", "wordpress", "telegram"];
+/// The one that needs pictures, and time to process them.
+const HANDLE: &str = "instagram";
 /// How long a network takes to answer, in ms.
 const LATENCY: &str = "20";
 /// Accounts of each network that takes words.
@@ -348,7 +350,7 @@ fn settings(sandbox: &str, rate: u64) -> Result<BTreeMap<String, String>> {
 /// The accounts: as many at Instagram as its posts of a day need.
 fn wanted(asked: Soak) -> Vec<(&'static str, String)> {
     let pictures = asked.rate * asked.time.as_secs() / 25;
-    let of = |network| if network == "instagram" { pictures / OF_A_DAY + 2 } else { ACCOUNTS };
+    let of = |network| if network == HANDLE { pictures / OF_A_DAY + 2 } else { ACCOUNTS };
     let each = |network| (0..of(network)).map(move |i| (network, format!("{network}{i}")));
     NETWORKS.into_iter().flat_map(each).collect()
 }

@@ -8,10 +8,10 @@ use carillon::domain::when;
 use carillon_networks::SendClass;
 use serde_json::Value;
 
-use super::NETWORKS;
 use super::gauge::Late;
 use super::load::Told;
 use super::storm::Weather;
+use super::{HANDLE, NETWORKS};
 use crate::Counts;
 use crate::installation::{Account, Installation};
 
@@ -58,7 +58,8 @@ pub(super) async fn judge(
             if let Some((due, published)) = d.and_then(times)
                 && weather.calm(account.network, &account.name, due, published)
             {
-                late.push(Late { at: due - begun, ms: published - due });
+                let picture = account.network == HANDLE;
+                late.push(Late { at: due - begun, ms: published - due, picture });
             }
         }
     }

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use super::{HANDLE, NETWORKS};
 use crate::installation::{Account, Api};
 
 /// Of so many posts one is a picture; the others are words for four of five networks.
@@ -20,7 +21,6 @@ const ROUND: u64 = 7;
 const OF_A_ROUND: u64 = 25;
 /// A post that is not taken in this time is lost.
 const PATIENCE: i64 = 60_000;
-const HANDLE: &str = "instagram";
 
 /// A post that the product has taken, and where it is to be seen.
 pub(super) struct Told {
@@ -88,7 +88,7 @@ impl Load {
         let of = |network: &str| -> Vec<usize> {
             (0..self.accounts.len()).filter(|i| self.accounts[*i].network == network).collect()
         };
-        let words = super::NETWORKS.iter().filter(|n| **n != HANDLE);
+        let words = NETWORKS.iter().filter(|n| **n != HANDLE);
         (words.map(|n| of(n)).collect(), of(HANDLE))
     }
 }
