@@ -123,6 +123,13 @@ impl Api {
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
+    /// What a browser is shown.
+    pub(crate) async fn page(&self, path: &str) -> Result<(u16, String)> {
+        let asked = self.http.get(format!("{}{path}", self.url)).header("accept", "text/html");
+        let answer = asked.bearer_auth(&self.key).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
     /// Does nothing wait any more, in any connection's lane?
     pub(crate) async fn quiet(&self) -> Result<bool> {
         let (status, lanes) = self.get("/api/v1/queue/lanes").await?;

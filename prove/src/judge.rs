@@ -8,38 +8,58 @@ use carillon::domain::when;
 use carillon_networks::SendClass;
 use serde_json::Value;
 
-use super::gauge::Late;
-use super::load::Told;
-use super::storm::Weather;
-use super::{HANDLE, NETWORKS};
 use crate::Counts;
 use crate::installation::{Account, Installation};
 
+pub(crate) const NETWORKS: [&str; 6] =
+    ["facebook", "instagram", "bluesky", "mastodon", "wordpress", "telegram"];
+/// The one that needs pictures, and time to process them.
+pub(crate) const HANDLE: &str = "instagram";
 /// How our posts begin, and how long they are.
-const BEGIN: &str = "soaking message ";
+const BEGIN: &str = "message number ";
 const LENGTH: usize = BEGIN.len() + 7;
+
+/// What the `n`-th post says: its number is what it is known by.
+pub(crate) fn text(n: u64) -> String {
+    format!("{BEGIN}{n:07}")
+}
+
+/// A post that the product has taken, and where it is to be seen.
+pub(crate) struct Told {
+    pub text: String,
+    /// Places in the list of accounts.
+    pub targets: Vec<usize>,
+}
+
+/// A delivery that was published.
+pub(crate) struct Published {
+    /// Its place in the list of accounts.
+    pub account: usize,
+    /// ms UTC
+    pub due: i64,
+    pub at: i64,
+}
 
 /// By account and text.
 type Seen = HashMap<(String, String), u64>;
 
-/// Counts into `counts`; what is wrong, in words, and how late each was that met no fault.
-pub(super) async fn judge(
+/// Counts into `counts`; what is wrong, in words, and what was published when.
+pub(crate) async fn judge(
     house: &Installation,
     sandbox: &str,
     told: &[Told],
-    weather: &Weather,
-    begun: i64,
     counts: &mut Counts,
-) -> Result<(Vec<String>, Vec<Late>)> {
+) -> Result<(Vec<String>, Vec<Published>)> {
     let mut kept = HashMap::new();
     for (text, d) in house.api.deliveries().await? {
         let connection = d["connectionId"].as_str().context("a connection")?.to_owned();
         kept.insert((connection, text), d);
     }
     let seen = visible(sandbox).await?;
-    let (mut wrong, mut late) = (Vec::new(), Vec::new());
+    let (mut wrong, mut published) = (Vec::new(), Vec::new());
     for post in told {
-        for account in post.targets.iter().map(|t| &house.accounts[*t]) {
+        for target in &post.targets {
+            let account = &house.accounts[*target];
             let d = kept.get(&(account.connection.clone(), post.text.clone()));
             let n = seen.get(&(key(account), post.text.clone())).copied().unwrap_or(0);
             let state = d.and_then(|d| d["state"].as_str()).unwrap_or("not there");
@@ -55,15 +75,12 @@ pub(super) async fn judge(
                 let of = format!("`{}` at {}", post.text, key(account));
                 wrong.push(format!("{of}: {n} visible, {state}, {}", d.unwrap_or(&Value::Null)));
             }
-            if let Some((due, published)) = d.and_then(times)
-                && weather.calm(account.network, &account.name, due, published)
-            {
-                let picture = account.network == HANDLE;
-                late.push(Late { at: due - begun, ms: published - due, picture });
+            if let Some((due, at)) = d.and_then(times) {
+                published.push(Published { account: *target, due, at });
             }
         }
     }
-    Ok((wrong, late))
+    Ok((wrong, published))
 }
 
 /// Is it for a person to say whether it is there, as on a network that cannot be read?

@@ -8,6 +8,7 @@ mod binary;
 pub mod bugs;
 pub mod crash;
 mod installation;
+mod judge;
 pub mod kill;
 #[path = "../../crates/carillon/tests/it/support/live.rs"]
 mod live;

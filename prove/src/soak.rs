@@ -6,7 +6,6 @@
 //! quarter, so that the second and the last are one life each and can be compared.
 
 mod gauge;
-mod judge;
 mod load;
 mod storm;
 
@@ -21,19 +20,16 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_postgres::NoTls;
 
-use self::gauge::{Gauge, Sample, Size};
-use self::load::{Load, Told};
+use self::gauge::{Gauge, Late, Sample, Size};
+use self::load::Load;
 use self::storm::{Storms, Weather};
 use crate::binary::{self, Running};
 use crate::installation::Installation;
+use crate::judge::{HANDLE, NETWORKS, Told, judge};
 use crate::proxy::server::Server;
 use crate::sim::rng::Rng;
 use crate::{Counts, Scale};
 
-const NETWORKS: [&str; 6] =
-    ["facebook", "instagram", "bluesky", "mastodon", "wordpress", "telegram"];
-/// The one that needs pictures, and time to process them.
-const HANDLE: &str = "instagram";
 /// How long a network takes to answer, in ms.
 const LATENCY: &str = "20";
 /// Accounts of each network that takes words.
@@ -153,9 +149,15 @@ impl Stage {
         self.settle().await?;
         let told = std::mem::take(&mut *told.lock().unwrap_or_else(|e| e.into_inner()));
         let mut counts = Counts { rung: rung(self.asked.on), ..Counts::default() };
-        let (url, weather) = (&self.sandbox.1, &self.weather);
-        let judged = judge::judge(&self.house, url, &told, weather, begun, &mut counts);
-        let (mut wrong, late) = judged.await?;
+        let judged = judge(&self.house, &self.sandbox.1, &told, &mut counts);
+        let (mut wrong, published) = judged.await?;
+        let calm = published.iter().filter_map(|p| {
+            let account = &self.house.accounts[p.account];
+            let calm = self.weather.calm(account.network, &account.name, p.due, p.at);
+            let picture = account.network == HANDLE;
+            calm.then_some(Late { at: p.due - begun, ms: p.at - p.due, picture })
+        });
+        let late = calm.collect();
         ensure!(self.server.ended()?.is_none(), "the server ended by itself");
         self.server.kill()?;
         let gauge = Gauge {

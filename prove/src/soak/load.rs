@@ -12,8 +12,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::{HANDLE, NETWORKS};
 use crate::installation::{Account, Api};
+use crate::judge::{HANDLE, NETWORKS, Told, text};
 
 /// Of so many posts one is a picture; the others are words for four of five networks.
 const ROUND: u64 = 7;
@@ -21,13 +21,6 @@ const ROUND: u64 = 7;
 const OF_A_ROUND: u64 = 25;
 /// A post that is not taken in this time is lost.
 const PATIENCE: i64 = 60_000;
-
-/// A post that the product has taken, and where it is to be seen.
-pub(super) struct Told {
-    pub text: String,
-    /// Places in the list of accounts.
-    pub targets: Vec<usize>,
-}
 
 pub(super) struct Load {
     pub api: Api,
@@ -91,11 +84,6 @@ impl Load {
         let words = NETWORKS.iter().filter(|n| **n != HANDLE);
         (words.map(|n| of(n)).collect(), of(HANDLE))
     }
-}
-
-/// What a follower reads; told apart by its number.
-fn text(n: u64) -> String {
-    format!("soaking message {n:07}")
 }
 
 /// In which accounts the `n`-th post is to be seen, and whether it has a picture: each in turn.
