@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use carillon::clock::Clock;
 use carillon::db::Error;
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::job::Pool;
@@ -11,7 +12,7 @@ use carillon::domain::when;
 use carillon::params;
 use carillon::queue::cron;
 use carillon::store::queue;
-use carillon_sandbox::{Calls, Fault, Trouble};
+use carillon_sandbox::{Calls, Fault, Options, Sandbox, Trouble};
 
 use crate::both;
 use crate::support::{On, START, TestApp};
@@ -128,6 +129,31 @@ async fn a_wall_clock_that_is_set_under_a_running_worker_doubles_nothing() {
             assert_eq!(d.state, State::Published, "{network} {by}: {journal:#?}");
             assert_eq!(t.visible(network).len(), 1, "{network} {by}: {journal:#?}");
             assert_eq!(d.remote_id.as_deref(), Some(t.visible(network)[0].id.as_str()));
+        }
+    }
+}
+
+/// A network is listed by its own clock. Where ours is minutes away from it, a post whose answer was
+/// lost is found all the same, and not sent again.
+#[tokio::test]
+async fn a_clock_that_is_not_the_networks_doubles_nothing() {
+    for network in ["facebook", "mastodon", "bluesky", "wordpress"] {
+        for off in [-HOUR, -2 * MINUTE, 10 * MINUTE, HOUR] {
+            let clock = Clock::manual(START);
+            let theirs = clock.clone();
+            let now = Arc::new(move || theirs.now() + off);
+            let options = Options { now, ..Options::default() };
+            let sandbox = Sandbox::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+            let url = sandbox.url();
+            let mut t = TestApp::on_clock(On::Sqlite, clock, &[("CARILLON_SANDBOX", &url)]).await;
+            t.sandbox_url = url;
+            let c = t.connect(network).await;
+            let id = due(&t, "By whose clock?", &c, START + 10 * MINUTE).await;
+            sandbox.add_fault(Fault::new(network, Calls::Publish, Trouble::ResetAfterAccept));
+            t.pass(Duration::from_secs(3 * 3600)).await;
+            let journal = t.journal(&id).await;
+            assert_eq!(sandbox.ledger(network).len(), 1, "{network} {off} ms: {journal:#?}");
+            assert_eq!(t.delivery(&id).await.state, State::Published, "{network} {off} ms");
         }
     }
 }
