@@ -239,7 +239,11 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     let mut of: Vec<String> = Vec::new();
     let mut posts = Vec::new();
     for n in 0..scenario.posts {
-        let (post, deliveries) = run.schedule(&text(scenario, n), &[scenario.network]).await?;
+        let text = text(scenario, n);
+        let (post, deliveries) = match scenario.thread {
+            true => run.schedule_thread(&text, scenario.network).await?,
+            false => run.schedule(&text, &[scenario.network]).await?,
+        };
         of.extend(deliveries);
         posts.push(post);
     }
@@ -363,6 +367,18 @@ async fn take_over(app: &App, clock: &Clock) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// However it dies, a thread comes out in order, each part once.
+    #[test]
+    fn no_crash_tears_a_thread() {
+        let all = all(Scale::Bounded);
+        let threads = all.iter().filter(|s| s.thread);
+        let mut found = |finding: &Finding| eprintln!("{finding}");
+        let swept = sweep(threads, Scale::Bounded, &mut found, &mut |_| false).expect("it runs");
+        eprintln!("{} of threads", swept.counts());
+        assert!(swept.findings.is_empty());
+        assert!(swept.points > 1_000 && swept.held > 0, "{}", swept.counts());
+    }
 
     #[test]
     fn no_crash_loses_or_doubles() {

@@ -4,8 +4,11 @@
 //! A rung is a module with one `run(&Scale)`; its tests run the bounded part. Nothing here knows
 //! how the product keeps its promise, only what followers see.
 
+mod binary;
 pub mod bugs;
 pub mod crash;
+mod installation;
+mod judge;
 pub mod kill;
 #[path = "../../crates/carillon/tests/it/support/live.rs"]
 mod live;
@@ -14,6 +17,7 @@ pub mod power;
 pub mod proxy;
 pub mod seeds;
 pub mod sim;
+pub mod soak;
 mod stage;
 
 use std::fmt;

@@ -1,16 +1,26 @@
-//! `carillon-prove [rung …] [--full] [--seed N] [--seeds N] [--write FILE]`: runs the rungs named, or
-//! all, prints one line of counts each, and ends with 1 when anything was lost, doubled or missed.
-//! `--write` puts the counts between the marks of a document; rungs that did not run keep theirs.
+//! `carillon-prove [rung …] [--full] [--seed N] [--seeds N] [--minutes N] [--on DATABASE] [--write FILE]`:
+//! runs the rungs named, or all, prints one line of counts each, and ends with 1 when anything was
+//! lost, doubled or missed. `--minutes` and `--on` (sqlite or postgres) are the soak's. `--write`
+//! puts the counts between the marks of a document; rungs that did not run keep theirs.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use carillon_prove::{Counts, Scale, bugs, crash, kill, model, power, proxy, seeds};
+use carillon_prove::{Counts, Scale, bugs, crash, kill, model, power, proxy, seeds, soak};
 
-const RUNGS: [&str; 7] = ["crash", "seeds", "model", "kill", "power", "postgres", "bugs"];
-/// What they are called in counts, in the same order.
-const NAMES: [&str; 7] =
-    ["crash sweep", "seeds", "model", "kill -9", "power cut", "PostgreSQL faults", "seeded bugs"];
+const RUNGS: [&str; 8] = ["crash", "seeds", "model", "kill", "power", "postgres", "soak", "bugs"];
+/// What they are called in counts, in the same order; the soak is two, one a database.
+const NAMES: [&str; 9] = [
+    "crash sweep",
+    "seeds",
+    "model",
+    "kill -9",
+    "power cut",
+    "PostgreSQL faults",
+    "soak on SQLite",
+    "soak on PostgreSQL",
+    "seeded bugs",
+];
 /// What stands around the counts in a document.
 const MARKS: [&str; 2] = ["<!-- counts -->", "<!-- /counts -->"];
 
@@ -20,6 +30,10 @@ struct Asked {
     /// The first seed, and how many.
     seed: u64,
     seeds: Option<u64>,
+    /// How long the soak is.
+    minutes: Option<u64>,
+    /// The soak's database; both when not said.
+    on: Option<soak::On>,
     write: Option<String>,
 }
 
@@ -35,8 +49,15 @@ fn main() -> ExitCode {
 }
 
 fn asked() -> Result<Asked> {
-    let mut asked =
-        Asked { rungs: Vec::new(), scale: Scale::Bounded, seed: 0, seeds: None, write: None };
+    let mut asked = Asked {
+        rungs: Vec::new(),
+        scale: Scale::Bounded,
+        seed: 0,
+        seeds: None,
+        minutes: None,
+        on: None,
+        write: None,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -47,6 +68,8 @@ fn asked() -> Result<Asked> {
             }
             "--write" => asked.write = args.next(),
             "--seeds" => asked.seeds = Some(number(args.next())?),
+            "--minutes" => asked.minutes = Some(number(args.next())?),
+            "--on" => asked.on = Some(database(args.next())?),
             rung if RUNGS.contains(&rung) => asked.rungs.push(rung.to_owned()),
             other => bail!("`{other}` is no rung and no option; rungs are {}", RUNGS.join(", ")),
         }
@@ -60,7 +83,15 @@ fn asked() -> Result<Asked> {
 fn number(arg: Option<String>) -> Result<u64> {
     match arg.as_deref().map(str::parse) {
         Some(Ok(n)) => Ok(n),
-        _ => bail!("`--seed` and `--seeds` take a number"),
+        _ => bail!("`--seed`, `--seeds` and `--minutes` take a number"),
+    }
+}
+
+fn database(arg: Option<String>) -> Result<soak::On> {
+    match arg.as_deref() {
+        Some("sqlite") => Ok(soak::On::Sqlite),
+        Some("postgres") => Ok(soak::On::Postgres),
+        _ => bail!("`--on` takes `sqlite` or `postgres`"),
     }
 }
 
@@ -68,18 +99,24 @@ fn run(asked: &Asked) -> Result<bool> {
     let (mut well, mut all) = (true, Vec::new());
     let runtime = tokio::runtime::Runtime::new()?;
     for rung in &asked.rungs {
-        let counts: Counts = match rung.as_str() {
-            "crash" => crash::run(asked.scale)?,
-            "seeds" => seeds::run(asked.scale, asked.seed, asked.seeds)?,
-            "model" => model::run(asked.scale)?,
-            "kill" => kill::run(asked.scale)?,
-            "power" => runtime.block_on(Box::pin(power::run(asked.scale)))?,
-            "postgres" => runtime.block_on(Box::pin(proxy::run(asked.scale)))?,
-            _ => bugs::run(asked.scale)?,
+        let counted: Vec<Counts> = match rung.as_str() {
+            "crash" => vec![crash::run(asked.scale)?],
+            "seeds" => vec![seeds::run(asked.scale, asked.seed, asked.seeds)?],
+            "model" => vec![model::run(asked.scale)?],
+            "kill" => vec![kill::run(asked.scale)?],
+            "power" => vec![runtime.block_on(Box::pin(power::run(asked.scale)))?],
+            "postgres" => vec![runtime.block_on(Box::pin(proxy::run(asked.scale)))?],
+            "soak" => {
+                let soak = soak::run(asked.scale, asked.minutes, asked.on, asked.seed);
+                runtime.block_on(Box::pin(soak))?
+            }
+            _ => vec![bugs::run(asked.scale)?],
         };
-        println!("{counts}");
-        well &= counts.lost == 0 && counts.doubled == 0;
-        all.push(counts);
+        for counts in counted {
+            println!("{counts}");
+            well &= counts.lost == 0 && counts.doubled == 0;
+            all.push(counts);
+        }
     }
     if let Some(file) = &asked.write {
         write(file, &all, asked.scale)?;

@@ -1,10 +1,12 @@
 //! Rung 6: PostgreSQL fails. Two nodes publish through a proxy that cuts their connections around
-//! COMMITs and in claims, while backends are terminated and the server is stopped at once.
+//! COMMITs and in claims, while backends are terminated and the server is stopped at once; and it is
+//! away for a while under the shipped binary (outage.rs).
 //!
 //! One node's clock is two minutes ahead. What came of a lost COMMIT answer nobody knows: the
 //! deliveries must come out once all the same.
 
-mod server;
+mod outage;
+pub(crate) mod server;
 mod wire;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_postgres::NoTls;
 
+use self::outage::{Away, Outage, outage};
 use self::server::Server;
 use self::wire::Proxy;
 use crate::power::Random;
@@ -49,6 +52,14 @@ pub async fn run(scale: Scale) -> anyhow::Result<Counts> {
         let wrong = wrong.with_context(|| format!("PostgreSQL faults, seed {seed:#x}"))?;
         let some = wrong[..wrong.len().min(3)].join("\n");
         ensure!(wrong.is_empty(), "seed {seed:#x}, {} wrong: {some}", wrong.len());
+    }
+    let (time, hasty) = match scale {
+        Scale::Bounded => (Duration::from_secs(5), true),
+        Scale::Full => (Duration::from_secs(60), false),
+    };
+    for away in [Away::Closed, Away::Silent] {
+        made.deliveries += outage(&server, Outage { away, time, hasty }, &mut counts).await?;
+        made.outages += 1;
     }
     counts.made = vec![
         ("deliveries", made.deliveries),

@@ -185,7 +185,9 @@ impl Storm<'_> {
 
     fn beat(&mut self, slot: usize) {
         if let Some(node) = self.nodes[slot].clone() {
-            self.tasks.push(tokio::spawn(async move { node.worker.beat().await }));
+            self.tasks.push(tokio::spawn(async move {
+                node.worker.beat().await;
+            }));
         }
     }
 

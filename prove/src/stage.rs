@@ -104,7 +104,8 @@ impl Stage {
         for network in TEXT.into_iter().chain([HANDLE]) {
             for i in 0..accounts {
                 let account = format!("{network}{i}");
-                let connection = stage.connect(&life.app, network, &account).await?;
+                let (workspace, url) = (&stage.workspace, stage.sandbox.url());
+                let connection = connect(&life.app, workspace, &url, network, &account).await?;
                 stage.targets.push(Target { network, account, connection });
             }
         }
@@ -139,36 +140,6 @@ impl Stage {
         let serving = carillon::web::serve::serve(app.clone(), listener, std::future::pending());
         let serving = tokio::spawn(serving);
         Ok(Life { worker: Worker::new(app.clone()), app, clock, serving })
-    }
-
-    async fn connect(&self, app: &App, network: &str, account: &str) -> anyhow::Result<String> {
-        let token = format!("sandbox-{account}");
-        let server = format!("{}/{network}", self.sandbox.url());
-        let name = account.to_owned();
-        let (settings, secrets) = match network {
-            "facebook" => (vec![("pageId", name)], vec![("accessToken", token)]),
-            HANDLE => (vec![("igBusinessId", name)], vec![("accessToken", token)]),
-            "bluesky" => (vec![("identifier", format!("{name}.test"))], vec![("password", token)]),
-            "mastodon" => (vec![("server", server)], vec![("accessToken", token)]),
-            "wordpress" => {
-                (vec![("server", server), ("username", name)], vec![("applicationPassword", token)])
-            }
-            _ => (
-                vec![("chatId", format!("@{name}"))],
-                vec![("botToken", format!("123456:{token}"))],
-            ),
-        };
-        let own = |fields: Vec<(&str, String)>| {
-            fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
-        };
-        let new = New {
-            network: network.to_owned(),
-            name: Some(account.to_owned()),
-            settings: own(settings),
-            credentials: own(secrets),
-        };
-        let added = connecting::add(app, &self.workspace, new).await;
-        Ok(added.map_err(|e| anyhow::anyhow!("{network} does not take {account}: {e:?}"))?.id)
     }
 
     /// Writes one post to every target for each of these texts, all at once: in words alone, and
@@ -345,12 +316,45 @@ impl Life {
     }
 }
 
+/// Connects `account` at a network of the sandbox at this address; the connection's id.
+pub(crate) async fn connect(
+    app: &App,
+    workspace: &str,
+    sandbox: &str,
+    network: &str,
+    account: &str,
+) -> anyhow::Result<String> {
+    let token = format!("sandbox-{account}");
+    let server = format!("{}/{network}", sandbox);
+    let name = account.to_owned();
+    let (settings, secrets) = match network {
+        "facebook" => (vec![("pageId", name)], vec![("accessToken", token)]),
+        HANDLE => (vec![("igBusinessId", name)], vec![("accessToken", token)]),
+        "bluesky" => (vec![("identifier", format!("{name}.test"))], vec![("password", token)]),
+        "mastodon" => (vec![("server", server)], vec![("accessToken", token)]),
+        "wordpress" => {
+            (vec![("server", server), ("username", name)], vec![("applicationPassword", token)])
+        }
+        _ => (vec![("chatId", format!("@{name}"))], vec![("botToken", format!("123456:{token}"))]),
+    };
+    let own =
+        |fields: Vec<(&str, String)>| fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    let new = New {
+        network: network.to_owned(),
+        name: Some(account.to_owned()),
+        settings: own(settings),
+        credentials: own(secrets),
+    };
+    let added = connecting::add(app, workspace, new).await;
+    Ok(added.map_err(|e| anyhow::anyhow!("{network} does not take {account}: {e:?}"))?.id)
+}
+
 fn to(connection: &str) -> DraftDelivery {
     DraftDelivery { connection_id: connection.to_owned(), ..DraftDelivery::default() }
 }
 
 /// A small JPEG that every network takes.
-fn jpeg() -> anyhow::Result<Vec<u8>> {
+pub(crate) fn jpeg() -> anyhow::Result<Vec<u8>> {
     let side = 480;
     let pixels: Vec<u8> =
         (0..side * side).flat_map(|i| [(i % side / 2) as u8, (i / side / 2) as u8, 128]).collect();

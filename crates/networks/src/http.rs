@@ -4,8 +4,9 @@
 //! request that failed can have reached the network. A failure to resolve, connect or shake hands
 //! is certain ("nothing was sent"); anything later is not.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -28,6 +29,8 @@ const MAX_WAIT: f64 = 86_400.0;
 pub struct Http {
     client: reqwest::Client,
     guard: Guard,
+    /// The time of each origin's last answer, by its own clock.
+    times: Arc<Mutex<HashMap<String, i64>>>,
 }
 
 /// Which addresses may be spoken to.
@@ -257,7 +260,7 @@ impl Http {
             .no_proxy()
             .build()
             .expect("a client with static settings builds");
-        Self { client, guard }
+        Self { client, guard, times: Arc::default() }
     }
 
     /// May this address be spoken to? Asked again before every request.
@@ -295,6 +298,7 @@ impl Http {
         let host = origin(request.url());
         let response = client.execute(request).await.map_err(|e| transport(&host, &e))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        self.note_time(&host, &headers);
         let mut body = BytesMut::new();
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
@@ -305,6 +309,21 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         Ok(Reply { status, headers, body: body.freeze() })
+    }
+
+    /// What the last answer from `base` said the time was, in ms since 1970 UTC, in whole seconds.
+    /// The times of posts are by that clock, and ours may be another.
+    pub fn time_at(&self, base: &str) -> Option<i64> {
+        let host = origin(&base.parse().ok()?);
+        self.times.lock().unwrap_or_else(|e| e.into_inner()).get(&host).copied()
+    }
+
+    fn note_time(&self, host: &str, headers: &http::HeaderMap) {
+        let date = headers.get("date").and_then(|v| v.to_str().ok());
+        if let Some(date) = date.and_then(|d| jiff::fmt::rfc2822::parse(d).ok()) {
+            let mut times = self.times.lock().unwrap_or_else(|e| e.into_inner());
+            times.insert(host.to_owned(), date.timestamp().as_millisecond());
+        }
     }
 }
 

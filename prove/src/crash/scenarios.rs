@@ -38,6 +38,8 @@ pub struct Scenario {
     pub posts: usize,
     /// With the same text.
     pub twins: bool,
+    /// With two more parts behind it, and a first comment.
+    pub thread: bool,
     pub act: Option<(Does, When)>,
     /// How long a restart takes, in ms.
     pub rest: i64,
@@ -54,10 +56,11 @@ impl Scenario {
     pub fn name(&self) -> String {
         let act = self.act.map_or(String::new(), |(does, when)| format!(", {does:?} at {when:?}"));
         format!(
-            "{}, {}, {} post(s), {} s rest{act}",
+            "{}, {}, {} {}, {} s rest{act}",
             self.network,
             self.fault,
             self.posts,
+            if self.thread { "thread" } else { "post(s)" },
             self.rest / 1000
         )
     }
@@ -76,7 +79,7 @@ impl Scenario {
     pub fn core(&self) -> bool {
         self.posts == 1
             && self.act.is_none()
-            && ["none", "Now Reset"].contains(&self.fault.as_str())
+            && ["none", "Now Reset", "Now Reset at the 2nd"].contains(&self.fault.as_str())
     }
 
     fn of(network: &'static str, fault: impl Into<String>, manners: Manners) -> Self {
@@ -87,6 +90,7 @@ impl Scenario {
             text: "Doors open at seven",
             posts: 1,
             twins: false,
+            thread: false,
             act: None,
             rest: 1_000,
             may_ask: false,
@@ -137,6 +141,48 @@ pub fn all(scale: Scale) -> Vec<Scenario> {
                 all.push(Scenario { act: Some((does, when)), pairs: false, ..s.clone() });
             }
         }
+    }
+    all.extend(ALL.iter().flat_map(|n| threads(n, full)));
+    all
+}
+
+/// A head, two parts behind it and a first comment: the fault meets one of the four.
+fn threads(network: &'static str, full: bool) -> Vec<Scenario> {
+    let lag = if network == LAGGING { LAG } else { 0 };
+    let of = |fault: String, sends: Vec<Trouble>| {
+        let manners = Manners { lag, sends: sends.into(), ..Manners::default() };
+        Scenario { thread: true, pairs: false, ..Scenario::of(network, fault, manners) }
+    };
+    let calm = Scenario { pairs: full, ..of("none".into(), Vec::new()) };
+    let mut all = vec![calm.clone()];
+    let meets = |n: usize, effect, answer| {
+        let mut sends = vec![Trouble::NONE; n - 1];
+        sends.push(Trouble { effect, answer });
+        let place = ["1st", "2nd", "3rd", "4th"][n - 1];
+        of(format!("{effect:?} {answer:?} at the {place}"), sends)
+    };
+    all.push(meets(2, Effect::Now, Answer::Reset));
+    all.push(meets(4, Effect::No, Answer::Timeout));
+    if !full {
+        return all;
+    }
+    for n in 1..=4 {
+        for (effect, answer) in [
+            (Effect::Now, Answer::Garbage),
+            (Effect::No, Answer::Reset),
+            (Effect::Late(25_000), Answer::Timeout),
+            (Effect::No, Answer::RateLimit),
+            (Effect::No, Answer::Auth),
+        ] {
+            all.push(meets(n, effect, answer));
+        }
+        let refused = meets(n, Effect::No, Answer::Policy);
+        all.push(Scenario { may_fail: true, ..refused });
+    }
+    for does in [Does::Sweep, Does::TakeOver] {
+        let once = Scenario { deaths: false, pairs: false, ..calm.clone() };
+        let gates = (2..160).map(When::Gate);
+        all.extend(gates.map(|when| Scenario { act: Some((does, when)), ..once.clone() }));
     }
     all
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     home: TempDir,
     bin: PathBuf,
     pub address: SocketAddr,
@@ -18,7 +18,7 @@ pub(super) struct Server {
 
 impl Server {
     /// A new cluster, running.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let bin = newest_bin()?;
         let home = TempDir::with_prefix("carillon-postgres-")?;
         let own = |path: &Path| -> anyhow::Result<()> {
@@ -56,17 +56,17 @@ impl Server {
         Ok(server)
     }
 
-    pub(super) fn url(&self, address: SocketAddr, schema: &str) -> String {
+    pub(crate) fn url(&self, address: SocketAddr, schema: &str) -> String {
         format!("postgres://carillon@{address}/postgres?options=-c%20search_path%3D{schema}")
     }
 
     /// As a power cut would: nobody is told, nothing is finished.
-    pub(super) fn stop_at_once(&self) -> anyhow::Result<()> {
+    pub(crate) fn stop_at_once(&self) -> anyhow::Result<()> {
         self.control(&["stop", "-m", "immediate"])
     }
 
     /// Starts it; returns when it answers.
-    pub(super) fn resume(&self) -> anyhow::Result<()> {
+    pub(crate) fn resume(&self) -> anyhow::Result<()> {
         let log = self.home.path().join("log");
         let log = log.to_str().context("a path of plain text")?.to_owned();
         self.control(&["start", "-w", "-l", &log])

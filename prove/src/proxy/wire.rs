@@ -44,6 +44,8 @@ pub(super) struct Proxy {
     pub done: Arc<Done>,
     /// Is the database out of reach?
     away: watch::Sender<bool>,
+    /// Is it there and says nothing?
+    silent: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
 
@@ -91,24 +93,31 @@ impl Proxy {
         let done = Arc::new(Done::default());
         let counted = done.clone();
         let (away, gone) = watch::channel(false);
+        let (silent, hush) = watch::channel(false);
         let serving = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (plan, counted, mut gone) = (plan.clone(), counted.clone(), gone.clone());
+                let hush = hush.clone();
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = converse(client, server, plan, counted) => {}
+                        () = converse(client, server, plan, counted, hush) => {}
                         // An error means that the proxy is gone as well.
                         _ = gone.wait_for(|away| *away) => {}
                     }
                 });
             }
         });
-        Ok(Self { address, done, away, serving })
+        Ok(Self { address, done, away, silent, serving })
     }
 
     /// Takes the database out of reach, and every connection with it; or brings it back.
     pub(super) fn away(&self, yes: bool) {
         self.away.send_replace(yes);
+    }
+
+    /// Keeps every connection and hands nothing on, as a server does whose disk hangs; or goes on.
+    pub(super) fn silent(&self, yes: bool) {
+        self.silent.send_replace(yes);
     }
 }
 
@@ -119,7 +128,13 @@ impl Drop for Proxy {
 }
 
 /// Both directions of one connection, until either ends or is cut.
-async fn converse(client: TcpStream, server: SocketAddr, plan: Arc<Plan>, done: Arc<Done>) {
+async fn converse(
+    client: TcpStream,
+    server: SocketAddr,
+    plan: Arc<Plan>,
+    done: Arc<Done>,
+    hush: watch::Receiver<bool>,
+) {
     // Without a server the client sees a closed connection, as it would without the proxy.
     let Ok(upstream) = TcpStream::connect(server).await else { return };
     let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
@@ -129,7 +144,7 @@ async fn converse(client: TcpStream, server: SocketAddr, plan: Arc<Plan>, done: 
     let (limit, limited) = watch::channel(None);
     tokio::select! {
         () = questions(from_client, to_server, &plan, &done, &limit) => {}
-        () = answers(from_server, to_client, limited) => {}
+        () = answers(from_server, to_client, limited, hush) => {}
     }
 }
 
@@ -183,6 +198,7 @@ async fn answers(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     limit: watch::Receiver<Option<u64>>,
+    mut hush: watch::Receiver<bool>,
 ) {
     let mut buffer = vec![0; 16 * 1024];
     let mut left = None;
@@ -193,6 +209,10 @@ async fn answers(
             Ok(0) | Err(_) => return,
             Ok(read) => read as u64,
         };
+        // An error means that the proxy is gone, and so is this connection.
+        if hush.wait_for(|silent| !silent).await.is_err() {
+            return;
+        }
         left = left.or(*limit.borrow());
         let pass = left.map_or(read, |left| left.min(read));
         if to.write_all(&buffer[..pass as usize]).await.is_err() {

@@ -110,8 +110,11 @@ pub async fn check(run: &Run<'_>, of: &[(String, May)], answered: bool) -> Resul
         };
         let twins: Vec<&Delivery> =
             all.iter().filter(|o| o.network == d.network && twins(o, d)).collect();
-        let wrong =
-            if twins.len() > 1 { among(&twins, *may, answered) } else { one(d, *may, answered) };
+        let wrong = match parent(d, &all) {
+            Some(before) => after(d, before, &all, *may, answered),
+            None if twins.len() > 1 => among(&twins, *may, answered),
+            None => one(d, *may, answered),
+        };
         if wrong.is_some() {
             return Ok(wrong);
         }
@@ -187,6 +190,50 @@ fn one(d: &Delivery, may: May, answered: bool) -> Option<Wrong> {
         State::Held if !question && may.late && seen.is_empty() => None,
         State::Missed if may.late && seen.is_empty() => None,
         _ => lost(),
+    }
+}
+
+fn parent<'a>(d: &Delivery, all: &'a [Delivery]) -> Option<&'a Delivery> {
+    d.parent_id.as_ref().and_then(|id| all.iter().find(|o| o.id == *id))
+}
+
+/// A part of a thread or a comment: never before what it follows, and under nothing else.
+fn after(
+    d: &Delivery,
+    before: &Delivery,
+    all: &[Delivery],
+    may: May,
+    answered: bool,
+) -> Option<Wrong> {
+    let seen = world::with(|w| w.visible(&d.send_key));
+    let what = || {
+        format!(
+            "{} ({}) at {} is {} and shows {seen:?}, after one that is {} as {:?}; {:?}",
+            d.id, d.placement, d.network, d.state, before.state, before.remote_id, d.problem
+        )
+    };
+    match (&before.remote_id, before.state) {
+        (Some(id), State::Published) => {
+            let mut head = before;
+            while let Some(next) = parent(head, all) {
+                head = next;
+            }
+            let follows = head.remote_id.clone().map(|root| (root, id.clone()));
+            let shown = world::with(|w| w.visible(&before.send_key).first().map(|p| p.at));
+            if seen.iter().any(|p| p.follows != follows || shown.is_none_or(|at| p.at < at)) {
+                return Some(Wrong::Doubled(format!("out of order: {}", what())));
+            }
+            one(d, may, answered)
+        }
+        // A person said that it is there, and not where: nothing can follow it.
+        (None, State::Published) => {
+            let waits = d.state == State::Failed && seen.is_empty();
+            (!waits).then(|| Wrong::Doubled(what()))
+        }
+        _ => {
+            let waits = d.waits_for_parent() && seen.is_empty();
+            (!waits).then(|| Wrong::Doubled(format!("it did not wait: {}", what())))
+        }
     }
 }
 

@@ -36,22 +36,25 @@ pub static NETWORKS: &[&dyn Network] = &[
 ];
 
 static SPECS: [Spec; 6] = [
-    spec(KEYED, &[Placement::bare(SendClass::Keyed { horizon: None })]),
-    spec(
-        HORIZON,
-        &[Placement::bare(SendClass::Keyed { horizon: Some(Duration::from_secs(3000)) })],
-    ),
-    spec(HANDLE, &[Placement::bare(SendClass::Handle)]),
-    spec(READABLE, &[Placement::bare(SendClass::Readable { lag: Duration::ZERO })]),
-    spec(
-        LAGGING,
-        &[Placement::bare(SendClass::Readable { lag: Duration::from_millis(LAG as u64) })],
-    ),
-    spec(BLIND, &[Placement::bare(SendClass::Blind)]),
+    spec(KEYED, &placements(SendClass::Keyed { horizon: None })),
+    spec(HORIZON, &placements(SendClass::Keyed { horizon: Some(Duration::from_secs(3000)) })),
+    spec(HANDLE, &placements(SendClass::Handle)),
+    spec(READABLE, &placements(SendClass::Readable { lag: Duration::ZERO })),
+    spec(LAGGING, &placements(SendClass::Readable { lag: Duration::from_millis(LAG as u64) })),
+    spec(BLIND, &placements(SendClass::Blind)),
 ];
 
 const fn spec(id: &'static str, placements: &'static [Placement]) -> Spec {
     Spec { base_url: "http://sim:0", ..Spec::bare(id, placements) }
+}
+
+/// A post, the next part of its thread, and a comment on it: all of one class.
+const fn placements(send: SendClass) -> [Placement; 3] {
+    [
+        Placement::bare(send),
+        Placement { id: "reply", follows: &["feed", "reply"], ..Placement::bare(send) },
+        Placement { id: "comment", follows: &["feed"], ..Placement::bare(send) },
+    ]
 }
 
 /// The send class of a network here.
@@ -69,6 +72,7 @@ impl Sim {
             text: out.text.clone(),
             keyed: matches!(class(self.0.id), SendClass::Keyed { .. }),
             handle: cx.saved_str("container"),
+            follows: out.reply_to.as_ref().map(|to| (to.root.id.clone(), to.parent.id.clone())),
         }
     }
 

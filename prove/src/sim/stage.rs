@@ -13,8 +13,9 @@ use carillon::db::{Error, Fate, Location, Memory};
 use carillon::domain::job::Pool;
 use carillon::domain::when;
 use carillon::publishing::connecting::{self, New};
-use carillon::publishing::schedule::{self, Draft, DraftDelivery};
+use carillon::publishing::schedule::{self, Draft, DraftDelivery, Part};
 use carillon::publishing::sweep;
+use carillon::publishing::view::DeliveryView;
 use carillon::queue::cron;
 use carillon::queue::worker::Worker;
 use carillon::store::{accounts, queue};
@@ -129,7 +130,26 @@ pub struct Ahead {
 impl<'a> Run<'a> {
     /// Schedules a post for each of these networks, due in a minute; ids of the deliveries.
     pub async fn schedule(&self, text: &str, networks: &[&str]) -> Result<(String, Vec<String>)> {
-        let draft = Draft {
+        self.write(self.draft(text, networks)).await
+    }
+
+    /// The same with two more parts and a first comment.
+    pub async fn schedule_thread(
+        &self,
+        text: &str,
+        network: &str,
+    ) -> Result<(String, Vec<String>)> {
+        let mut draft = self.draft(text, &[network]);
+        let part = |text: &str| Part { text: text.to_owned(), media: Vec::new() };
+        draft.thread = vec![part("Support from nine"), part("Bring a friend")];
+        for d in &mut draft.deliveries {
+            d.first_comment = Some("Tickets at the bar".into());
+        }
+        self.write(draft).await
+    }
+
+    fn draft(&self, text: &str, networks: &[&str]) -> Draft {
+        Draft {
             text: text.into(),
             scheduled_at: Some(when::iso(self.clock.now() + 60_000)),
             timezone: Some("UTC".into()),
@@ -143,12 +163,16 @@ impl<'a> Run<'a> {
                 })
                 .collect(),
             ..Draft::default()
-        };
+        }
+    }
+
+    async fn write(&self, draft: Draft) -> Result<(String, Vec<String>)> {
+        let text = draft.text.clone();
         let post = schedule::create(&self.people, &self.stage.workspace, draft, None).await;
         let post = post.map_err(|e| anyhow::anyhow!("{}", e.sentence))?;
-        let ids: Vec<String> = post.deliveries.into_iter().map(|d| d.id).collect();
-        world::with(|w| w.texts.extend(ids.iter().map(|id| (id.clone(), text.to_owned()))));
-        Ok((post.id, ids))
+        let said = |d: &DeliveryView| (d.id.clone(), d.text.clone().unwrap_or(text.clone()));
+        world::with(|w| w.texts.extend(post.deliveries.iter().map(said)));
+        Ok((post.id, post.deliveries.into_iter().map(|d| d.id).collect()))
     }
 
     /// A new process, not started yet.

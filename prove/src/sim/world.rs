@@ -111,6 +111,8 @@ pub struct Post {
     pub text: String,
     pub at: i64,
     pub listed_at: i64,
+    /// The ids of the post at the head and of the one right before, where it follows another.
+    pub follows: Option<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -130,6 +132,7 @@ pub struct Request {
     pub text: String,
     pub keyed: bool,
     pub handle: Option<String>,
+    pub follows: Option<(String, String)>,
 }
 
 /// Chances in a thousand calls, for runs by seed.
@@ -283,6 +286,7 @@ impl World {
             text: request.text.clone(),
             at,
             listed_at: at + lag,
+            follows: request.follows.clone(),
         });
         if let Some(handle) = &request.handle
             && let Some(handle) = self.handle(handle)

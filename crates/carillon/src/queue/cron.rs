@@ -7,6 +7,10 @@ use crate::db::Error;
 use crate::domain::job::{Kind, NewJob};
 use crate::store::queue;
 
+/// A lease that reaches so far beyond a new one was given before the clock was set back; nodes'
+/// clocks and settings differ by less.
+const SET_BACK: i64 = 15 * 60_000;
+
 /// What comes round, and how often. Slots lie at multiples of the period since 1970, so that every
 /// node names them alike.
 fn table(app: &App) -> [(Kind, Duration); 4] {
@@ -35,8 +39,10 @@ pub async fn tick(app: &App) -> Result<(), Error> {
             }
         })
         .collect();
+    let lease_end = now + app.config.queue.lease.as_millis() as i64;
     app.db
         .write(move |tx| async move {
+            queue::pull_in(&tx, lease_end, lease_end + SET_BACK).await?;
             for job in &due {
                 // A worker may have died in the middle of a sweep: without this nobody would ever
                 // sweep again.

@@ -211,14 +211,19 @@ impl Worker {
     }
 
     async fn heartbeat(self) {
+        let every = self.app.config.queue.heartbeat.as_millis() as i64;
         loop {
-            self.beat().await;
-            self.app.clock.sleep(self.app.config.queue.heartbeat).await;
+            let began = self.app.clock.mono();
+            // After one that failed or took long the next comes soon: leases and readiness wait for it.
+            let wait = if self.beat().await { every } else { every.min(1_000) };
+            let left = (wait - (self.app.clock.mono() - began)).max(0);
+            self.app.clock.sleep(Duration::from_millis(left as u64)).await;
         }
     }
 
-    /// Extends every held lease, in one unit of work, and says that this worker lives.
-    pub async fn beat(&self) {
+    /// Extends every held lease, in one unit of work, and says that this worker lives. Was it
+    /// written?
+    pub async fn beat(&self) -> bool {
         let now = self.app.clock.now();
         let until = now + self.app.config.queue.lease.as_millis() as i64;
         let claims: Vec<Claim> =
@@ -228,12 +233,14 @@ impl Worker {
             nodes::seen(&tx, &id, "worker", now).await?;
             queue::extend_each(&tx, &claims.iter().collect::<Vec<_>>(), until).await.map(drop)
         });
-        if let Err(e) = beat.await {
+        let beat = beat.await;
+        if let Err(e) = &beat {
             tracing::warn!(error = %e, "no heartbeat: leases may run out");
         }
         if let Err(e) = self.app.follow_database_clock().await {
             tracing::debug!(error = %e, "the database's clock was not read");
         }
+        beat.is_ok()
     }
 }
 

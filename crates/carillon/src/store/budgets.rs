@@ -6,6 +6,9 @@ use crate::domain::budget::Budget;
 use crate::{params, store};
 
 const DAY: i64 = 86_400_000;
+/// A time so far beyond what a budget can have spent was written before the clock was set back;
+/// nodes' clocks differ by less.
+const SET_BACK: i64 = 300_000;
 
 /// Takes one post from each of these budgets, which are kept under their names; `Some(at)` when one
 /// of them has nothing left before that time (ms UTC), and nothing is taken.
@@ -91,6 +94,8 @@ fn after(budget: Budget, row: Spent, now: i64) -> Result<Spent, i64> {
     }
     let each = (per / posts).max(1);
     let burst = (posts / 4).max(1) * each;
+    // Without this nothing would go out for as long as the clock went back.
+    let tat = if tat > now + burst + SET_BACK { now } else { tat };
     let arrives = tat.max(now) + each;
     if arrives - burst > now { Err(arrives - burst) } else { Ok((arrives, day, used)) }
 }
@@ -133,6 +138,17 @@ mod tests {
     fn one_a_second_is_one_a_second() {
         let sent = sent(Budget { posts: 1, per: Duration::from_secs(1) }, 5_000, 10_000);
         assert_eq!(sent, [5_000, 6_000, 7_000, 8_000, 9_000]);
+    }
+
+    #[test]
+    fn a_clock_set_back_starts_a_budget_anew() {
+        let budget = Budget { posts: 300, per: Duration::from_secs(300) };
+        let spent = after(budget, (0, 0, 0), 9_000_000).expect("the first one");
+        let (tat, ..) = after(budget, spent, 9_000_000 - 3_600_000).expect("an hour before");
+        assert_eq!(tat, 9_000_000 - 3_600_000 + 1_000);
+        // Another node's clock is a little ahead: what it spent counts.
+        let (tat, ..) = after(budget, spent, 9_000_000 - 60_000).expect("a part of the burst");
+        assert_eq!(tat, 9_000_000 + 2_000);
     }
 
     #[test]

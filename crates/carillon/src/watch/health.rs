@@ -152,12 +152,13 @@ pub struct Latest(Mutex<Option<(i64, Health)>>);
 impl Latest {
     pub async fn of(&self, app: &App) -> Health {
         let mut latest = self.0.lock().await;
-        let now = app.clock.mono();
         match &*latest {
-            Some((at, health)) if now - at < FRESH_MS => health.clone(),
+            Some((at, health)) if app.clock.mono() - at < FRESH_MS => health.clone(),
             _ => {
                 let health = check(app).await;
-                *latest = Some((now, health.clone()));
+                // From its end: a look that takes as long as our patience would be stale at once,
+                // and whoever waits behind it would look again, one after another.
+                *latest = Some((app.clock.mono(), health.clone()));
                 health
             }
         }

@@ -233,6 +233,17 @@ pub async fn free_lane(tx: &Tx, lane: &str, now: i64) -> Result<u64, Error> {
     Ok(freed)
 }
 
+/// Ends leases at `end` at the latest that reach beyond `beyond`, further than any that is given
+/// now: the clock was set back, and a dead worker's would hold for as long as it went. A live
+/// worker's next heartbeat extends its own.
+pub async fn pull_in(tx: &Tx, end: i64, beyond: i64) -> Result<u64, Error> {
+    tx.execute(
+        "UPDATE job SET lease_until = $1 WHERE state = 'leased' AND lease_until > $2",
+        params![end, beyond],
+    )
+    .await
+}
+
 /// Removes what a lane finished after this time, which is still to come: the clock was set back.
 pub async fn forget_future(tx: &Tx, lane: &str, now: i64) -> Result<u64, Error> {
     tx.execute(

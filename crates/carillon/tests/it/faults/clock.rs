@@ -4,10 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use carillon::clock::Clock;
+use carillon::db::Error;
 use carillon::domain::delivery::DeliveryState as State;
-use carillon_sandbox::{Calls, Fault, Trouble};
+use carillon::domain::job::Pool;
+use carillon::domain::when;
+use carillon::params;
+use carillon::queue::cron;
+use carillon::store::queue;
+use carillon_sandbox::{Calls, Fault, Options, Sandbox, Trouble};
 
-use crate::support::{On, TestApp};
+use crate::both;
+use crate::support::{On, START, TestApp};
 
 const HOUR: i64 = 3_600_000;
 
@@ -122,5 +130,144 @@ async fn a_wall_clock_that_is_set_under_a_running_worker_doubles_nothing() {
             assert_eq!(t.visible(network).len(), 1, "{network} {by}: {journal:#?}");
             assert_eq!(d.remote_id.as_deref(), Some(t.visible(network)[0].id.as_str()));
         }
+    }
+}
+
+/// A network is listed by its own clock. Where ours is minutes away from it, a post whose answer was
+/// lost is found all the same, and not sent again.
+#[tokio::test]
+async fn a_clock_that_is_not_the_networks_doubles_nothing() {
+    for network in ["facebook", "mastodon", "bluesky", "wordpress"] {
+        for off in [-HOUR, -2 * MINUTE, 10 * MINUTE, HOUR] {
+            let clock = Clock::manual(START);
+            let theirs = clock.clone();
+            let now = Arc::new(move || theirs.now() + off);
+            let options = Options { now, ..Options::default() };
+            let sandbox = Sandbox::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+            let url = sandbox.url();
+            let mut t = TestApp::on_clock(On::Sqlite, clock, &[("CARILLON_SANDBOX", &url)]).await;
+            t.sandbox_url = url;
+            let c = t.connect(network).await;
+            let id = due(&t, "By whose clock?", &c, START + 10 * MINUTE).await;
+            sandbox.add_fault(Fault::new(network, Calls::Publish, Trouble::ResetAfterAccept));
+            t.pass(Duration::from_secs(3 * 3600)).await;
+            let journal = t.journal(&id).await;
+            assert_eq!(sandbox.ledger(network).len(), 1, "{network} {off} ms: {journal:#?}");
+            assert_eq!(t.delivery(&id).await.state, State::Published, "{network} {off} ms");
+        }
+    }
+}
+
+/// A server's life: its clockwork ticks every ten seconds, and what is due is worked on.
+async fn live(t: &TestApp, time: Duration) {
+    for _ in 0..time.as_secs() / 10 {
+        t.clock.advance(Duration::from_secs(10));
+        cron::tick(&t.app).await.expect("slots");
+        t.worker.tick().await.expect("a tick");
+    }
+}
+
+/// A post to this connection, due at this time; its delivery.
+async fn due(t: &TestApp, text: &str, connection: &str, at: i64) -> String {
+    let mut draft = t.draft(text, &[connection]);
+    draft.scheduled_at = Some(when::iso(at));
+    t.schedule(draft).await.deliveries[0].id.clone()
+}
+
+/// How many jobs of the clockwork there are of each kind, in this state.
+async fn slots(t: &TestApp, state: &'static str) -> Vec<(String, i64)> {
+    let read = t.app.db.read(move |tx| async move {
+        let sql = "SELECT kind, count(*) AS n FROM job WHERE lane LIKE 'cron:%' AND state = $1 GROUP BY kind ORDER BY kind";
+        let rows = tx.rows(sql, params![state]).await?;
+        rows.iter().map(|r| Ok((r.text("kind")?, r.int("n")?))).collect::<Result<Vec<_>, Error>>()
+    });
+    read.await.expect("the jobs")
+}
+
+const MINUTE: i64 = 60_000;
+
+both! {
+    /// An hour and a minute forward: the slots in between come once and not 366 times, what is too
+    /// late is held, and the rest keeps its gaps.
+    async fn a_clock_set_forward_bursts_nothing(t: TestApp) {
+        let c = t.connect("mastodon").await;
+        let held = due(&t, "An hour late", &c, START + MINUTE / 2).await;
+        let mut late = Vec::new();
+        for minute in [5, 30, 31, 32] {
+            late.push(due(&t, &format!("Due at {minute}"), &c, START + minute * MINUTE).await);
+        }
+        let later = due(&t, "Not yet", &c, START + 80 * MINUTE).await;
+        cron::tick(&t.app).await.unwrap();
+        t.worker.tick().await.unwrap();
+        let before = slots(&t, "done").await;
+
+        t.clock.jump(61 * MINUTE);
+        cron::tick(&t.app).await.unwrap();
+        cron::tick(&t.app).await.unwrap();
+        let kinds = ["media_net", "preflight", "prune", "sweep"];
+        let once: Vec<_> = kinds.iter().map(|k| ((*k).to_owned(), 1)).collect();
+        assert_eq!(slots(&t, "ready").await, once);
+        live(&t, Duration::from_secs(10)).await;
+        assert_eq!(t.visible("mastodon").len(), 1, "one of them, then a gap");
+        live(&t, Duration::from_secs(600)).await;
+        assert_eq!(t.delivery(&held).await.state, State::Held);
+        let mut times = Vec::new();
+        for id in &late {
+            let d = t.delivery(id).await;
+            assert_eq!(d.state, State::Published, "{:#?}", t.journal(id).await);
+            times.push(when::parse(&d.published_at.unwrap(), "UTC").unwrap());
+        }
+        assert!(times.windows(2).all(|w| w[1] - w[0] >= 30_000), "no burst: {times:?}");
+        assert_eq!(t.delivery(&later).await.state, State::Queued);
+        live(&t, Duration::from_secs(600)).await;
+        assert_eq!(t.delivery(&later).await.state, State::Published);
+        assert_eq!(t.visible("mastodon").len(), late.len() + 1);
+        assert!(slots(&t, "done").await.iter().all(|(k, n)| before.iter().any(|(b, m)| b == k && n > m) || k == "prune"));
+    }
+
+    /// An hour back: what is out stays out and goes out no second time, the clockwork goes on within
+    /// its periods, and neither a budget nor a dead worker's lease holds anything for that hour.
+    async fn a_clock_set_back_doubles_nothing_and_stops_nothing(t: TestApp) {
+        let (c, other) = (t.connect("mastodon").await, t.connect("bluesky").await);
+        let out = due(&t, "Out already", &c, START + 10 * MINUTE).await;
+        let doubt = due(&t, "In doubt", &other, START + 14 * MINUTE).await;
+        let stuck = due(&t, "In dead hands", &t.connect_as("mastodon", "ben").await, START + 14 * MINUTE).await;
+        let later = due(&t, "Later", &c, START + 20 * MINUTE).await;
+        live(&t, Duration::from_secs(13 * 60)).await;
+        assert_eq!(t.delivery(&out).await.state, State::Published);
+        t.sandbox.add_fault(Fault::new("bluesky", Calls::Publish, Trouble::ResetAfterAccept));
+        t.clock.advance(Duration::from_secs(60));
+        let (now, dead) = (t.clock.now(), stuck.clone());
+        t.app.db.write(move |tx| async move {
+            let claims = queue::claim(&tx, Pool::Send, 10, "a dead worker", now, now + 60_000).await?;
+            for claim in claims.iter().filter(|c| c.subject != dead) {
+                queue::put_back(&tx, claim, now, false, None).await?;
+            }
+            Ok::<_, Error>(())
+        }).await.unwrap();
+        t.worker.tick().await.unwrap();
+        assert_eq!(t.delivery(&doubt).await.state, State::Unknown);
+        // And the sweeper itself dies with it.
+        cron::tick(&t.app).await.unwrap();
+        let now = t.clock.now();
+        t.app.db.write(move |tx| async move {
+            queue::claim(&tx, Pool::Housekeeping, 10, "a dead worker", now, now + 60_000).await
+        }).await.unwrap();
+
+        t.clock.jump(-HOUR);
+        let soon = due(&t, "Soon", &c, t.clock.now() + 2 * MINUTE).await;
+        let swept = async |t: &TestApp| slots(t, "done").await.iter().find(|(k, _)| k == "sweep").map_or(0, |s| s.1);
+        live(&t, Duration::from_secs(130)).await;
+        let seen = swept(&t).await;
+        assert_eq!(t.delivery(&soon).await.state, State::Published, "{:#?}", t.journal(&soon).await);
+        live(&t, Duration::from_secs(60)).await;
+        assert!(swept(&t).await >= seen + 5, "a sweep every ten seconds");
+        assert_eq!(t.delivery(&stuck).await.state, State::Published, "{:#?}", t.journal(&stuck).await);
+        assert_eq!(t.delivery(&later).await.state, State::Queued, "its time comes again");
+        live(&t, Duration::from_secs(2 * 3600)).await;
+        for id in [&out, &doubt, &stuck, &later, &soon] {
+            assert_eq!(t.delivery(id).await.state, State::Published, "{:#?}", t.journal(id).await);
+        }
+        assert_eq!((t.visible("mastodon").len(), t.visible("bluesky").len()), (4, 1));
     }
 }
