@@ -135,19 +135,47 @@ pub(crate) fn grouped(value: f64) -> String {
     out
 }
 
-/// Puts the tables between the marks of docs/performance.md.
+/// Puts the tables between the marks of docs/performance.md. Those of workloads that this run did not
+/// measure stay: every table is of one run.
 pub(crate) fn write(text: &str) -> Result<()> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
     let old = std::fs::read_to_string(&file).context("docs/performance.md cannot be read")?;
     let (before, rest) = old.split_once(BEGIN).context("docs/performance.md has no begin mark")?;
-    let (_, after) = rest.split_once(END).context("docs/performance.md has no end mark")?;
-    std::fs::write(&file, format!("{before}{BEGIN}\n{}\n{END}{after}", text.trim_end()))?;
+    let (kept, after) = rest.split_once(END).context("docs/performance.md has no end mark")?;
+    let text = merged(kept, text);
+    std::fs::write(&file, format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))?;
     Ok(())
+}
+
+/// The new tables in the place of the old ones of their titles.
+fn merged(old: &str, new: &str) -> String {
+    let title = |table: &str| table.lines().next().unwrap_or_default().to_owned();
+    let mut tables: Vec<String> = split(old);
+    for table in split(new) {
+        match tables.iter_mut().find(|t| title(t) == title(&table)) {
+            Some(old) => *old = table,
+            None => tables.push(table),
+        }
+    }
+    tables.iter().map(|t| format!("### {}\n", t.trim_end())).collect::<Vec<_>>().join("\n")
+}
+
+fn split(text: &str) -> Vec<String> {
+    let text = format!("\n{}", text.trim());
+    text.split("\n### ").skip(1).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_takes_the_place_of_its_predecessor_and_the_others_stay() {
+        let old = "\n### One\n\na\n\n### Two\n\nb\n\nmore\n";
+        let new = "### Two\n\nc\n\n### Three\n\nd\n";
+        assert_eq!(merged(old, new), "### One\n\na\n\n### Two\n\nc\n\n### Three\n\nd\n");
+        assert_eq!(merged("Not measured yet.", "### One\n\na"), "### One\n\na\n");
+    }
 
     #[test]
     fn thousands_are_grouped() {

@@ -9,7 +9,7 @@ use crate::measure;
 use crate::report::{Report, grouped};
 use crate::stage::Cluster;
 use crate::workloads::Metric::*;
-use crate::workloads::{CALLERS, NETWORK_IN_HAND, NETWORK_MS, PICKUP_GAP_MS};
+use crate::workloads::{CALLERS, LONG_ROUNDS, NETWORK_IN_HAND, NETWORK_MS, PICKUP_GAP_MS};
 
 pub(crate) const SERVER_SQLITE: &str = "carillon serve, SQLite FULL";
 pub(crate) const SERVER_POSTGRES: &str = "carillon serve, PostgreSQL";
@@ -23,13 +23,15 @@ struct Table<'a> {
     cells: &'a dyn Fn(&'static str) -> Vec<String>,
 }
 
-/// Everything that was measured.
+/// Everything that was measured; each table says when, and on what.
 pub(crate) fn text(r: &Report, cluster: Option<&Cluster>, rounds: usize) -> Result<String> {
-    let mut text = head(r, cluster, rounds)?;
-    for table in [throughput(r), lateness(r), beside(r), kill(r)] {
-        text.push_str(&table);
+    let mut text = String::new();
+    let head = head(r, cluster, rounds)?;
+    for table in [throughput(r), lateness(r), beside(r), kill(r), server(r)] {
+        if !table.is_empty() {
+            text.push_str(&format!("{}\n\n{head}\n", table.trim_end()));
+        }
     }
-    text.push_str(&server(r));
     if !r.failed.is_empty() {
         text.push_str("\n### Measurements that failed\n\n");
         for line in &r.failed {
@@ -49,9 +51,9 @@ fn head(r: &Report, cluster: Option<&Cluster>, rounds: usize) -> Result<String> 
     };
     let mut disk = r.disk.clone();
     Ok(format!(
-        "{day}, {}. Medians of up to {rounds} rounds. Load before the run: {}.{quick}\n\n\
-         **fdatasync of this disk: {:.0} µs** (median; {:.0}–{:.0} µs over the run). A figure that \
-         waits for the disk is to be read with it.\n",
+        "{day}, medians of {rounds} rounds (at most {LONG_ROUNDS} of what takes minutes), {}; load \
+         before the run {}. **fdatasync of this disk: {:.0} µs** (median; {:.0}–{:.0} µs over the \
+         run).{quick}\n",
         machine(cluster)?,
         r.load,
         measure::quantile(&mut disk, 0.5),

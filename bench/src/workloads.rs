@@ -107,6 +107,8 @@ pub(crate) const QUICK: Scale = Scale {
 };
 
 pub(crate) const CALLERS: u64 = 32;
+/// Most rounds of a workload that takes minutes for every contender.
+pub(crate) const LONG_ROUNDS: usize = 2;
 /// Longest time of the enqueueing one by one: some need milliseconds a job.
 const ENQUEUE_LIMIT_MS: u64 = 4_000;
 pub(crate) const PICKUP_GAP_MS: u64 = 20;
@@ -118,7 +120,7 @@ impl Workload {
     /// In how many of the rounds it is measured: some take minutes for every contender.
     pub(crate) fn rounds(self, rounds: usize) -> usize {
         match self {
-            Workload::Future | Workload::Closed | Workload::Kill => rounds.min(2),
+            Workload::Future | Workload::Closed | Workload::Kill => rounds.min(LONG_ROUNDS),
             _ => rounds,
         }
     }
