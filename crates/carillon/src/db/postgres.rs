@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use tokio_postgres::{AsyncMessage, Column, NoTls, Statement};
@@ -17,6 +18,9 @@ use super::{Error, Row, Tx, TxInner, Value};
 
 const CHANNEL: &str = "carillon_work";
 
+/// Longest wait for one answer. A statement of ours takes milliseconds; a server that says nothing
+/// for so long is away.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Shortest time between two hints of one node: they cost a commit each.
 const HINT_GAP: Duration = Duration::from_millis(10);
 
@@ -32,7 +36,11 @@ impl Postgres {
         let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
             Error::Refused("the database address is no valid `postgres://…` address".into())
         })?;
-        config.connect_timeout(Duration::from_secs(10)).application_name("carillon");
+        config
+            .connect_timeout(Duration::from_secs(10))
+            .keepalives_idle(Duration::from_secs(30))
+            .tcp_user_timeout(PATIENCE)
+            .application_name("carillon");
         let manager = Manager::from_config(
             config.clone(),
             NoTls,
@@ -59,7 +67,7 @@ impl Postgres {
         Fut: Future<Output = Result<T, E>>,
     {
         let conn = Arc::new(Held::new(self.connection().await?));
-        conn.batch_execute(begin).await.map_err(from_postgres)?;
+        answered(conn.batch_execute(begin)).await?;
         let outcome = unit(Tx(TxInner::Postgres(PostgresTx(conn.clone())))).await;
         let outcome = match outcome {
             // The server would answer COMMIT with a rollback, and no error.
@@ -70,18 +78,19 @@ impl Postgres {
         };
         match outcome {
             Ok(value) => {
-                conn.batch_execute("COMMIT").await.map_err(|e| {
-                    if e.is_closed() || e.as_db_error().is_none() {
-                        Error::CommitUnknown(e.to_string())
-                    } else {
-                        from_postgres(e)
+                match timeout(PATIENCE, conn.batch_execute("COMMIT")).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(e)) if e.is_closed() || e.as_db_error().is_none() => {
+                        return Err(Error::CommitUnknown(e.to_string()).into());
                     }
-                })?;
+                    Ok(Err(e)) => return Err(from_postgres(e).into()),
+                    Err(_) => return Err(Error::CommitUnknown(SILENT.into()).into()),
+                }
                 conn.ended.store(true, Ordering::Release);
                 Ok(value)
             }
             Err(e) => {
-                if conn.batch_execute("ROLLBACK").await.is_ok() {
+                if answered(conn.batch_execute("ROLLBACK")).await.is_ok() {
                     conn.ended.store(true, Ordering::Release);
                 }
                 Err(e)
@@ -90,12 +99,12 @@ impl Postgres {
     }
 
     pub(super) async fn prepares(&self, sql: &str) -> Result<(), Error> {
-        self.connection().await?.prepare(sql).await.map(drop).map_err(from_postgres)
+        answered(self.connection().await?.prepare(sql)).await.map(drop)
     }
 
     pub(super) async fn now(&self) -> Result<i64, Error> {
         let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
-        let row = self.connection().await?.query_one(sql, &[]).await.map_err(from_postgres)?;
+        let row = answered(self.connection().await?.query_one(sql, &[])).await?;
         row.try_get(0).map_err(from_postgres)
     }
 
@@ -114,6 +123,18 @@ impl Postgres {
     }
 }
 
+const SILENT: &str = "the server did not answer within 30 s";
+
+/// The answer to a call, within our patience.
+async fn answered<T>(
+    call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Error> {
+    match timeout(PATIENCE, call).await {
+        Ok(answer) => answer.map_err(from_postgres),
+        Err(_) => Err(Error::Unavailable(SILENT.into())),
+    }
+}
+
 async fn connection(pool: &Pool) -> Result<Object, Error> {
     pool.get().await.map_err(|e| Error::Unavailable(e.to_string()))
 }
@@ -123,7 +144,7 @@ async fn hint(pool: Pool, mut wants: mpsc::Receiver<()>) {
     while wants.recv().await.is_some() {
         let sent = async {
             let conn = connection(&pool).await?;
-            conn.batch_execute("NOTIFY carillon_work").await.map_err(from_postgres)
+            answered(conn.batch_execute("NOTIFY carillon_work")).await
         };
         if let Err(e) = sent.await {
             tracing::debug!(error = %e, "no hint sent; the others poll");
@@ -150,10 +171,16 @@ impl Held {
         Self { conn: Some(conn), ended: new(), failed: new(), by_key: new() }
     }
 
-    /// The error of a statement, kept in mind.
-    fn failed(&self, e: tokio_postgres::Error) -> Error {
-        self.failed.store(true, Ordering::Release);
-        from_postgres(e)
+    /// The answer to a statement; an error is kept in mind.
+    async fn answer<T>(
+        &self,
+        call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        let answer = answered(call).await;
+        if answer.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        answer
     }
 }
 
@@ -173,7 +200,7 @@ impl Drop for Held {
         let token = conn.cancel_token();
         // The server rolls back when the connection closes; a statement under way is ended first.
         drop(Object::take(conn));
-        tokio::spawn(async move { token.cancel_query(NoTls).await });
+        tokio::spawn(timeout(PATIENCE, async move { token.cancel_query(NoTls).await }));
     }
 }
 
@@ -217,14 +244,14 @@ pub(super) struct PostgresTx(Arc<Held>);
 
 impl PostgresTx {
     pub(super) async fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
-        let statement = self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
-        self.0.execute(&statement, &refs(params)).await.map_err(|e| self.0.failed(e))
+        let statement = self.0.answer(self.0.prepare_cached(sql)).await?;
+        self.0.answer(self.0.execute(&statement, &refs(params))).await
     }
 
     pub(super) async fn rows(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
-        let statement = self.0.prepare_cached(sql).await.map_err(|e| self.0.failed(e))?;
+        let statement = self.0.answer(self.0.prepare_cached(sql)).await?;
         let names = names(statement.columns());
-        let found = self.0.query(&statement, &refs(params)).await.map_err(|e| self.0.failed(e))?;
+        let found = self.0.answer(self.0.query(&statement, &refs(params))).await?;
         found.iter().map(|row| read(row, 0, &names)).collect()
     }
 
@@ -252,16 +279,16 @@ impl PostgresTx {
         }
         if sql.starts_with("INSERT ") {
             let (statement, columns) = self.many(sql, many, each::insert).await?;
-            let added = self.0.execute(&statement, &refs(&columns)).await;
-            if added.map_err(|e| self.0.failed(e))? != many.len() as u64 {
+            let added = self.0.answer(self.0.execute(&statement, &refs(&columns))).await?;
+            if added != many.len() as u64 {
                 return Err(Error::Corrupt(format!("fewer rows than given: {sql}")));
             }
             return Ok(vec![1; many.len()]);
         }
         let (statement, columns) = self.many(sql, many, each::update).await?;
-        let places = self.0.query(&statement, &refs(&columns)).await;
+        let places = self.0.answer(self.0.query(&statement, &refs(&columns))).await?;
         let mut changed = vec![0; many.len()];
-        for row in &places.map_err(|e| self.0.failed(e))? {
+        for row in &places {
             changed[place(row)?] += 1;
         }
         Ok(changed)
@@ -274,9 +301,9 @@ impl PostgresTx {
         let shape = |sql: &str, types: &[Type]| Ok(each::select(sql, types));
         let (statement, columns) = self.many(sql, many, shape).await?;
         let names = names(&statement.columns()[1..]);
-        let rows = self.0.query(&statement, &refs(&columns)).await;
+        let rows = self.0.answer(self.0.query(&statement, &refs(&columns))).await?;
         let mut found: Vec<Vec<Row>> = many.iter().map(|_| Vec::new()).collect();
-        for row in &rows.map_err(|e| self.0.failed(e))? {
+        for row in &rows {
             found[place(row)?].push(read(row, 1, &names)?);
         }
         Ok(found)
@@ -289,18 +316,22 @@ impl PostgresTx {
         many: &'a [Vec<Value>],
         shape: impl Fn(&str, &[Type]) -> Result<String, Error>,
     ) -> Result<(Statement, Vec<each::Column<'a>>), Error> {
-        let failed = |e| self.0.failed(e);
         if !self.0.by_key.swap(true, Ordering::AcqRel) {
-            self.0.batch_execute(each::BY_KEY).await.map_err(failed)?;
+            self.0.answer(self.0.batch_execute(each::BY_KEY)).await?;
         }
-        let one = self.0.prepare_cached(sql).await.map_err(failed)?;
+        let one = self.0.answer(self.0.prepare_cached(sql)).await?;
         let columns = each::columns(many, one.params())?;
-        let statement = self.0.prepare_cached(&shape(sql, one.params())?).await.map_err(failed)?;
+        let sql = shape(sql, one.params())?;
+        let statement = self.0.answer(self.0.prepare_cached(&sql)).await?;
         Ok((statement, columns))
     }
 
+    /// As long as it takes: a migration may rewrite a table.
     pub(super) async fn script(&self, sql: &str) -> Result<(), Error> {
-        self.0.batch_execute(sql).await.map_err(|e| self.0.failed(e))
+        self.0.batch_execute(sql).await.map_err(|e| {
+            self.0.failed.store(true, Ordering::Release);
+            from_postgres(e)
+        })
     }
 }
 

@@ -16,6 +16,8 @@ use crate::store::deliveries;
 
 /// Later than this, posts of one connection keep a gap between them, in ms.
 const LATE: i64 = 120_000;
+/// A spent budget holds a whole lane for so long at most, in ms.
+const LANE_WAIT: i64 = 60_000;
 
 /// Held, or missed, when its moment has passed and nothing of it is visible: whoever was to blame,
 /// a post that comes hours late is a person's decision.
@@ -60,7 +62,8 @@ pub(super) fn waits(app: &App, work: &Work) -> Option<Outcome> {
     Some(Outcome::of(d, d.state, Next::At(next), line).because(problem))
 }
 
-/// Its budget is spent until `at`: it waits, or is held now when that would be too late for it.
+/// Its budget is spent until `at`: it waits, or is held now when that would be too late for it. A
+/// short wait is its lane's: the others there would only find the same, each by itself.
 pub(super) fn spent(app: &App, work: &Work, at: i64, started_at: i64) -> Outcome {
     let d = &work.delivery;
     let limit = late_limit(app, work).as_millis() as i64;
@@ -68,13 +71,18 @@ pub(super) fn spent(app: &App, work: &Work, at: i64, started_at: i64) -> Outcome
     let line = Line::New { step: "prepare", started_at, word: "waits" };
     let problem = budget::spent(work.network.spec(), at, late);
     let (to, next) = if late { (State::Held, Next::Done) } else { (d.state, Next::At(at)) };
-    Outcome::of(d, to, next, line).because(problem)
+    // Whoever is in doubt may look meanwhile, so that it is for moments only.
+    let lane = Some(at).filter(|at| !late && at - app.clock.now() <= LANE_WAIT);
+    Outcome { hold_lane_until: lane, ..Outcome::of(d, to, next, line) }.because(problem)
 }
 
 /// Those of a connection that wait for the same moment go in the order of their own times: each a
 /// millisecond behind what was due before it, for a lane is worked on by time.
 pub(super) async fn in_turn(app: &App, work: &Work, o: Outcome) -> Result<Outcome, Lost> {
     let (Next::At(at), Some(due)) = (&o.next, work.delivery.scheduled_at) else { return Ok(o) };
+    if o.hold_lane_until.is_some() {
+        return Ok(o);
+    }
     let (connection, id) = (work.delivery.connection_id.clone(), work.delivery.id.clone());
     // What was due before that is held when its turn comes.
     let since = app.clock.now() - late_limit(app, work).as_millis() as i64;

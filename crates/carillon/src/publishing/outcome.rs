@@ -287,6 +287,10 @@ fn ending(e: &Ended) -> Ending<'_> {
     let end = match &e.outcome.next {
         Next::Done => End::Done,
         Next::Dead => End::Dead,
+        // Its lane waits for it: it keeps its place in there.
+        Next::At(at) if e.outcome.hold_lane_until.is_some_and(|until| until >= *at) => {
+            End::At { run_at: e.claim.run_at.min(*at), counted: false }
+        }
         Next::At(at) => End::At { run_at: *at, counted: false },
         Next::Lane(lane) => End::Lane(lane.clone()),
     };

@@ -200,6 +200,25 @@ both! {
         assert_eq!(minutes, ["10", "11", "12", "13", "14", "15"], "{texts:?}");
     }
 
+    /// A budget that comes back within the minute makes its lane wait, not each job in it by itself.
+    async fn a_burst_behind_a_budget_goes_in_order_and_without_a_stir(t: TestApp) {
+        let c = t.connect("telegram").await;
+        for second in (10..40).rev() {
+            let at = Some(when::iso(t.clock.now() + 600_000 + second * 100));
+            let draft = t.draft(&format!("due at {second}"), &[&c]);
+            t.schedule(carillon::publishing::schedule::Draft { scheduled_at: at, ..draft }).await;
+        }
+        t.pass(15 * MINUTE).await;
+        let texts: Vec<String> = t.visible("telegram").into_iter().map(|p| p.text).collect();
+        let due: Vec<String> = (10..40).map(|second| format!("due at {second}")).collect();
+        assert_eq!(texts, due);
+        let lines = t.app.db.read(|tx| async move {
+            tx.row("SELECT count(*) AS n FROM attempt", params![]).await
+        });
+        let lines = lines.await.unwrap_or_else(|e: Error| panic!("{e}")).expect("a row");
+        assert!(lines.int("n").unwrap() <= 60, "{lines:?}: a line of each that went, one of each that waited");
+    }
+
     /// The code fails on a delivery again and again: it is held with its reason, not forgotten.
     async fn what_cannot_be_worked_on_is_held(t: TestApp) {
         let c = t.connect("bluesky").await;
