@@ -11,11 +11,12 @@ use carillon::clock::Clock;
 use carillon::config::Config;
 use carillon::domain::delivery::DeliveryState;
 use carillon::domain::when;
+use carillon::publishing::connecting::{self, New};
 use carillon::publishing::schedule::{self, Draft, DraftDelivery};
 use carillon::store::accounts::{self, Workspace};
-use carillon::store::connections::{self, Connection};
 use carillon::store::deliveries;
 use carillon::{App, ids};
+use futures_util::{StreamExt, TryStreamExt};
 
 use crate::measure;
 use crate::process::Process;
@@ -97,31 +98,11 @@ async fn seed(app: &App, sandbox: &str, total: usize) -> Result<(String, i64)> {
         demo_at: None,
     };
     app.db.write(move |tx| async move { accounts::add_workspace(&tx, &w, now).await }).await?;
-    let mut targets = Vec::new();
-    for i in 0..LANES {
-        let id = ids::new(now);
-        let secrets = format!("{{\"accessToken\":\"sandbox-lane{i}\"}}");
-        let c = Connection {
-            id: id.clone(),
-            workspace_id: workspace.clone(),
-            network: "mastodon".into(),
-            name: format!("lane {i}"),
-            remote_id: format!("lane{i}"),
-            settings: [("server".to_owned(), format!("{sandbox}/mastodon"))].into(),
-            secrets: app.keys.seal(&secrets, &id),
-            broken_at: None,
-            problem: None,
-            checked_at: None,
-            published_at: None,
-            created_at: now,
-            twice_at: None,
-            quota_until: None,
-        };
-        app.db.write(move |tx| async move { connections::add(&tx, &c).await }).await?;
-        targets.push(id);
-    }
+    let connecting = (0..LANES).map(|i| connect(app, &workspace, sandbox, i));
+    let connecting = futures_util::stream::iter(connecting).buffer_unordered(16);
+    let mut targets: Vec<String> = connecting.try_collect().await?;
     // Far enough away that writing is over by then, and the server has started.
-    let due = now + 5_000 + (total as i64) * 3;
+    let due = app.clock.now() + 5_000 + (total as i64) * 3;
     let mut left = total;
     while left > 0 {
         let some: Vec<DraftDelivery> = targets
@@ -143,6 +124,18 @@ async fn seed(app: &App, sandbox: &str, total: usize) -> Result<(String, i64)> {
     }
     ensure!(app.clock.now() < due, "seeding took longer than until the deliveries were due");
     Ok((workspace, due))
+}
+
+/// An account of its own, connected as people do it: it is looked at before anything is due.
+async fn connect(app: &App, workspace: &str, sandbox: &str, lane: usize) -> Result<String> {
+    let entered = |name: &str, value: String| [(name.to_owned(), value)].into();
+    let new = New {
+        network: "mastodon".into(),
+        name: Some(format!("lane {lane}")),
+        settings: entered("server", format!("{sandbox}/mastodon")),
+        credentials: entered("accessToken", format!("sandbox-lane{lane}")),
+    };
+    Ok(connecting::add(app, workspace, new).await?.id)
 }
 
 /// When each delivery that is published was published, in ms UTC.

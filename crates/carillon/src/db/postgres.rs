@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -136,7 +138,17 @@ async fn answered<T>(
 }
 
 async fn connection(pool: &Pool) -> Result<Object, Error> {
-    pool.get().await.map_err(|e| Error::Unavailable(e.to_string()))
+    // Whatever the reason, it may be another one later: an outcome waits for it.
+    pool.get().await.map_err(|e| {
+        Error::Unavailable(match e {
+            PoolError::Backend(e) => match e.as_db_error() {
+                Some(db) => db.message().to_owned(),
+                None => e.to_string(),
+            },
+            PoolError::Timeout(_) => "no connection was to be had in time".to_owned(),
+            other => other.to_string(),
+        })
+    })
 }
 
 /// Sends the hints that are wanted, for as long as anybody can want one.

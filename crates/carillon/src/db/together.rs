@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_finds_nothing_under_way_is_alone() {
-        let together = Together::<u32, u32>::default();
+        let together = Arc::new(Together::<u32, u32>::default());
         let double = |items: Vec<u32>| async move { items.iter().map(|i| i * 2).collect() };
         assert_eq!(together.call(4, double).await, Some(8));
     }
