@@ -111,7 +111,8 @@ impl Db {
         match &*self.inner {
             Inner::Sqlite(db) => db.write(unit).await,
             Inner::Memory(db) => db.run(true, unit).await,
-            Inner::Postgres(db) => db.run("BEGIN", unit).await,
+            // Boxed: its future is large, and stands in that of whoever works with the database.
+            Inner::Postgres(db) => Box::pin(db.run("BEGIN", unit)).await,
         }
     }
 
@@ -127,7 +128,7 @@ impl Db {
             Inner::Sqlite(db) => db.read(unit).await,
             Inner::Memory(db) => db.run(false, unit).await,
             Inner::Postgres(db) => {
-                db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", unit).await
+                Box::pin(db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", unit)).await
             }
         }
     }
