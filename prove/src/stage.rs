@@ -324,26 +324,12 @@ pub(crate) async fn connect(
     network: &str,
     account: &str,
 ) -> anyhow::Result<String> {
-    let token = format!("sandbox-{account}");
-    let server = format!("{}/{network}", sandbox);
-    let name = account.to_owned();
-    let (settings, secrets) = match network {
-        "facebook" => (vec![("pageId", name)], vec![("accessToken", token)]),
-        HANDLE => (vec![("igBusinessId", name)], vec![("accessToken", token)]),
-        "bluesky" => (vec![("identifier", format!("{name}.test"))], vec![("password", token)]),
-        "mastodon" => (vec![("server", server)], vec![("accessToken", token)]),
-        "wordpress" => {
-            (vec![("server", server), ("username", name)], vec![("applicationPassword", token)])
-        }
-        _ => (vec![("chatId", format!("@{name}"))], vec![("botToken", format!("123456:{token}"))]),
-    };
-    let own =
-        |fields: Vec<(&str, String)>| fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    let fields = carillon_sandbox::fields(network, account, &format!("{sandbox}/{network}"));
     let new = New {
         network: network.to_owned(),
         name: Some(account.to_owned()),
-        settings: own(settings),
-        credentials: own(secrets),
+        credentials: fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        ..New::default()
     };
     let added = connecting::add(app, workspace, new).await;
     Ok(added.map_err(|e| anyhow::anyhow!("{network} does not take {account}: {e:?}"))?.id)

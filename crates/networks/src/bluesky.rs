@@ -17,6 +17,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::error::quote;
 use crate::http::{Reply, Request};
+use crate::oauth::Life;
 use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
@@ -45,6 +46,7 @@ const PICTURES: MediaRule = MediaRule {
     derivative: Derivative::Original,
     pull: false,
     alt_max: 2_000,
+    video: None,
 };
 
 pub static SPEC: Spec = Spec {
@@ -97,6 +99,8 @@ pub static SPEC: Spec = Spec {
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     // 5,000 points an hour and 35,000 a day; a post costs 3.
+    oauth: None,
+    life: Life::Endless,
     budgets: &[
         Budget { posts: 1_666, per: Duration::from_secs(3_600) },
         Budget { posts: 11_666, per: Duration::from_secs(86_400) },

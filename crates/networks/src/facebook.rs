@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::error::{Class, Error};
 use crate::http::Reply;
 use crate::meta::{self, Made};
+use crate::oauth::Life;
 use crate::spec::{
     Abilities, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
 };
@@ -45,6 +46,7 @@ const PICTURES: MediaRule = MediaRule {
     derivative: Derivative::Original,
     pull: false,
     alt_max: 1_000,
+    video: None,
 };
 
 pub static SPEC: Spec = Spec {
@@ -91,6 +93,8 @@ pub static SPEC: Spec = Spec {
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
+    oauth: None,
+    life: Life::Endless,
     budgets: &[],
 };
 

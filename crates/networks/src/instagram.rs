@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::error::{Action, Class, Error};
 use crate::http::Reply;
 use crate::meta::{self, Listing, Made};
+use crate::oauth::Life;
 use crate::spec::{
     Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
 };
@@ -47,6 +48,7 @@ const PICTURES: MediaRule = MediaRule {
     derivative: Derivative::Square,
     pull: true,
     alt_max: 1_000,
+    video: None,
 };
 
 pub static SPEC: Spec = Spec {
@@ -104,6 +106,8 @@ pub static SPEC: Spec = Spec {
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     // Other pages of the documents say 50; what holds is enforced when publishing (9/2207042).
+    oauth: None,
+    life: Life::Endless,
     budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400) }],
 };
 

@@ -15,13 +15,14 @@ pub mod http;
 pub mod instagram;
 pub mod mastodon;
 mod meta;
+pub mod oauth;
 pub mod spec;
 pub mod telegram;
 pub mod text;
 pub mod wordpress;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 pub use crate::error::{Action, Applied, Class, Error};
 pub use crate::http::Http;
+pub use crate::oauth::{Grant, Target, Tokens};
 pub use crate::spec::{SendClass, Spec};
 
 /// Every network, in display order.
@@ -88,6 +90,30 @@ pub trait Network: Send + Sync {
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
         let _ = (cx, remote_id);
         Err(Error::unsupported("delete"))
+    }
+
+    /// Trades what the consent page gave for tokens.
+    async fn exchange(&self, cx: &Context<'_>, grant: &Grant) -> Result<Tokens, Error> {
+        oauth::exchange(self.spec(), &|r| self.parse_error(r), cx, grant).await
+    }
+
+    /// New tokens before the old ones end. Never called twice at once for a connection. Life
+    /// `Extending` has to override it.
+    async fn refresh(&self, cx: &Context<'_>) -> Result<Tokens, Error> {
+        oauth::refresh(self.spec(), &|r| self.parse_error(r), cx).await
+    }
+
+    /// What a fresh consent may post to, when that has to be chosen: pages, locations, boards.
+    /// Empty: the account itself.
+    async fn targets(&self, cx: &Context<'_>) -> Result<Vec<Target>, Error> {
+        let _ = cx;
+        Ok(Vec::new())
+    }
+
+    /// Gives the tokens back at the network, where it takes them.
+    async fn revoke(&self, cx: &Context<'_>) -> Result<(), Error> {
+        let _ = cx;
+        Err(Error::unsupported("revoke"))
     }
 
     /// The only place that reads the network's errors.
@@ -282,12 +308,50 @@ pub struct Media {
     pub height: u32,
     pub alt: String,
     pub file_name: String,
+    /// The whole file of a picture; empty where `source` reads it.
     pub data: Bytes,
+    /// Reads a large file, a video, piece by piece.
+    pub source: Option<Arc<dyn Source>>,
+    /// Of a video.
+    pub duration: Option<Duration>,
     /// Where the network can fetch it, for those that pull; empty where we have no public address.
     pub url: String,
 }
 
+/// A file too large to be held in memory.
+#[async_trait]
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// Its length in bytes.
+    fn len(&self) -> u64;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The bytes from `at` on, `len` of them or what is left.
+    async fn read(&self, at: u64, len: usize) -> Result<Bytes, Error>;
+}
+
 impl Media {
+    pub fn is_video(&self) -> bool {
+        self.content_type.starts_with("video/")
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.source.as_ref().map_or(self.data.len() as u64, |source| source.len())
+    }
+
+    /// The bytes from `at` on, `len` of them or what is left.
+    pub async fn piece(&self, at: u64, len: usize) -> Result<Bytes, Error> {
+        match &self.source {
+            Some(source) => source.read(at, len).await,
+            None => {
+                let from = usize::try_from(at).unwrap_or(usize::MAX).min(self.data.len());
+                let to = from.saturating_add(len).min(self.data.len());
+                Ok(self.data.slice(from..to))
+            }
+        }
+    }
+
     /// The file as a part of a multipart form. Its bytes are shared, not copied.
     pub fn part(&self) -> Result<reqwest::multipart::Part, Error> {
         let bytes = self.data.clone();

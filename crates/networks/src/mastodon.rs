@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::quote;
 use crate::http::{Reply, Request};
+use crate::oauth::Life;
 use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
 use crate::text::{html_to_text, normalise, short_mentions};
 use crate::{
@@ -48,6 +49,7 @@ const PICTURES: MediaRule = MediaRule {
     derivative: Derivative::Original,
     pull: false,
     alt_max: 1_500,
+    video: None,
 };
 
 pub static SPEC: Spec = Spec {
@@ -92,6 +94,8 @@ pub static SPEC: Spec = Spec {
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
+    oauth: None,
+    life: Life::Endless,
     budgets: &[Budget { posts: 300, per: Duration::from_secs(300) }],
 };
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::oauth::{Life, OAuth};
+
 /// One network's capability manifest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,7 +19,12 @@ pub struct Spec {
     /// Where the API is when neither the connection nor an override says; empty when every
     /// connection has its own `server` setting.
     pub base_url: &'static str,
-    /// What a person enters to connect, in order.
+    /// How a person connects through the network's own consent page, where it has one.
+    pub oauth: Option<OAuth>,
+    /// How long the token lives that a connection holds.
+    pub life: Life,
+    /// What a person enters to connect, in order. With `oauth` the consent fills in what it can;
+    /// the rest, and everything where no app is set up, is entered by hand.
     pub fields: &'static [Field],
     /// Where a post can go. The first is the default.
     pub placements: &'static [Placement],
@@ -38,6 +45,8 @@ impl Spec {
             fields: &[],
             placements,
             abilities,
+            oauth: None,
+            life: Life::Endless,
             budgets: &[],
         }
     }
@@ -110,6 +119,7 @@ impl Placement {
             derivative: Derivative::Original,
             pull: false,
             alt_max: 0,
+            video: None,
         };
         Self { id: "feed", name: "Feed", send, follows: &[], in_budget: true, text, media }
     }
@@ -211,6 +221,24 @@ pub struct MediaRule {
     pub pull: bool,
     /// Most characters of a description for people who cannot see it; 0 where there is none.
     pub alt_max: usize,
+    /// What the placement takes of videos, where it takes any; `min` and `max` count both.
+    pub video: Option<VideoRule>,
+}
+
+/// The videos of a post.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoRule {
+    /// Most videos of one post.
+    pub max: usize,
+    pub types: &'static [&'static str],
+    pub max_bytes: u64,
+    /// Shortest and longest, in seconds.
+    pub seconds: (u32, u32),
+    /// Narrowest and widest width ÷ height.
+    pub ratio: Option<(f32, f32)>,
+    /// May pictures stand beside it?
+    pub mixed: bool,
 }
 
 /// The JPEG renditions made of every picture, cover-cropped.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::error::quote;
 use crate::http::{Reply, Request};
+use crate::oauth::Life;
 use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
 use crate::{
     Action, Class, Context, Error, Identity, Network, Published, Remote, Rendition, SendClass, Spec,
@@ -68,9 +69,12 @@ pub static SPEC: Spec = Spec {
             derivative: Derivative::Original,
             pull: false,
             alt_max: 0,
+            video: None,
         },
     }],
     abilities: Abilities { delete: true, read_back: false, alt_text: false },
+    oauth: None,
+    life: Life::Endless,
     budgets: &[
         Budget { posts: 1, per: Duration::from_secs(1) },
         Budget { posts: 20, per: Duration::from_secs(60) },

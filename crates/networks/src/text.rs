@@ -475,6 +475,7 @@ mod tests {
                 derivative: Derivative::Original,
                 pull: false,
                 alt_max: 0,
+                video: None,
             },
         };
         let spec = Spec {
@@ -485,6 +486,8 @@ mod tests {
             fields: &[],
             placements: &[],
             abilities: Abilities { delete: false, read_back: false, alt_text: false },
+            oauth: None,
+            life: crate::oauth::Life::Endless,
             budgets: &[],
         };
         let said = |text, title, media| -> Vec<(&str, String)> {

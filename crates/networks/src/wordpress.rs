@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Action, Class, Error, quote};
 use crate::http::{Reply, Request};
+use crate::oauth::Life;
 use crate::spec::{
     Abilities, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
 };
@@ -83,9 +84,12 @@ pub static SPEC: Spec = Spec {
             derivative: Derivative::Original,
             pull: false,
             alt_max: 1_000,
+            video: None,
         },
     }],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
+    oauth: None,
+    life: Life::Endless,
     budgets: &[],
 };
 
@@ -637,6 +641,8 @@ mod tests {
             alt: "a \"quote\"".to_owned(),
             file_name: "ein \"bild\"\r\n.png".to_owned(),
             data: bytes::Bytes::new(),
+            source: None,
+            duration: None,
             url: String::new(),
         };
         let upload = json!({ "id": 7, "url": "https://blog.example/a.png?x=1&y=2" });

@@ -20,7 +20,9 @@ use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::lexicon::{POST, check_post, is_tid};
 use crate::media::Blob;
-use crate::world::{Network, World, account_of_secret, is_account, iso, lock, sha256};
+use crate::world::{
+    Fields, Network, World, account_of_secret, is_account, iso, lock, secret_of, sha256,
+};
 
 const ACCESS_LIFE: i64 = 2 * 3_600;
 const REFRESH_LIFE: i64 = 90 * 86_400;
@@ -69,6 +71,10 @@ struct Session {
     id: String,
 }
 
+pub(crate) fn fields(account: &str, _: &str) -> Fields {
+    vec![("identifier", format!("{account}.test")), ("password", secret_of(account))]
+}
+
 pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let collection = call.text("collection").unwrap_or_default();
     let kind = match nsid(call) {
@@ -85,12 +91,12 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
         .and_then(|claims| Some(claims["account"].as_str()?.to_owned()))
         .or_else(|| {
             let named = call.text("identifier").or_else(|| call.text("repo"))?;
-            account_of(&lock(&world.bluesky), &named)
+            account_of(&lock(&world.states.bluesky), &named)
         });
     Aim { call: kind, account }
 }
 
-pub(crate) fn answer(world: &World, call: &Call) -> Answer {
+pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
     let encoding = call.content_type();
     let takes_json = call.method == Method::POST && nsid(call) != "com.atproto.repo.uploadBlob";
     if takes_json && !call.body.is_empty() && encoding != "application/json" {
@@ -242,7 +248,7 @@ fn did_doc(call: &Call, account: &str) -> Value {
 fn create_session(world: &World, call: &Call) -> Result<Value, Answer> {
     let identifier = required(call, "identifier")?;
     let password = required(call, "password")?;
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     let account = account_of(&state, &identifier);
     let account = account.filter(|name| account_of_secret(&password) == Some(name));
     let Some(account) = account else {
@@ -263,7 +269,7 @@ fn create_session(world: &World, call: &Call) -> Result<Value, Answer> {
 
 fn refresh_session(world: &World, call: &Call) -> Result<Value, Answer> {
     let session = session(world, call, "com.atproto.refresh")?;
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     // The used token works a little longer: its answer may be on its way when the process dies.
     state.ending.entry(session.id).or_insert(call.now + REFRESH_GRACE);
     Ok(session_body(call, &session.account))
@@ -271,7 +277,7 @@ fn refresh_session(world: &World, call: &Call) -> Result<Value, Answer> {
 
 fn delete_session(world: &World, call: &Call) -> Result<(), Answer> {
     let session = session(world, call, "com.atproto.refresh")?;
-    lock(&world.bluesky).ending.insert(session.id, call.now);
+    lock(&world.states.bluesky).ending.insert(session.id, call.now);
     Ok(())
 }
 
@@ -350,7 +356,7 @@ fn session(world: &World, call: &Call, scope: &str) -> Result<Session, Answer> {
     }
     let text = |name: &str| claims[name].as_str().unwrap_or_default().to_owned();
     let session = Session { account: text("account"), did: text("sub"), id: text("jti") };
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     if state.ending.get(&session.id).is_some_and(|end| *end <= call.now) {
         return Err(error(400, "ExpiredToken", "Token has been revoked"));
     }
@@ -360,7 +366,7 @@ fn session(world: &World, call: &Call, scope: &str) -> Result<Session, Answer> {
 
 fn resolve_handle(world: &World, call: &Call) -> Result<Value, Answer> {
     let named = call.text("handle").unwrap_or_default();
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     let account = account_of(&state, &named).filter(|_| !named.starts_with("did:"));
     let account = account.ok_or_else(|| invalid("Unable to resolve handle"))?;
     state.repo(&account);
@@ -387,13 +393,13 @@ fn upload_blob(world: &World, call: &Call) -> Result<Value, Answer> {
         "mimeType": mime,
         "size": blob.size,
     }});
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     state.repo(&session.account).blobs.entry(cid).or_insert(Held { blob, mime, uses: 0 });
     Ok(body)
 }
 
 fn get_blob(world: &World, call: &Call) -> Result<Answer, Answer> {
-    let state = lock(&world.bluesky);
+    let state = lock(&world.states.bluesky);
     let repo = state.repos.get(&call.text("did").unwrap_or_default());
     let held = repo.and_then(|repo| repo.blobs.get(&call.text("cid").unwrap_or_default()));
     let hash = held.map(|held| held.blob.hash.clone());
@@ -433,7 +439,7 @@ fn write_record(world: &World, call: &Call, write: Write) -> Result<Value, Answe
     let refs = if checked { check_post(&record).map_err(|e| invalid(&e))? } else { Vec::new() };
     let cid = cid_of_record(&record).map_err(|e| invalid(&e))?;
 
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     own_repo(&state, call, &session)?;
     let rev = state.tid(call.now);
     let rkey = match (call.text("rkey"), write) {
@@ -536,7 +542,7 @@ fn delete_record(world: &World, call: &Call) -> Result<Value, Answer> {
     let session = authorized(world, call)?;
     let collection = required(call, "collection")?;
     let rkey = required(call, "rkey")?;
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     own_repo(&state, call, &session)?;
     let rev = state.tid(call.now);
     let repo = state.repo(&session.account);
@@ -630,7 +636,7 @@ fn named_repo(state: &mut State, call: &Call) -> Result<String, Answer> {
 }
 
 fn describe_repo(world: &World, call: &Call) -> Result<Value, Answer> {
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     let did = named_repo(&mut state, call)?;
     let repo = &state.repos[&did];
     Ok(json!({
@@ -643,7 +649,7 @@ fn describe_repo(world: &World, call: &Call) -> Result<Value, Answer> {
 }
 
 fn get_record(world: &World, call: &Call) -> Result<Value, Answer> {
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     let did = named_repo(&mut state, call)?;
     let collection = call.text("collection").unwrap_or_default();
     let rkey = call.text("rkey").unwrap_or_default();
@@ -659,7 +665,7 @@ fn list_records(world: &World, call: &Call) -> Result<Value, Answer> {
     let limit = call.text("limit").map_or(Ok(50), |limit| limit.parse::<usize>());
     let limit = limit.ok().filter(|limit| (1..=100).contains(limit));
     let limit = limit.ok_or_else(|| invalid("limit must be an integer from 1 to 100"))?;
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     let did = named_repo(&mut state, call)?;
     let collection = call.text("collection").unwrap_or_default();
     let shown = |(rkey, record): (&String, &Record)| {
@@ -702,7 +708,7 @@ fn get_posts(world: &World, call: &Call) -> Result<Value, Answer> {
     if uris.is_empty() || uris.len() > 25 {
         return Err(invalid("uris must have 1 to 25 entries"));
     }
-    let state = lock(&world.bluesky);
+    let state = lock(&world.states.bluesky);
     let posts = uris.into_iter().filter_map(|uri| {
         let mut parts = uri.strip_prefix("at://")?.splitn(3, '/');
         let (did, collection, rkey) = (parts.next()?, parts.next()?, parts.next()?);
@@ -728,7 +734,7 @@ fn get_posts(world: &World, call: &Call) -> Result<Value, Answer> {
 
 fn get_profile(world: &World, call: &Call) -> Result<Value, Answer> {
     let named = call.text("actor").unwrap_or_default();
-    let mut state = lock(&world.bluesky);
+    let mut state = lock(&world.states.bluesky);
     let account = account_of(&state, &named).ok_or_else(|| invalid("Profile not found"))?;
     let repo = state.repo(&account);
     Ok(json!({

@@ -15,7 +15,7 @@ use crate::faults::Calls;
 use crate::graph::{self, Fail, Paging};
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, fetch};
-use crate::world::{Network, World, lock};
+use crate::world::{Fields, Network, World, lock, secret_of};
 
 const TEXT_LIMIT: usize = 63_206;
 const COMMENT_LIMIT: usize = 8_000;
@@ -74,7 +74,11 @@ struct Photo {
     post: Option<String>,
 }
 
-pub(crate) fn aim(call: &Call) -> Aim {
+pub(crate) fn fields(account: &str, _: &str) -> Fields {
+    vec![("pageId", account.to_owned()), ("accessToken", secret_of(account))]
+}
+
+pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let shown = call.flag("published") != Some(false);
     let kind = match (&call.method, graph::segments(call).as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
@@ -248,7 +252,7 @@ fn create_post(world: &World, call: &Call, account: String) -> Result<Value, Fai
     if message.trim().is_empty() && link.is_none() && asked.is_empty() {
         return Err(Fail::parameter("The status you are trying to publish is empty"));
     }
-    let mut state = lock(&world.facebook);
+    let mut state = lock(&world.states.facebook);
     for photo in &asked {
         let known = state.photos.get(photo).filter(|photo| photo.account == account);
         let known = known.ok_or_else(|| {
@@ -358,7 +362,7 @@ async fn create_photo(world: &World, call: &Call, account: String) -> Result<Val
         let message = "Photos should be smaller than 4 MB and saved as JPG or PNG.";
         return Err(Fail::parameter(message).sub(1_366_046));
     }
-    let mut state = lock(&world.facebook);
+    let mut state = lock(&world.states.facebook);
     let id = state.id(call.now);
     let photo = Photo {
         account: account.clone(),
@@ -390,7 +394,7 @@ async fn create_photo(world: &World, call: &Call, account: String) -> Result<Val
 
 fn create_story(world: &World, call: &Call, account: String) -> Result<Value, Fail> {
     let photo = call.text("photo_id").ok_or_else(|| Fail::parameter("photo_id is required"))?;
-    let mut state = lock(&world.facebook);
+    let mut state = lock(&world.states.facebook);
     let known = state.photos.get(&photo).filter(|photo| photo.account == account);
     let known = known.ok_or_else(|| Fail::missing(call, &photo))?;
     if known.post.is_some() {
@@ -423,7 +427,7 @@ fn comment(world: &World, call: &Call, account: &str, on: &str) -> Result<Value,
     if message.chars().count() > COMMENT_LIMIT {
         return Err(Fail::parameter("The comment is too long"));
     }
-    let mut state = lock(&world.facebook);
+    let mut state = lock(&world.states.facebook);
     let of_post = on.rsplit_once('_').map_or(on, |(_, post)| post).to_owned();
     let id = format!("{of_post}_{}", state.id(call.now));
     let post = state.posts.get_mut(on).filter(|post| post.account == account && post.published);
@@ -465,7 +469,7 @@ fn comment_json(call: &Call, id: &str, comment: &Comment) -> Value {
 /// Oldest first, unless asked for otherwise.
 fn list_comments(world: &World, call: &Call, account: &str, on: &str) -> Result<Value, Fail> {
     let paging = Paging::of(call)?;
-    let state = lock(&world.facebook);
+    let state = lock(&world.states.facebook);
     let post = state.posts.get(on).filter(|post| post.account == account);
     let post = post.ok_or_else(|| Fail::missing(call, on))?;
     let mut ids: Vec<&String> = post.comments.iter().map(|(_, id)| id).collect();
@@ -548,7 +552,7 @@ fn photo_json(call: &Call, id: &str, photo: &Photo) -> Value {
 }
 
 fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
-    let state = lock(&world.facebook);
+    let state = lock(&world.states.facebook);
     if let Some(post) = state.posts.get(id) {
         if post.account != account {
             return Err(Fail::missing(call, id));
@@ -567,7 +571,7 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fa
 
 fn list_posts(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
     let paging = Paging::of(call)?;
-    let state = lock(&world.facebook);
+    let state = lock(&world.states.facebook);
     let mut nodes = Vec::new();
     if let Some(page) = state.pages.get(account) {
         for (_, id) in newest(&page.posts, &state, &paging).take(paging.limit + 1) {
@@ -599,7 +603,7 @@ fn newest<'s>(
 
 fn list_stories(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
     let paging = Paging::of(call)?;
-    let state = lock(&world.facebook);
+    let state = lock(&world.states.facebook);
     let Some(page) = state.pages.get(account) else { return Ok(json!({ "data": [] })) };
     let stories = newest(&page.stories, &state, &paging).take(paging.limit).map(|(at, id)| {
         json!({
@@ -622,7 +626,7 @@ fn insights(world: &World, call: &Call, id: &str) -> Result<Value, Fail> {
             "The value must be a valid insights metric: {unknown}"
         )));
     }
-    if !lock(&world.facebook).posts.contains_key(id) {
+    if !lock(&world.states.facebook).posts.contains_key(id) {
         return Err(Fail::missing(call, id));
     }
     let data = asked.split(',').map(|metric| {
@@ -640,7 +644,7 @@ fn insights(world: &World, call: &Call, id: &str) -> Result<Value, Fail> {
 /// Edits the message, or shows a post that was made unpublished. Showing it again changes nothing.
 fn change(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
     let message = message(call, "message")?;
-    let mut state = lock(&world.facebook);
+    let mut state = lock(&world.states.facebook);
     let post = state.posts.get_mut(id).filter(|post| post.account == account);
     let post = post.ok_or_else(|| Fail::missing(call, id))?;
     if call.flag("is_published") == Some(false) && post.published {
@@ -663,7 +667,7 @@ fn change(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, 
 }
 
 fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
-    let mut state = lock(&world.facebook);
+    let mut state = lock(&world.states.facebook);
     if state.comments.get(id).is_some_and(|comment| comment.account == account) {
         if let Some(comment) = state.comments.remove(id)
             && let Some(post) = state.posts.get_mut(&comment.post)

@@ -116,10 +116,10 @@ impl Fault {
         let fault = Trouble::find(fault)
             .ok_or_else(|| format!("`{fault}` is not a fault. {}", Self::allowed()))?;
         if fault == Trouble::Processing {
-            if !matches!(network, "*" | "instagram" | "mastodon") {
-                return Err(format!(
-                    "{network} processes nothing: `processing` is for instagram and mastodon."
-                ));
+            if Network::find(network).is_some_and(|n| !n.processes()) {
+                let those = Network::ALL.iter().filter(|n| n.processes()).map(|n| n.id());
+                let those = those.collect::<Vec<_>>().join(", ");
+                return Err(format!("{network} processes nothing: `processing` is for {those}."));
             }
             if matches!(call, Calls::Publish | Calls::Delete) {
                 return Err(
@@ -145,7 +145,7 @@ impl Fault {
     }
 
     fn allowed() -> String {
-        let networks = Network::ALL.map(Network::id).join(", ");
+        let networks = Network::ALL.iter().map(|n| n.id()).collect::<Vec<_>>().join(", ");
         let calls = Calls::ALL.map(Calls::id).join(", ");
         let faults = Trouble::ALL.map(Trouble::id).join(", ");
         format!(

@@ -15,7 +15,7 @@ use crate::faults::Calls;
 use crate::graph::{self, Fail, Paging};
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, Unfetched, fetch};
-use crate::world::{Network, World, lock};
+use crate::world::{Fields, Network, World, lock, secret_of};
 
 const DAY: i64 = 86_400_000;
 const DAILY_POSTS: usize = 100;
@@ -84,7 +84,11 @@ struct Comment {
     at: i64,
 }
 
-pub(crate) fn aim(call: &Call) -> Aim {
+pub(crate) fn fields(account: &str, _: &str) -> Fields {
+    vec![("igBusinessId", account.to_owned()), ("accessToken", secret_of(account))]
+}
+
+pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match (&call.method, graph::segments(call).as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
@@ -152,7 +156,7 @@ fn list_pages(call: &Call, account: &str) -> Result<Value, Fail> {
 }
 
 fn account_json(world: &World, account: &str) -> Value {
-    let state = lock(&world.instagram);
+    let state = lock(&world.states.instagram);
     json!({
         "id": account,
         "user_id": account,
@@ -177,7 +181,7 @@ impl State {
 }
 
 fn limit(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
-    let used = lock(&world.instagram).used(account, call.now);
+    let used = lock(&world.states.instagram).used(account, call.now);
     let node = json!({
         "quota_usage": used,
         "config": { "quota_total": DAILY_POSTS, "quota_duration": DAY / 1_000 },
@@ -210,7 +214,7 @@ async fn create(world: &World, call: &Call, account: String) -> Result<Value, Fa
             return Err(Fail::parameter(message).sub(2_207_023));
         }
     };
-    let mut state = lock(&world.instagram);
+    let mut state = lock(&world.states.instagram);
     let id = graph::next_id(&mut state.last_id, call.now, 10_000);
     let container = Container {
         account,
@@ -296,7 +300,7 @@ fn children(world: &World, call: &Call, account: &str) -> Result<Vec<Item>, Fail
     if !(2..=10).contains(&ids.len()) {
         return Err(Fail::parameter("A carousel needs 2 to 10 children").sub(2_207_028));
     }
-    let state = lock(&world.instagram);
+    let state = lock(&world.states.instagram);
     let mut items = Vec::new();
     for id in &ids {
         let child = usable(&state, call, account, id)?;
@@ -369,7 +373,7 @@ fn publish(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
     let creation = call.text("creation_id");
     let creation =
         creation.ok_or_else(|| Fail::parameter("The parameter creation_id is required"))?;
-    let mut state = lock(&world.instagram);
+    let mut state = lock(&world.states.instagram);
     let container = usable(&state, call, account, &creation)?;
     if container.is_child {
         return Err(Fail::parameter("A carousel item cannot be published by itself"));
@@ -431,7 +435,7 @@ fn comment(world: &World, call: &Call, account: &str, on: &str) -> Result<Value,
     if text.chars().count() > CAPTION_LIMIT || tags > TAGS {
         return Err(Fail::parameter("A comment has at most 2200 characters and 30 hashtags"));
     }
-    let mut state = lock(&world.instagram);
+    let mut state = lock(&world.states.instagram);
     let id = graph::next_id(&mut state.last_id, call.now, 10_000);
     let media = state.media.get_mut(on).filter(|media| media.account == account);
     let media = media.ok_or_else(|| Fail::missing(call, on))?;
@@ -469,7 +473,7 @@ fn comment_json(id: &str, comment: &Comment) -> Value {
 /// Newest first.
 fn list_comments(world: &World, call: &Call, account: &str, on: &str) -> Result<Value, Fail> {
     let paging = Paging::of(call)?;
-    let state = lock(&world.instagram);
+    let state = lock(&world.states.instagram);
     let media = state.media.get(on).filter(|media| media.account == account);
     let media = media.ok_or_else(|| Fail::missing(call, on))?;
     let ids: Vec<&String> = media.comments.iter().rev().map(|(_, id)| id).collect();
@@ -521,7 +525,7 @@ fn media_json(call: &Call, id: &str, media: &Media) -> Value {
 }
 
 fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
-    let mut state = lock(&world.instagram);
+    let mut state = lock(&world.states.instagram);
     if let Some(container) = state.containers.get_mut(id).filter(|c| c.account == account) {
         // Only a question for the state is a poll.
         let asked = call.text("fields").is_some_and(|fields| fields.contains("status"));
@@ -541,7 +545,7 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fa
 
 fn list(world: &World, call: &Call, account: &str, stories: bool) -> Result<Value, Fail> {
     let paging = Paging::of(call)?;
-    let state = lock(&world.instagram);
+    let state = lock(&world.states.instagram);
     let Some(shelf) = state.accounts.get(account) else { return Ok(json!({ "data": [] })) };
     let shelf = if stories { &shelf.stories } else { &shelf.feed };
     let after = paging.after.as_ref().and_then(|id| Some((state.media.get(id)?.at, id.clone())));
@@ -579,7 +583,7 @@ fn insights(world: &World, call: &Call, account: &str, id: &str) -> Result<Value
         "profile_visits",
         "navigation",
     ];
-    let state = lock(&world.instagram);
+    let state = lock(&world.states.instagram);
     if state.media.get(id).is_none_or(|media| media.account != account) {
         return Err(Fail::missing(call, id));
     }
@@ -600,7 +604,7 @@ fn insights(world: &World, call: &Call, account: &str, id: &str) -> Result<Value
 }
 
 fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
-    let mut state = lock(&world.instagram);
+    let mut state = lock(&world.states.instagram);
     if state.comments.get(id).is_some_and(|comment| comment.account == account) {
         if let Some(comment) = state.comments.remove(id)
             && let Some(media) = state.media.get_mut(&comment.media)

@@ -60,9 +60,14 @@ pub(crate) struct Appeared<'a> {
     pub(crate) at: i64,
 }
 
-#[derive(Default)]
 pub(crate) struct Ledger {
     books: [Mutex<Book>; Network::ALL.len()],
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { books: std::array::from_fn(|_| Mutex::default()) }
+    }
 }
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! The sandbox: the own APIs of six networks on one local HTTP server, with scripted faults.
+//! The sandbox: the own APIs of every network on one local HTTP server, with scripted faults.
 //!
 //! It is written from the networks' documents and never from the connectors, so that a connector
 //! which passes here agrees with the documents and not with itself. It is strict where the real
@@ -22,6 +22,7 @@ mod line;
 mod markup;
 mod mastodon;
 mod media;
+mod oauth;
 mod page;
 mod rendering;
 mod requests;
@@ -41,6 +42,7 @@ use tokio::sync::oneshot;
 
 pub use crate::faults::{Calls, Fault, Trouble};
 pub use crate::ledger::{LedgerMedia, LedgerPost};
+pub use crate::oauth::{CLIENT_ID, CLIENT_SECRET};
 pub use crate::requests::Recorded;
 use crate::world::{Network, World, lock};
 
@@ -128,6 +130,13 @@ impl Sandbox {
         }
     }
 
+    /// What somebody enters to connect `account` to this network: keys as networks' forms have
+    /// them, secrets among the rest. Empty for a name that is no network.
+    pub fn fields(&self, network: &str, account: &str) -> Vec<(&'static str, String)> {
+        let base = format!("{}/{network}", self.url());
+        fields(network, account, &base)
+    }
+
     /// Every post of this network that is or once was visible, oldest first. Empty for a name that
     /// is no network.
     pub fn ledger(&self, network: &str) -> Vec<LedgerPost> {
@@ -152,6 +161,11 @@ impl Sandbox {
     pub fn requests(&self, network: &str) -> Vec<Recorded> {
         Network::find(network).map_or_else(Vec::new, |n| self.world.requests.of(n))
     }
+}
+
+/// [`Sandbox::fields`] of a sandbox elsewhere: `base` is the address of this network there.
+pub fn fields(network: &str, account: &str, base: &str) -> Vec<(&'static str, String)> {
+    Network::find(network).map_or_else(Vec::new, |n| n.fields(account, base))
 }
 
 fn url_of(addr: SocketAddr) -> String {

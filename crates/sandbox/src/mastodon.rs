@@ -16,7 +16,9 @@ use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
 use crate::text::{Piece, escaped, pieces};
-use crate::world::{Network, World, account_of_secret, is_account, iso, lock, number_of};
+use crate::world::{
+    Fields, Network, World, account_of_secret, is_account, iso, lock, number_of, secret_of,
+};
 
 const MAX_CHARACTERS: usize = 500;
 const PER_URL: usize = 23;
@@ -68,7 +70,11 @@ struct Media {
     status: Option<u64>,
 }
 
-pub(crate) fn aim(call: &Call) -> Aim {
+pub(crate) fn fields(account: &str, base: &str) -> Fields {
+    vec![("server", base.to_owned()), ("accessToken", secret_of(account))]
+}
+
+pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match (&call.method, call.segments().as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
@@ -78,7 +84,7 @@ pub(crate) fn aim(call: &Call) -> Aim {
     Aim { call: kind, account: token_account(call).map(str::to_owned) }
 }
 
-pub(crate) fn answer(world: &World, call: &Call) -> Answer {
+pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
     let segments = call.segments();
     let handled = match (call.method.as_str(), segments.as_slice()) {
         ("GET", ["api", "v2", "instance"]) => Ok(instance(call)),
@@ -250,7 +256,7 @@ fn account_json(state: &State, call: &Call, account: &str) -> Value {
 
 fn verify_credentials(world: &World, call: &Call) -> Result<Value, Answer> {
     let account = authorized(call)?;
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     state.names.insert(account_id(&account), account.clone());
     let mut body = account_json(&state, call, &account);
     body["source"] = json!({ "privacy": "public", "sensitive": false, "language": "en", "note": "", "fields": [] });
@@ -264,13 +270,13 @@ fn lookup(world: &World, call: &Call) -> Result<Value, Answer> {
     if !is_account(named) {
         return Err(not_found());
     }
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     state.names.insert(account_id(named), named.to_owned());
     Ok(account_json(&state, call, named))
 }
 
 fn show_account(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
-    let state = lock(&world.mastodon);
+    let state = lock(&world.states.mastodon);
     let account = named(&state, call, id).ok_or_else(not_found)?;
     Ok(account_json(&state, call, &account))
 }
@@ -318,7 +324,7 @@ fn try_upload(world: &World, call: &Call, polls_left: u32) -> Result<Value, Answ
         ready: polls_left == 0,
         status: None,
     };
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     state.names.insert(account_id(&account), account);
     let id = state.id(call.now);
     let body = media_json(call, id, &media);
@@ -385,7 +391,7 @@ fn own_media<'s>(
 
 fn poll(world: &World, call: &Call, id: &str) -> Answer {
     let polled = authorized(call).and_then(|account| {
-        let mut state = lock(&world.mastodon);
+        let mut state = lock(&world.states.mastodon);
         let (id, media) = own_media(&mut state, &account, id)?;
         if media.ready {
             return Ok(Answer::json(200, &media_json(call, id, media)));
@@ -406,7 +412,7 @@ fn poll(world: &World, call: &Call, id: &str) -> Answer {
 fn describe(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
     let account = authorized(call)?;
     let (new_description, new_focus) = (description(call)?, focus(call)?);
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     let (id, media) = own_media(&mut state, &account, id)?;
     if media.status.is_some() {
         return Err(not_found());
@@ -420,7 +426,7 @@ fn describe(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 
 fn discard(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
     let account = authorized(call)?;
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     let (id, media) = own_media(&mut state, &account, id)?;
     if media.status.is_some() {
         return Err(error(422, "Media attachment is currently used by a status"));
@@ -434,7 +440,7 @@ fn discard(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 fn create(world: &World, call: &Call) -> Result<Value, Answer> {
     let account = authorized(call)?;
     let key = call.header("idempotency-key").filter(|key| !key.is_empty());
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     state.names.insert(account_id(&account), account.clone());
     let known = state.accounts.entry(account.clone()).or_default();
     while known.ending.front().is_some_and(|(end, _)| *end <= call.now) {
@@ -688,13 +694,13 @@ fn visible<'s>(state: &'s State, call: &Call, id: &str) -> Result<(u64, &'s Stat
 }
 
 fn show(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
-    let state = lock(&world.mastodon);
+    let state = lock(&world.states.mastodon);
     let (id, status) = visible(&state, call, id)?;
     Ok(status_json(&state, call, id, status))
 }
 
 fn show_several(world: &World, call: &Call) -> Result<Value, Answer> {
-    let state = lock(&world.mastodon);
+    let state = lock(&world.states.mastodon);
     let asked = call.list("id");
     let found = asked.iter().filter_map(Value::as_str).filter_map(|id| {
         let (id, status) = visible(&state, call, id).ok()?;
@@ -712,7 +718,7 @@ fn own(state: &State, account: &str, id: &str) -> Result<u64, Answer> {
 
 fn source(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
     let account = authorized(call)?;
-    let state = lock(&world.mastodon);
+    let state = lock(&world.states.mastodon);
     let id = own(&state, &account, id)?;
     let Status { text, spoiler, .. } = &state.statuses[&id];
     Ok(json!({ "id": id.to_string(), "text": text, "spoiler_text": spoiler }))
@@ -720,7 +726,7 @@ fn source(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 
 fn edit(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
     let account = authorized(call)?;
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     let id = own(&state, &account, id)?;
     let new = content(&state, call, &account, Some(id))?;
     let old = state.statuses.get(&id).map(|status| status.media.clone()).unwrap_or_default();
@@ -750,7 +756,7 @@ fn edit(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 
 fn delete(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
     let account = authorized(call)?;
-    let mut state = lock(&world.mastodon);
+    let mut state = lock(&world.states.mastodon);
     let id = own(&state, &account, id)?;
     let status = state.statuses.remove(&id).ok_or_else(not_found)?;
     let mut body = status_json(&state, call, id, &status);
@@ -769,7 +775,7 @@ fn delete(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 }
 
 fn list(world: &World, call: &Call, id: &str) -> Answer {
-    let state = lock(&world.mastodon);
+    let state = lock(&world.states.mastodon);
     let Some(account) = named(&state, call, id) else { return not_found() };
     let limit = call.number("limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(20);
     let limit = limit.clamp(1, 40);

@@ -76,7 +76,11 @@ pub(crate) async fn missing(headers: HeaderMap) -> axum::response::Response {
     if accepts.is_some_and(|accept| accept.contains("text/html")) {
         return not_found("There is no such page.").into_response();
     }
-    let known = Network::ALL.map(|network| format!("/{}/", network.id())).join(" ");
+    let known = Network::ALL
+        .iter()
+        .map(|network| format!("/{}/", network.id()))
+        .collect::<Vec<_>>()
+        .join(" ");
     let said = format!("Not found. The networks of the sandbox are at {known}\n");
     (StatusCode::NOT_FOUND, said).into_response()
 }
@@ -84,7 +88,7 @@ pub(crate) async fn missing(headers: HeaderMap) -> axum::response::Response {
 fn overview(world: &World) -> Markup {
     let body = html! {
         h1 { "What was posted" }
-        @for network in Network::ALL {
+        @for &network in Network::ALL {
             @let (posts, total) = newest(world, network, None, 0, SHOWN_OF_EACH);
             section aria-labelledby=(network.id()) {
                 h2 id=(network.id()) { (network.name()) " " span.count { (count(total)) } }
@@ -176,7 +180,7 @@ fn page(world: &World, here: Option<Network>, title: &str, body: &Markup) -> Mar
                     }
                     nav aria-label="Networks" {
                         a href="/" aria-current=[current(here.is_none())] { "All" }
-                        @for network in Network::ALL {
+                        @for &network in Network::ALL {
                             a href=(network_path(network)) aria-current=[current(here == Some(network))] {
                                 (network.name())
                             }

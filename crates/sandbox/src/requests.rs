@@ -64,9 +64,14 @@ impl Recorded {
     }
 }
 
-#[derive(Default)]
 pub(crate) struct Requests {
     books: [Mutex<VecDeque<Recorded>>; Network::ALL.len()],
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { books: std::array::from_fn(|_| Mutex::default()) }
+    }
 }
 
 impl Requests {

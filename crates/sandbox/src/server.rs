@@ -16,9 +16,9 @@ use serde_json::json;
 use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::{Fault, Trouble};
 use crate::line::Cut;
+use crate::page;
 use crate::requests::Recorded;
 use crate::world::{Network, World};
-use crate::{bluesky, facebook, instagram, mastodon, page, telegram, wordpress};
 
 /// The biggest body a request may have.
 const BODY_LIMIT: usize = 16 << 20;
@@ -36,7 +36,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_faults", post(add_fault).get(faults).delete(clear_faults))
         .route("/_reset", post(reset));
     // What connectors speak to
-    for network in Network::ALL {
+    for &network in Network::ALL {
         let base = format!("/{}", network.id());
         let speak =
             any(move |State(world): State<Arc<World>>, request: Request<Body>| async move {
@@ -57,7 +57,7 @@ async fn answer(network: Network, world: &World, request: Request<Body>) -> Resp
     let read = to_bytes(body, BODY_LIMIT).await;
     let too_large = read.is_err();
     let call = Call::read(parts, &path, read.unwrap_or_default(), world.now()).await;
-    let Aim { call: kind, account } = aim(network, world, &call);
+    let Aim { call: kind, account } = network.aim(world, &call);
     let met = world.faults.meet(network, kind, account.as_deref());
     let mut recorded = Recorded::of(network, &call, kind, account);
     recorded.fault = met.map(|(trouble, _)| trouble);
@@ -65,7 +65,7 @@ async fn answer(network: Network, world: &World, request: Request<Body>) -> Resp
     if !world.options.latency.is_zero() {
         tokio::time::sleep(world.options.latency).await;
     }
-    let refused = |refusal| Some(refuse(network, &call, refusal));
+    let refused = |refusal| Some(network.refuse(&call, refusal));
     let answer = match met {
         _ if too_large => refused(Refusal::TooLarge),
         _ if call.unreadable.is_some() => refused(Refusal::Unreadable),
@@ -76,18 +76,18 @@ async fn answer(network: Network, world: &World, request: Request<Body>) -> Resp
         Some((Trouble::Auth, _)) => refused(Refusal::Auth),
         Some((Trouble::ResetBeforeAccept, _)) => None,
         Some((Trouble::ResetAfterAccept, _)) => {
-            speak(network, world, &call).await;
+            network.answer(world, &call).await;
             None
         }
         Some((Trouble::Garbage, _)) => {
-            let answer = speak(network, world, &call).await;
+            let answer = network.answer(world, &call).await;
             Some(garbled(network, answer))
         }
         Some((Trouble::Slow, ms)) => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            Some(speak(network, world, &call).await)
+            Some(network.answer(world, &call).await)
         }
-        Some((Trouble::Processing, _)) | None => Some(speak(network, world, &call).await),
+        Some((Trouble::Processing, _)) | None => Some(network.answer(world, &call).await),
     };
     recorded.status = answer.as_ref().map(|answer| answer.status.as_u16());
     world.requests.add(network, recorded);
@@ -105,39 +105,6 @@ async fn answer(network: Network, world: &World, request: Request<Body>) -> Resp
 fn http_date(now: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(now).unwrap_or_default();
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-fn aim(network: Network, world: &World, call: &Call) -> Aim {
-    match network {
-        Network::Facebook => facebook::aim(call),
-        Network::Instagram => instagram::aim(call),
-        Network::Bluesky => bluesky::aim(world, call),
-        Network::Mastodon => mastodon::aim(call),
-        Network::Wordpress => wordpress::aim(call),
-        Network::Telegram => telegram::aim(call),
-    }
-}
-
-async fn speak(network: Network, world: &World, call: &Call) -> Answer {
-    match network {
-        Network::Facebook => facebook::answer(world, call).await,
-        Network::Instagram => instagram::answer(world, call).await,
-        Network::Bluesky => bluesky::answer(world, call),
-        Network::Mastodon => mastodon::answer(world, call),
-        Network::Wordpress => wordpress::answer(world, call),
-        Network::Telegram => telegram::answer(world, call).await,
-    }
-}
-
-fn refuse(network: Network, call: &Call, refusal: Refusal) -> Answer {
-    match network {
-        Network::Facebook => facebook::refuse(call, refusal),
-        Network::Instagram => instagram::refuse(call, refusal),
-        Network::Bluesky => bluesky::refuse(call, refusal),
-        Network::Mastodon => mastodon::refuse(call, refusal),
-        Network::Wordpress => wordpress::refuse(refusal),
-        Network::Telegram => telegram::refuse(refusal),
-    }
 }
 
 /// The path with its escapes resolved; what is no UTF-8 is replaced.
@@ -197,7 +164,7 @@ fn known(network: &str, body: impl FnOnce(Network) -> serde_json::Value) -> Resp
     match Network::find(network) {
         Some(network) => Answer::json(200, &body(network)).into_response(),
         None => {
-            let all = Network::ALL.map(Network::id).join(", ");
+            let all = Network::ALL.iter().map(|n| n.id()).collect::<Vec<_>>().join(", ");
             let error = format!("`{network}` is not a network of the sandbox: {all} are.");
             Answer::json(404, &json!({ "error": error })).into_response()
         }

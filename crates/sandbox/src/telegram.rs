@@ -15,7 +15,7 @@ use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::markup::{Parsed, parse_html};
 use crate::media::{Blob, Unfetched, fetch};
-use crate::world::{Network, World, account_of_secret, lock, number_of};
+use crate::world::{Fields, Network, World, account_of_secret, lock, number_of, secret_of};
 
 const TEXT_LIMIT: usize = 4_096;
 const CAPTION_LIMIT: usize = 1_024;
@@ -70,7 +70,11 @@ enum FileKind {
     Animation,
 }
 
-pub(crate) fn aim(call: &Call) -> Aim {
+pub(crate) fn fields(account: &str, _: &str) -> Fields {
+    vec![("chatId", format!("@{account}")), ("botToken", format!("123456:{}", secret_of(account)))]
+}
+
+pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match method(call) {
         "sendmessage" | "sendphoto" | "sendvideo" | "senddocument" | "sendanimation"
         | "sendmediagroup" => Calls::Publish,
@@ -82,7 +86,7 @@ pub(crate) fn aim(call: &Call) -> Aim {
 }
 
 pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
-    let Some(bot) = bot(call) else { return refuse(Refusal::Auth) };
+    let Some(bot) = bot(call) else { return refuse(call, Refusal::Auth) };
     let handled = match method(call) {
         "getme" => Ok(bot_json(&bot, true)),
         "getchat" => chat(call).map(|chat| full_chat_json(&chat)),
@@ -110,7 +114,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
     }
 }
 
-pub(crate) fn refuse(refusal: Refusal) -> Answer {
+pub(crate) fn refuse(_: &Call, refusal: Refusal) -> Answer {
     match refusal {
         Refusal::Unreadable => bad("can't parse the body of the request"),
         Refusal::RateLimit(ms) => {
@@ -331,7 +335,7 @@ fn send_message(world: &World, call: &Call, bot: &Bot) -> Result<Value, Answer> 
     if message.text.trim().is_empty() {
         return Err(bad("message text is empty"));
     }
-    let mut state = lock(&world.telegram);
+    let mut state = lock(&world.states.telegram);
     let id = next_message(&mut state, call, &chat);
     let mut json = message_json(call, &chat, id);
     json["text"] = json!(message.text);
@@ -351,7 +355,7 @@ async fn send_file(world: &World, call: &Call, bot: &Bot, kind: FileKind) -> Res
         None => named_file(world, call, &call.text(field).unwrap_or_default(), kind).await?,
     };
     let attached = Attached { kind, blob, caption };
-    let mut state = lock(&world.telegram);
+    let mut state = lock(&world.states.telegram);
     let id = next_message(&mut state, call, &chat);
     let json = attached_json(&mut state, call, &chat, id, &attached);
     let media = vec![attached.blob.in_ledger("")];
@@ -384,7 +388,7 @@ async fn send_media_group(world: &World, call: &Call, bot: &Bot) -> Result<Value
     if documents != 0 && documents != album.len() {
         return Err(bad("document can't be mixed with other media types"));
     }
-    let mut state = lock(&world.telegram);
+    let mut state = lock(&world.states.telegram);
     let mut ids = Vec::new();
     let mut messages = Vec::new();
     for item in &album {
@@ -442,7 +446,7 @@ async fn named_file(
         }
         return measured(blob, kind);
     }
-    let state = lock(&world.telegram);
+    let state = lock(&world.states.telegram);
     let known = state.files.get(named).cloned();
     known.ok_or_else(|| bad("wrong file identifier/HTTP URL specified"))
 }
@@ -571,7 +575,7 @@ fn edit(world: &World, call: &Call, bot: &Bot, field: &str, limit: usize) -> Res
     if field == "text" && new.text.trim().is_empty() {
         return Err(bad("message text is empty"));
     }
-    let state = lock(&world.telegram);
+    let state = lock(&world.states.telegram);
     let message = state.chats.get(&chat.id).and_then(|room| room.messages.get(&id));
     let message = message.filter(|message| message.account == bot.account);
     let message = message.ok_or_else(|| bad("message to edit not found"))?;
@@ -606,7 +610,7 @@ fn delete_messages(world: &World, call: &Call, _bot: &Bot) -> Result<Value, Answ
 
 /// Takes one message away; its post is gone with the last message of it.
 fn remove(world: &World, call: &Call, chat: &Chat, id: i64) -> bool {
-    let mut state = lock(&world.telegram);
+    let mut state = lock(&world.states.telegram);
     let Some(room) = state.chats.get_mut(&chat.id) else { return false };
     let Some(gone) = room.messages.remove(&id) else { return false };
     // An album's messages follow its first one.

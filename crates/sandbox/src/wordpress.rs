@@ -18,7 +18,9 @@ use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
 use crate::rendering::{excerpt, paragraphs, slug_of, textured};
 use crate::text::readable;
-use crate::world::{Network, World, account_of_secret, is_account, lock, number_of, stamp};
+use crate::world::{
+    Fields, Network, World, account_of_secret, is_account, lock, number_of, secret_of, stamp,
+};
 
 const TRASHED: &str = "__trashed";
 const STATUSES: [&str; 5] = ["publish", "future", "draft", "pending", "private"];
@@ -150,7 +152,15 @@ impl Fail {
     }
 }
 
-pub(crate) fn aim(call: &Call) -> Aim {
+pub(crate) fn fields(account: &str, base: &str) -> Fields {
+    vec![
+        ("server", base.to_owned()),
+        ("username", account.to_owned()),
+        ("applicationPassword", secret_of(account)),
+    ]
+}
+
+pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let path = route(call).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
     let shows = call.text("status").is_some_and(|s| s == "publish" || s == "future");
@@ -163,7 +173,7 @@ pub(crate) fn aim(call: &Call) -> Aim {
     Aim { call: kind, account: credentials(call).ok().flatten() }
 }
 
-pub(crate) fn answer(world: &World, call: &Call) -> Answer {
+pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
     tick(world, call.now);
     let Some(path) = route(call) else { return site(call) };
     let answer = handle(world, call, &path).unwrap_or_else(Fail::answer);
@@ -175,7 +185,7 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
         .header("access-control-expose-headers", "X-WP-Total, X-WP-TotalPages, Link")
 }
 
-pub(crate) fn refuse(refusal: Refusal) -> Answer {
+pub(crate) fn refuse(_: &Call, refusal: Refusal) -> Answer {
     match refusal {
         Refusal::Unreadable => {
             // Number and name of the syntax error are PHP's.
@@ -206,7 +216,7 @@ pub(crate) fn refuse(refusal: Refusal) -> Answer {
 
 /// Lets posts appear whose time has come.
 pub(crate) fn tick(world: &World, now: i64) {
-    let mut state = lock(&world.wordpress);
+    let mut state = lock(&world.states.wordpress);
     while let Some((&(at, id), ())) = state.due.first_key_value()
         && at <= now
     {
@@ -244,7 +254,7 @@ fn site(call: &Call) -> Answer {
 fn handle(world: &World, call: &Call, path: &str) -> Result<Answer, Fail> {
     let user = credentials(call)?;
     if let Some(user) = &user {
-        let mut state = lock(&world.wordpress);
+        let mut state = lock(&world.states.wordpress);
         state.users.entry(user_id(user)).or_insert_with(|| user.clone());
     }
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -269,7 +279,7 @@ fn handle(world: &World, call: &Call, path: &str) -> Result<Answer, Fail> {
             Ok(Answer::json(200, &user_json(call, user)))
         }
         ("GET", ["wp", "v2", "users", id]) => {
-            let state = lock(&world.wordpress);
+            let state = lock(&world.states.wordpress);
             let user = id.parse().ok().and_then(|id: u64| state.users.get(&id));
             let user =
                 user.ok_or_else(|| Fail::new(404, "rest_user_invalid_id", "Invalid user ID."))?;
@@ -452,7 +462,7 @@ fn upload(world: &World, call: &Call, user: Option<&str>) -> Result<Answer, Fail
         return Err(Fail::new(500, "rest_upload_sideload_error", message));
     }
     let name = file.rsplit_once('.').map_or(file.as_str(), |(name, _)| name).to_owned();
-    let mut state = lock(&world.wordpress);
+    let mut state = lock(&world.states.wordpress);
     let id = state.id(call.now);
     let text = |name: &str| call.text(name).unwrap_or_default();
     let medium = Medium {
@@ -540,7 +550,7 @@ fn rendered(raw: &str, rendered: String, edit: bool) -> Value {
 }
 
 fn list_media(world: &World, call: &Call) -> Result<Answer, Fail> {
-    let state = lock(&world.wordpress);
+    let state = lock(&world.states.wordpress);
     let page = Page::of(call)?;
     let search = call.text("search").unwrap_or_default().to_lowercase();
     let found: Vec<_> = state
@@ -560,7 +570,7 @@ fn medium(
     id: &str,
 ) -> Result<Answer, Fail> {
     let id: u64 = id.parse().map_err(|_| Fail::invalid_post())?;
-    let mut state = lock(&world.wordpress);
+    let mut state = lock(&world.states.wordpress);
     let known = state.media.get_mut(&id).ok_or_else(Fail::invalid_post)?;
     let edit = method != "GET" || call.text("context").as_deref() == Some("edit");
     match method {
@@ -610,7 +620,7 @@ fn term_json(call: &Call, id: u64, term: &Term) -> Value {
 }
 
 fn list_terms(world: &World, call: &Call, taxonomy: Taxonomy) -> Result<Answer, Fail> {
-    let state = lock(&world.wordpress);
+    let state = lock(&world.states.wordpress);
     let page = Page::of(call)?;
     let search = call.text("search").unwrap_or_default().to_lowercase();
     let slugs = comma_list(call, "slug");
@@ -644,7 +654,7 @@ fn create_term(
     if name.is_empty() {
         return Err(Fail::new(500, "empty_term_name", "A name is required for this term."));
     }
-    let mut state = lock(&world.wordpress);
+    let mut state = lock(&world.states.wordpress);
     let same =
         |term: &Term| term.taxonomy == taxonomy && term.name.to_lowercase() == name.to_lowercase();
     if let Some((id, _)) = state.terms.iter().find(|(_, term)| same(term)) {
@@ -668,7 +678,7 @@ fn create_term(
 }
 
 fn show_term(world: &World, call: &Call, id: &str) -> Result<Answer, Fail> {
-    let state = lock(&world.wordpress);
+    let state = lock(&world.states.wordpress);
     let found = id.parse().ok().and_then(|id: u64| Some((id, state.terms.get(&id)?)));
     let (id, term) =
         found.ok_or_else(|| Fail::new(404, "rest_term_invalid", "Term does not exist."))?;
@@ -682,7 +692,7 @@ fn create_post(world: &World, call: &Call, user: Option<&str>) -> Result<Answer,
     if call.value("id").is_some() {
         return Err(Fail::new(400, "rest_post_exists", "Cannot create existing post."));
     }
-    let mut state = lock(&world.wordpress);
+    let mut state = lock(&world.states.wordpress);
     let blank = Post {
         author: user.to_owned(),
         title: String::new(),
@@ -707,7 +717,7 @@ fn create_post(world: &World, call: &Call, user: Option<&str>) -> Result<Answer,
 }
 
 fn update_post(world: &World, call: &Call, user: Option<&str>, id: &str) -> Result<Answer, Fail> {
-    let mut state = lock(&world.wordpress);
+    let mut state = lock(&world.states.wordpress);
     let id = known(&state, id)?;
     signed_in(user, "rest_cannot_edit", "edit this post")?;
     let post = changed(&state, call, id, state.posts[&id].clone())?;
@@ -998,7 +1008,7 @@ fn is_edit(call: &Call, user: Option<&str>) -> Result<bool, Fail> {
 }
 
 fn show_post(world: &World, call: &Call, user: Option<&str>, id: &str) -> Result<Answer, Fail> {
-    let state = lock(&world.wordpress);
+    let state = lock(&world.states.wordpress);
     let id = known(&state, id)?;
     let edit = is_edit(call, user)?;
     if state.posts[&id].status != "publish" {
@@ -1008,7 +1018,7 @@ fn show_post(world: &World, call: &Call, user: Option<&str>, id: &str) -> Result
 }
 
 fn list_posts(world: &World, call: &Call, user: Option<&str>) -> Result<Answer, Fail> {
-    let state = lock(&world.wordpress);
+    let state = lock(&world.states.wordpress);
     let page = Page::of(call)?;
     let edit = is_edit(call, user)?;
     let mut statuses = comma_list(call, "status");
@@ -1068,7 +1078,7 @@ fn list_posts(world: &World, call: &Call, user: Option<&str>) -> Result<Answer, 
 }
 
 fn delete_post(world: &World, call: &Call, user: Option<&str>, id: &str) -> Result<Answer, Fail> {
-    let mut state = lock(&world.wordpress);
+    let mut state = lock(&world.states.wordpress);
     let id = known(&state, id)?;
     signed_in(user, "rest_cannot_delete", "delete this post")?;
     if call.flag("force") == Some(true) {

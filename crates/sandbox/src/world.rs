@@ -8,57 +8,85 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::Options;
+use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress};
 
-/// The networks that the sandbox speaks, in display order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Network {
-    Facebook,
-    Instagram,
-    Bluesky,
-    Mastodon,
-    Wordpress,
-    Telegram,
+/// One line a network: its module, id and name. Each module has a `State`, and the functions
+/// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
+/// whose containers or media take time.
+macro_rules! networks {
+    ($($variant:ident = $module:ident, $id:literal, $name:literal $(, $processes:ident)?;)+) => {
+        /// The networks that the sandbox speaks, in display order.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Network { $($variant,)+ }
+
+        impl Network {
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            pub(crate) fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id,)+ }
+            }
+
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// Does it make a caller wait until something is processed?
+            pub(crate) fn processes(self) -> bool {
+                match self { $(Self::$variant => networks!(@ $($processes)?),)+ }
+            }
+
+            /// What somebody enters to connect `account`, when the network is at `base`.
+            pub(crate) fn fields(self, account: &str, base: &str) -> Fields {
+                match self { $(Self::$variant => $module::fields(account, base),)+ }
+            }
+
+            pub(crate) fn aim(self, world: &World, call: &Call) -> Aim {
+                match self { $(Self::$variant => $module::aim(world, call),)+ }
+            }
+
+            pub(crate) async fn answer(self, world: &World, call: &Call) -> Answer {
+                match self { $(Self::$variant => $module::answer(world, call).await,)+ }
+            }
+
+            pub(crate) fn refuse(self, call: &Call, refusal: Refusal) -> Answer {
+                match self { $(Self::$variant => $module::refuse(call, refusal),)+ }
+            }
+        }
+
+        /// What each network remembers.
+        #[derive(Default)]
+        pub(crate) struct States { $(pub(crate) $module: Mutex<$module::State>,)+ }
+
+        impl States {
+            fn clear(&self) {
+                $(*lock(&self.$module) = $module::State::default();)+
+            }
+        }
+    };
+    (@ processes) => { true };
+    (@) => { false };
 }
 
+networks! {
+    Facebook = facebook, "facebook", "Facebook";
+    Instagram = instagram, "instagram", "Instagram", processes;
+    Bluesky = bluesky, "bluesky", "Bluesky";
+    Mastodon = mastodon, "mastodon", "Mastodon", processes;
+    Wordpress = wordpress, "wordpress", "WordPress";
+    Telegram = telegram, "telegram", "Telegram";
+}
+
+/// Keys of a connection, and what goes there.
+pub(crate) type Fields = Vec<(&'static str, String)>;
+
 impl Network {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Facebook,
-        Self::Instagram,
-        Self::Bluesky,
-        Self::Mastodon,
-        Self::Wordpress,
-        Self::Telegram,
-    ];
-
     pub(crate) fn find(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|n| n.id() == id)
-    }
-
-    pub(crate) fn id(self) -> &'static str {
-        match self {
-            Self::Facebook => "facebook",
-            Self::Instagram => "instagram",
-            Self::Bluesky => "bluesky",
-            Self::Mastodon => "mastodon",
-            Self::Wordpress => "wordpress",
-            Self::Telegram => "telegram",
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Facebook => "Facebook",
-            Self::Instagram => "Instagram",
-            Self::Bluesky => "Bluesky",
-            Self::Mastodon => "Mastodon",
-            Self::Wordpress => "WordPress",
-            Self::Telegram => "Telegram",
-        }
+        Self::ALL.iter().copied().find(|n| n.id() == id)
     }
 }
 
@@ -68,12 +96,7 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) requests: Requests,
     pub(crate) blobs: Blobs,
-    pub(crate) facebook: Mutex<facebook::State>,
-    pub(crate) instagram: Mutex<instagram::State>,
-    pub(crate) bluesky: Mutex<bluesky::State>,
-    pub(crate) mastodon: Mutex<mastodon::State>,
-    pub(crate) wordpress: Mutex<wordpress::State>,
-    pub(crate) telegram: Mutex<telegram::State>,
+    pub(crate) states: States,
     /// Built at the first fetch: most sandboxes never fetch anything.
     pub(crate) client: OnceLock<Option<reqwest::Client>>,
 }
@@ -86,12 +109,7 @@ impl World {
             ledger: Ledger::default(),
             requests: Requests::default(),
             blobs: Blobs::default(),
-            facebook: Mutex::default(),
-            instagram: Mutex::default(),
-            bluesky: Mutex::default(),
-            mastodon: Mutex::default(),
-            wordpress: Mutex::default(),
-            telegram: Mutex::default(),
+            states: States::default(),
             client: OnceLock::new(),
         }
     }
@@ -118,12 +136,7 @@ impl World {
     pub(crate) fn reset(&self) {
         self.faults.clear();
         self.requests.clear();
-        *lock(&self.facebook) = facebook::State::default();
-        *lock(&self.instagram) = instagram::State::default();
-        *lock(&self.bluesky) = bluesky::State::default();
-        *lock(&self.mastodon) = mastodon::State::default();
-        *lock(&self.wordpress) = wordpress::State::default();
-        *lock(&self.telegram) = telegram::State::default();
+        self.states.clear();
         self.ledger.clear();
         self.blobs.clear();
     }
@@ -142,6 +155,11 @@ pub(crate) fn is_account(name: &str) -> bool {
 /// The account whose secret this is: `sandbox-{account}`.
 pub(crate) fn account_of_secret(secret: &str) -> Option<&str> {
     secret.strip_prefix("sandbox-").filter(|name| is_account(name))
+}
+
+/// What [`account_of_secret`] reads.
+pub(crate) fn secret_of(account: &str) -> String {
+    format!("sandbox-{account}")
 }
 
 pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {

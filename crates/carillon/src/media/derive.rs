@@ -178,6 +178,8 @@ pub async fn rendition(
         alt: cut(&medium.alt, rule.alt_max),
         file_name: format!("{stem}.{}", header.kind.extension()),
         data,
+        source: None,
+        duration: None,
         url: if rule.pull {
             links::public(app, &medium.workspace_id, &medium.id, kind)
         } else {
@@ -321,6 +323,7 @@ mod tests {
             derivative: Derivative::Original,
             pull: false,
             alt_max: 0,
+            video: None,
         };
         let instagram = rule(Some((0.8, 1.91)));
         assert_eq!(misfit(1080, 1350, &instagram), None);

@@ -25,23 +25,12 @@ fn map(all: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// What a person enters for an account of the sandbox.
 fn entered(t: &TestApp, network: &str, account: &str) -> New {
-    let token = format!("sandbox-{account}");
-    let bot = format!("123456:{token}");
-    let handle = format!("{account}.test");
-    let chat = format!("@{account}");
-    let server = format!("{}/{network}", t.sandbox_url);
-    let (settings, credentials) = match network {
-        "facebook" => (map(&[("pageId", account)]), map(&[("accessToken", &token)])),
-        "instagram" => (map(&[("igBusinessId", account)]), map(&[("accessToken", &token)])),
-        "bluesky" => (map(&[("identifier", &handle)]), map(&[("password", &token)])),
-        "mastodon" => (map(&[("server", &server)]), map(&[("accessToken", &token)])),
-        "wordpress" => {
-            let settings = map(&[("server", &server), ("username", account)]);
-            (settings, map(&[("applicationPassword", &token)]))
-        }
-        "telegram" => (map(&[("chatId", &chat)]), map(&[("botToken", &bot)])),
-        other => panic!("no such network {other}"),
-    };
+    let spec = carillon_networks::find(network).expect("a network").spec();
+    let secret = |key: &str| spec.fields.iter().any(|f| f.key == key && f.secret);
+    let fields =
+        carillon_sandbox::fields(network, account, &format!("{}/{network}", t.sandbox_url));
+    let all = fields.into_iter().map(|(key, value)| (key.to_owned(), value));
+    let (credentials, settings) = all.partition(|(key, _)| secret(key));
     New { network: network.into(), name: None, settings, credentials }
 }
 

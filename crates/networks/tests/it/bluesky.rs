@@ -309,6 +309,8 @@ async fn a_real_server_agrees() {
     let picture = Media {
         content_type: "image/png".to_owned(),
         data: STANDARD.decode(dot).unwrap().into(),
+        source: None,
+        duration: None,
         ..jpeg(1, 1, 1)
     };
     let text = format!("🔔 @{handle} @nobody.test https://example.com/ü #läuten");

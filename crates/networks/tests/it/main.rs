@@ -6,6 +6,7 @@
 )]
 
 mod bluesky;
+mod contract;
 mod facebook;
 mod instagram;
 mod mastodon;

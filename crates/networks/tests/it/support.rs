@@ -1,6 +1,7 @@
 //! What a test of a connector stands on: a sandbox, one account in it, a keeper that remembers, and
 //! one clock for both sides.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -63,6 +64,61 @@ impl Keeper for Kept {
 }
 
 impl Desk {
+    /// A fresh sandbox, and what `alice` enters to be connected.
+    pub(crate) async fn of(network: &'static dyn Network) -> Self {
+        let mut desk = Self::open(network, &[], &[]).await;
+        let fields = desk.sandbox.fields(desk.network, "alice");
+        assert!(!fields.is_empty(), "the sandbox has no {}", desk.network);
+        let (settings, secrets) = split(network, fields);
+        desk.account = Account { settings, secrets: Mutex::new(secrets) };
+        if let Some(server) = desk.account.settings.get("server") {
+            desk.base.clone_from(server);
+        }
+        desk
+    }
+
+    /// The account, with one field left empty.
+    pub(crate) fn without(&self, key: &str) -> Account {
+        self.with(key, "")
+    }
+
+    /// The account, with another value in one field.
+    pub(crate) fn with(&self, key: &str, value: &str) -> Account {
+        let mut settings = self.account.settings.clone();
+        let mut secrets = self.account.secrets.lock().unwrap().clone();
+        if let Some(setting) = settings.get_mut(key) {
+            value.clone_into(setting);
+        }
+        if let Some(secret) = secrets.get_mut(key) {
+            *secret = Secret::new(value);
+        }
+        Account { settings, secrets: Mutex::new(secrets) }
+    }
+
+    /// The account, with its network at another address.
+    pub(crate) fn elsewhere(&self, base: &str) -> Account {
+        let mut account = self.with("", "");
+        let own = self.sandbox.url();
+        for value in account.settings.values_mut() {
+            *value = value.replace(&format!("{own}/{}", self.network), base).replace(&own, base);
+        }
+        account.secrets = Mutex::new(
+            account
+                .secrets
+                .into_inner()
+                .unwrap()
+                .into_iter()
+                .map(|(k, v)| (k, Secret::new(v.reveal().replace(&own, base))))
+                .collect(),
+        );
+        account
+    }
+
+    /// What a context of another account is made of.
+    pub(crate) fn parts(&self) -> (&Http, &str, &Kept) {
+        (&self.http, &self.base, &self.kept)
+    }
+
     /// A fresh sandbox, and an account with these settings and secrets.
     pub(crate) async fn open(
         network: &'static dyn Network,
@@ -142,6 +198,24 @@ impl Desk {
     }
 }
 
+/// Fields as SPEC tells them apart: open, and sealed.
+#[expect(clippy::type_complexity, reason = "the two halves of an account")]
+fn split(
+    network: &dyn Network,
+    fields: Vec<(&'static str, String)>,
+) -> (BTreeMap<String, String>, BTreeMap<String, Secret>) {
+    let (mut settings, mut secrets) = (BTreeMap::new(), BTreeMap::new());
+    for (key, value) in fields {
+        let field = network.spec().fields.iter().find(|f| f.key == key);
+        let field = field.unwrap_or_else(|| panic!("{} has no field {key}", network.spec().id));
+        match field.secret {
+            true => drop(secrets.insert(key.to_owned(), Secret::new(value))),
+            false => drop(settings.insert(key.to_owned(), value)),
+        }
+    }
+    (settings, secrets)
+}
+
 pub(crate) fn account(settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Account {
     let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
     let sealed = |(k, v): &(&str, &str)| ((*k).to_owned(), Secret::new(*v));
@@ -190,6 +264,8 @@ pub(crate) fn jpeg(width: u16, height: u16, mark: u8) -> Media {
         alt: format!("Picture “{mark}”"),
         file_name: format!("picture {mark}.jpg"),
         data: data.into(),
+        source: None,
+        duration: None,
         url: String::new(),
     }
 }
@@ -213,4 +289,38 @@ pub(crate) fn hosted(media: Media) -> Media {
         }
     });
     Media { url, ..media }
+}
+
+/// The head of an MP4 of this size and length, which is all that is measured of it, and `filling`
+/// bytes of film behind it.
+pub(crate) fn mp4(width: u16, height: u16, seconds: u32, filling: usize) -> Media {
+    let atom = |name: &[u8; 4], body: &[u8]| {
+        let length = u32::try_from(body.len() + 8).unwrap();
+        [&length.to_be_bytes()[..], name, body].concat()
+    };
+    let mut mvhd = vec![0; 100];
+    mvhd[12..16].copy_from_slice(&1_000_u32.to_be_bytes());
+    mvhd[16..20].copy_from_slice(&(seconds * 1_000).to_be_bytes());
+    let mut tkhd = vec![0; 84];
+    tkhd[76..78].copy_from_slice(&width.to_be_bytes());
+    tkhd[80..82].copy_from_slice(&height.to_be_bytes());
+    let track = atom(b"trak", &atom(b"tkhd", &tkhd));
+    let data = [
+        atom(b"ftyp", b"isom\0\0\x02\0isomavc1"),
+        atom(b"moov", &[atom(b"mvhd", &mvhd), track].concat()),
+        atom(b"mdat", &vec![7; filling]),
+    ]
+    .concat();
+    Media {
+        id: "film".to_owned(),
+        content_type: "video/mp4".to_owned(),
+        width: width.into(),
+        height: height.into(),
+        alt: "A film".to_owned(),
+        file_name: "film.mp4".to_owned(),
+        data: data.into(),
+        source: None,
+        duration: Some(Duration::from_secs(seconds.into())),
+        url: String::new(),
+    }
 }

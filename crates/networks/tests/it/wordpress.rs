@@ -174,6 +174,8 @@ async fn a_real_site_agrees() {
         content_type: "image/png".to_owned(),
         file_name: "ein „Bild“.png".to_owned(),
         data: STANDARD.decode(dot).unwrap().into(),
+        source: None,
+        duration: None,
         ..jpeg(1, 1, 1)
     };
     let window = carillon_networks::Window { since: 0, until: i64::MAX };

@@ -134,30 +134,13 @@ impl TestApp {
     }
 
     pub async fn connect_as(&self, network: &str, account: &str) -> String {
-        let token = format!("sandbox-{account}");
-        let server = format!("{}/{network}", self.sandbox_url);
-        let (settings, secrets): (Entered, Entered) = match network {
-            "facebook" => (vec![("pageId", account.into())], vec![("accessToken", token)]),
-            "instagram" => (vec![("igBusinessId", account.into())], vec![("accessToken", token)]),
-            "bluesky" => {
-                (vec![("identifier", format!("{account}.test"))], vec![("password", token)])
-            }
-            "mastodon" => (vec![("server", server)], vec![("accessToken", token)]),
-            "wordpress" => (
-                vec![("server", server), ("username", account.into())],
-                vec![("applicationPassword", token)],
-            ),
-            "telegram" => (
-                vec![("chatId", format!("@{account}"))],
-                vec![("botToken", format!("123456:{token}"))],
-            ),
-            other => panic!("no such network {other}"),
-        };
+        let base = format!("{}/{network}", self.sandbox_url);
+        let fields = carillon_sandbox::fields(network, account, &base);
         let new = New {
             network: network.into(),
             name: Some(format!("{account} at {network}")),
-            settings: settings.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-            credentials: secrets.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            credentials: fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            ..New::default()
         };
         let made = connecting::add(&self.app, &self.workspace, new).await;
         made.unwrap_or_else(|e| panic!("{network} takes {account}: {e:?}")).id
@@ -277,7 +260,6 @@ impl TestApp {
 }
 
 /// Fields of a connection, by their keys.
-type Entered = Vec<(&'static str, String)>;
 
 pub fn to(connection: &str) -> DraftDelivery {
     DraftDelivery { connection_id: connection.into(), ..DraftDelivery::default() }
