@@ -279,7 +279,14 @@ impl Network for Instagram {
     }
 
     fn parse_error(&self, reply: &Reply) -> Error {
-        meta::parse(reply, SPEC.name, own_table)
+        let error = meta::parse(reply, SPEC.name, own_table);
+        // The one refusal without a code of its own: 10 or 100, and these words.
+        let said = reply.value()["error"]["message"].as_str().unwrap_or_default().to_lowercase();
+        if said.contains("not an instagram business") {
+            let says = "The Instagram account is a personal one: make it a professional account.";
+            return error.becomes(Class::Config, says).action(Action::ActAtNetwork);
+        }
+        error
     }
 }
 
@@ -590,35 +597,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_of_the_document_has_its_class() {
-        use Class::*;
-        #[rustfmt::skip]
-        let rows: &[(i64, i64, Class, bool)] = &[
-            (-2, 2207003, Transient, true), (-2, 2207020, Transient, true),
-            (-1, 2207001, Transient, true), (-1, 2207032, Transient, true),
-            (-1, 2207053, Transient, true), (1, 2207057, Content, false),
-            (4, 2207051, Policy, false), (9, 2207042, Quota, false), (9, 0, Quota, false),
-            (24, 2207006, Transient, true), (24, 2207008, Transient, false),
-            (25, 2207050, Policy, false), (100, 2207023, Content, false),
-            (100, 2207028, Content, false), (100, 2207035, Content, false),
-            (100, 2207036, Content, false), (100, 2207037, Content, false),
-            (100, 2207040, Content, false), (352, 2207026, Content, false),
-            (9004, 2207052, Transient, true), (9007, 2207027, Transient, false),
-            (36000, 2207004, Content, false), (36001, 2207005, Content, false),
-            (36003, 2207009, Content, false), (36004, 2207010, Content, false),
-            (0, 2207077, Transient, true), (0, 2207081, Content, false),
-            (0, 2207082, Transient, true), (0, 2207085, Content, false),
-            // and the general table behind it
-            (4, 0, RateLimit, false), (80002, 0, RateLimit, false), (190, 463, Auth, false),
-        ];
-        for (code, sub, class, restart) in rows {
-            let body = format!(
-                r#"{{"error":{{"message":"m","code":{code},"error_subcode":{sub},"fbtrace_id":"T"}}}}"#
-            );
-            let error = Instagram.parse_error(&crate::http::reply(400, &[], &body));
-            assert_eq!((error.class, error.restart), (*class, *restart), "{code}/{sub}");
-            assert!(error.sentence.ends_with('.'), "{}", error.sentence);
-        }
+    fn a_new_container_is_made_only_where_that_helps() {
+        let anew = |sub: i64| own_table(0, sub).is_some_and(|error| error.restart);
+        let helps =
+            [2207001, 2207003, 2207006, 2207020, 2207032, 2207052, 2207053, 2207077, 2207082];
+        assert_eq!((2207000..2207100).filter(|sub| anew(*sub)).collect::<Vec<_>>(), helps);
     }
 
     #[test]
@@ -628,6 +611,7 @@ mod tests {
         assert!(failure("Error: 2207003 timed out").restart);
         assert_eq!(failure("Error").code.as_deref(), Some("container_error"));
     }
+
     #[test]
     fn a_deletion_that_is_not_possible_is_said_so() {
         let refused = |code: &str| undeletable(Error::new(Class::Auth, "No.").code(code));

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Action, Class, Error, quote};
+use crate::error::{Action, Class, Error, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
@@ -256,8 +256,8 @@ impl Network for WordPress {
         if matches!(error.class, Class::RateLimit | Class::Transient) {
             error.retry_after = reply.retry_after();
         }
-        // An answer of 5xx does not prove that nothing was done.
-        if status >= 500 { error.maybe_applied() } else { error }
+        // An answer of 5xx does not prove that nothing was done, but for "I cannot do that".
+        if status >= 500 && status != 501 { error.maybe_applied() } else { error }
     }
 }
 
@@ -479,7 +479,7 @@ fn disabled() -> Refusal {
 /// WordPress's own refusals.
 fn coded(said: &Refusal, status: u16) -> Error {
     let auth = |says: &str| Error::new(Class::Auth, says);
-    let said_so = |what: &str| format!("{what}: {}.", quote(&html_to_text(&said.message)));
+    let said_so = |what: &str| saying(what, &html_to_text(&said.message));
     match said.code.as_str() {
         "rest_not_logged_in" => auth(
             "The site takes the request as not signed in: the application password is wrong, or \
@@ -501,7 +501,11 @@ fn coded(said: &Refusal, status: u16) -> Error {
         "rest_upload_file_too_big" => {
             Error::new(Class::Content, "The picture is larger than the site takes.")
         }
-        code if code.starts_with("rest_upload_") => {
+        "rest_upload_limited_space" | "rest_upload_user_quota_exceeded" => {
+            Error::new(Class::Config, "The site's space for files is used up.")
+                .action(Action::ActAtNetwork)
+        }
+        code if code.starts_with("rest_upload_") && code != "rest_upload_unknown_error" => {
             Error::new(Class::Content, said_so("The site refused the picture"))
         }
         _ => match status {
@@ -554,67 +558,16 @@ fn uncoded(reply: &Reply) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Applied;
     use crate::http::reply;
 
     #[test]
-    fn every_code_of_the_document_has_its_class() {
-        use Class::*;
-        for (class, status, codes) in [
-            (
-                Auth,
-                401,
-                &[
-                    "rest_not_logged_in",
-                    "incorrect_password",
-                    "invalid_username",
-                    "rest_forbidden",
-                    "rest_forbidden_context",
-                    "rest_cannot_create",
-                    "rest_cannot_edit",
-                    "application_passwords_disabled",
-                ][..],
-            ),
-            (
-                Content,
-                400,
-                &[
-                    "rest_invalid_param",
-                    "rest_missing_callback_param",
-                    "empty_content",
-                    "rest_upload_file_too_big",
-                    "rest_upload_sideload_error",
-                ][..],
-            ),
-        ] {
-            for code in codes {
-                let body = format!(r#"{{"code":"{code}","message":"<b>Sorry</b>.","data":{{}}}}"#);
-                let error = WordPress.parse_error(&reply(status, &[], &body));
-                assert_eq!((error.class, error.applied), (class, Applied::No), "{code}");
-                assert_eq!(error.code.as_deref(), Some(*code));
-                assert!(error.sentence.ends_with('.') && !error.sentence.contains('<'), "{code}");
-            }
-        }
-    }
-
-    #[test]
-    fn answers_of_the_host_are_told_from_those_of_the_site() {
-        for (status, class, applied) in [
-            (301, Class::Config, Applied::No),
-            (403, Class::Policy, Applied::No),
-            (404, Class::Config, Applied::No),
-            (413, Class::Content, Applied::No),
-            (429, Class::RateLimit, Applied::No),
-            (503, Class::Transient, Applied::Maybe),
-            (504, Class::Transient, Applied::Maybe),
-        ] {
-            let error = WordPress.parse_error(&reply(status, &[], "<html>no</html>"));
-            assert_eq!((error.class, error.applied), (class, applied), "{status}");
-        }
+    fn a_redirect_names_the_address_and_a_refusal_holds_no_markup() {
         let moved = reply(301, &[("location", "https://www.blog.example/x?y=1")], "");
         assert!(WordPress.parse_error(&moved).sentence.contains("https://www.blog.example:"));
-        let wait = reply(429, &[("retry-after", "90")], "<html>slow</html>");
-        assert_eq!(WordPress.parse_error(&wait).retry_after, Some(Duration::from_secs(90)));
+        let body = r#"{"code":"rest_cannot_edit","message":"<b>Sorry</b>.","data":{}}"#;
+        let error = WordPress.parse_error(&reply(401, &[], body));
+        assert_eq!(error.sentence, "The user lacks a right: Sorry.");
+        assert_eq!(error.code.as_deref(), Some("rest_cannot_edit"));
     }
 
     #[test]
