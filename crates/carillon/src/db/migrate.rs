@@ -26,6 +26,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "segments",
         sql: include_str!("../../migrations/0004_segments.sql"),
     },
+    Migration {
+        version: 5,
+        name: "options",
+        sql: include_str!("../../migrations/0005_options.sql"),
+    },
 ];
 
 /// What [`run`] did.
