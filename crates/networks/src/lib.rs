@@ -16,10 +16,12 @@ pub mod instagram;
 pub mod mastodon;
 mod meta;
 pub mod oauth;
+pub mod pinterest;
 pub mod spec;
 pub mod telegram;
 pub mod text;
 pub mod wordpress;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -42,6 +44,7 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &pinterest::Pinterest,
 ];
 
 /// The network of this id, for example `bluesky`.

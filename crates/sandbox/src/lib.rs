@@ -24,6 +24,7 @@ mod mastodon;
 mod media;
 mod oauth;
 mod page;
+mod pinterest;
 mod rendering;
 mod requests;
 mod server;

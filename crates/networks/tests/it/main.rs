@@ -6,10 +6,12 @@
 )]
 
 mod bluesky;
+mod consent;
 mod contract;
 mod facebook;
 mod instagram;
 mod mastodon;
+mod pinterest;
 mod segments;
 mod support;
 mod telegram;
