@@ -17,6 +17,7 @@ pub mod mastodon;
 mod meta;
 pub mod oauth;
 pub mod pinterest;
+pub mod reddit;
 pub mod spec;
 pub mod telegram;
 pub mod text;
@@ -45,6 +46,7 @@ pub static ALL: &[&dyn Network] = &[
     &wordpress::WordPress,
     &telegram::Telegram,
     &pinterest::Pinterest,
+    &reddit::Reddit,
 ];
 
 /// The network of this id, for example `bluesky`.

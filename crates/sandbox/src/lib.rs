@@ -25,6 +25,7 @@ mod media;
 mod oauth;
 mod page;
 mod pinterest;
+mod reddit;
 mod rendering;
 mod requests;
 mod server;

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, instagram, mastodon, pinterest, telegram, wordpress};
+use crate::{bluesky, facebook, instagram, mastodon, pinterest, reddit, telegram, wordpress};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -80,6 +80,7 @@ networks! {
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
     Pinterest = pinterest, "pinterest", "Pinterest";
+    Reddit = reddit, "reddit", "Reddit";
 }
 
 /// Keys of a connection, and what goes there.

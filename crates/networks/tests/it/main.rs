@@ -12,6 +12,7 @@ mod facebook;
 mod instagram;
 mod mastodon;
 mod pinterest;
+mod reddit;
 mod segments;
 mod support;
 mod telegram;
