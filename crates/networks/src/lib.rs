@@ -21,6 +21,7 @@ pub mod reddit;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod tumblr;
 pub mod wordpress;
 mod words;
 
@@ -47,6 +48,7 @@ pub static ALL: &[&dyn Network] = &[
     &telegram::Telegram,
     &pinterest::Pinterest,
     &reddit::Reddit,
+    &tumblr::Tumblr,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -16,4 +16,5 @@ mod reddit;
 mod segments;
 mod support;
 mod telegram;
+mod tumblr;
 mod wordpress;
