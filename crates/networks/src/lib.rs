@@ -16,10 +16,14 @@ pub mod instagram;
 pub mod mastodon;
 mod meta;
 pub mod oauth;
+pub mod pinterest;
+pub mod reddit;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod tumblr;
 pub mod wordpress;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -42,6 +46,9 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &pinterest::Pinterest,
+    &reddit::Reddit,
+    &tumblr::Tumblr,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -24,11 +24,14 @@ mod mastodon;
 mod media;
 mod oauth;
 mod page;
+mod pinterest;
+mod reddit;
 mod rendering;
 mod requests;
 mod server;
 mod telegram;
 mod text;
+mod tumblr;
 mod wordpress;
 mod world;
 

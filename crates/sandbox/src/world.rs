@@ -13,7 +13,9 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress};
+use crate::{
+    bluesky, facebook, instagram, mastodon, pinterest, reddit, telegram, tumblr, wordpress,
+};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -79,6 +81,9 @@ networks! {
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
+    Pinterest = pinterest, "pinterest", "Pinterest";
+    Reddit = reddit, "reddit", "Reddit";
+    Tumblr = tumblr, "tumblr", "Tumblr";
 }
 
 /// Keys of a connection, and what goes there.

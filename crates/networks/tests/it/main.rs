@@ -6,11 +6,15 @@
 )]
 
 mod bluesky;
+mod consent;
 mod contract;
 mod facebook;
 mod instagram;
 mod mastodon;
+mod pinterest;
+mod reddit;
 mod segments;
 mod support;
 mod telegram;
+mod tumblr;
 mod wordpress;
