@@ -95,6 +95,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: PICTURE,
+            options: &[],
         },
         Placement {
             id: "carousel",
@@ -105,6 +106,7 @@ pub static SPEC: Spec = Spec {
             text: TEXT,
             // Pictures of a carousel must share one size.
             media: MediaRule { min: 2, max: 5, derivative: Derivative::Square, ..PICTURE },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

@@ -93,6 +93,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: NO_MEDIA,
+            options: &[],
         },
         Placement {
             id: "comment",
@@ -102,6 +103,7 @@ pub static SPEC: Spec = Spec {
             in_budget: false,
             text: Text { max: 10_000, title_max: None, required: true, ..TEXT },
             media: NO_MEDIA,
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: false },

@@ -191,10 +191,16 @@ pub enum Count {
     Chars,
     /// UTF-16 code units.
     Utf16,
+    /// Bytes of UTF-8.
+    Bytes,
     /// Extended grapheme clusters.
     Graphemes,
     /// Grapheme clusters, each URL with a scheme as 23, remote mentions without their host.
     Mastodon,
+    /// X's weights: most letters 1, other characters and every emoji 2, links and bare domains 23.
+    Weighted,
+    /// Code points, but emoji by their bytes.
+    Threads,
 }
 
 impl Count {
@@ -202,6 +208,7 @@ impl Count {
     pub fn unit(self) -> &'static str {
         match self {
             Count::Utf16 => "UTF-16 units",
+            Count::Bytes => "bytes",
             _ => "characters",
         }
     }

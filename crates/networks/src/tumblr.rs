@@ -92,6 +92,7 @@ pub static SPEC: Spec = Spec {
             alt_max: 4_096,
             video: None,
         },
+        options: &[],
     }],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     oauth: Some(OAuth {

@@ -16,5 +16,6 @@ mod reddit;
 mod segments;
 mod support;
 mod telegram;
+mod text;
 mod tumblr;
 mod wordpress;
