@@ -9,6 +9,8 @@
 //! file, add it to [`ALL`].
 
 pub mod bluesky;
+pub mod discord;
+mod discord_message;
 pub mod error;
 pub mod facebook;
 pub mod http;
@@ -42,6 +44,7 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &discord::Discord,
 ];
 
 /// The network of this id, for example `bluesky`.

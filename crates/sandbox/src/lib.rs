@@ -12,6 +12,7 @@
 mod bluesky;
 mod call;
 mod dag;
+mod discord;
 mod facebook;
 mod faults;
 mod graph;

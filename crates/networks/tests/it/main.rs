@@ -7,6 +7,7 @@
 
 mod bluesky;
 mod contract;
+mod discord;
 mod facebook;
 mod instagram;
 mod mastodon;
