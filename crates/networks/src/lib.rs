@@ -11,6 +11,7 @@
 pub mod bluesky;
 pub mod discord;
 mod discord_message;
+pub mod discord_webhook;
 pub mod error;
 pub mod facebook;
 pub mod http;
@@ -21,6 +22,7 @@ pub mod oauth;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+mod webhook;
 pub mod wordpress;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,7 @@ pub static ALL: &[&dyn Network] = &[
     &wordpress::WordPress,
     &telegram::Telegram,
     &discord::Discord,
+    &discord_webhook::DiscordWebhook,
 ];
 
 /// The network of this id, for example `bluesky`.

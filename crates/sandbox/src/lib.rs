@@ -13,6 +13,7 @@ mod bluesky;
 mod call;
 mod dag;
 mod discord;
+mod discord_webhook;
 mod facebook;
 mod faults;
 mod graph;

@@ -13,7 +13,9 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, discord, facebook, instagram, mastodon, telegram, wordpress};
+use crate::{
+    bluesky, discord, discord_webhook, facebook, instagram, mastodon, telegram, wordpress,
+};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -80,6 +82,7 @@ networks! {
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
     Discord = discord, "discord", "Discord";
+    DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
 }
 
 /// Keys of a connection, and what goes there.

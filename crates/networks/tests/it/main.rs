@@ -8,6 +8,7 @@
 mod bluesky;
 mod contract;
 mod discord;
+mod discord_webhook;
 mod facebook;
 mod instagram;
 mod mastodon;
