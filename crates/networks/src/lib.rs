@@ -9,6 +9,9 @@
 //! file, add it to [`ALL`].
 
 pub mod bluesky;
+pub mod discord;
+mod discord_message;
+pub mod discord_webhook;
 pub mod error;
 pub mod facebook;
 pub mod http;
@@ -22,6 +25,7 @@ pub mod spec;
 pub mod telegram;
 pub mod text;
 pub mod tumblr;
+mod webhook;
 pub mod wordpress;
 mod words;
 
@@ -49,6 +53,8 @@ pub static ALL: &[&dyn Network] = &[
     &pinterest::Pinterest,
     &reddit::Reddit,
     &tumblr::Tumblr,
+    &discord::Discord,
+    &discord_webhook::DiscordWebhook,
 ];
 
 /// The network of this id, for example `bluesky`.

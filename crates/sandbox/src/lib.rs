@@ -12,6 +12,8 @@
 mod bluesky;
 mod call;
 mod dag;
+mod discord;
+mod discord_webhook;
 mod facebook;
 mod faults;
 mod graph;

@@ -114,9 +114,17 @@ fn masked_path(network: Network, path: &str) -> String {
     let path = match (network, path.split_once('/')) {
         (Network::Telegram, Some((_, method))) => format!("bot{MASK}/{method}"),
         (Network::Telegram, None) => format!("bot{MASK}"),
+        (Network::DiscordWebhook, _) => masked_part(path, "webhooks", 2),
         _ => path.to_owned(),
     };
     format!("/{}/{path}", network.id())
+}
+
+/// The path without its part so many places behind `mark`: where a webhook's token stands.
+fn masked_part(path: &str, mark: &str, behind: usize) -> String {
+    let at = path.split('/').position(|part| part == mark).map(|at| at + behind);
+    let shown = |(i, part)| if Some(i) == at { MASK } else { part };
+    path.split('/').enumerate().map(shown).collect::<Vec<_>>().join("/")
 }
 
 fn masked(pairs: &[(String, String)]) -> BTreeMap<String, String> {
@@ -197,6 +205,17 @@ mod tests {
         assert!(written.contains("Bearer ***"), "{written}");
         assert_eq!(recorded.path, "/telegram/bot***/x");
         assert_eq!(recorded.query["fields"], "id");
+    }
+
+    #[test]
+    fn a_webhooks_token_is_masked() {
+        let shown = |path| masked_path(Network::DiscordWebhook, path);
+        assert_eq!(
+            shown("api/v10/webhooks/1/sEcret/messages/5"),
+            "/discord-webhook/api/v10/webhooks/1/***/messages/5"
+        );
+        assert_eq!(shown("api/webhooks/1/sEcret"), "/discord-webhook/api/webhooks/1/***");
+        assert_eq!(shown("api/webhooks"), "/discord-webhook/api/webhooks");
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{
     bluesky, facebook, instagram, mastodon, pinterest, reddit, telegram, tumblr, wordpress,
+    bluesky, discord, discord_webhook, facebook, instagram, mastodon, telegram, wordpress,
 };
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
@@ -84,6 +85,8 @@ networks! {
     Pinterest = pinterest, "pinterest", "Pinterest";
     Reddit = reddit, "reddit", "Reddit";
     Tumblr = tumblr, "tumblr", "Tumblr";
+    Discord = discord, "discord", "Discord";
+    DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
 }
 
 /// Keys of a connection, and what goes there.

@@ -8,6 +8,8 @@
 mod bluesky;
 mod consent;
 mod contract;
+mod discord;
+mod discord_webhook;
 mod facebook;
 mod instagram;
 mod mastodon;
