@@ -20,6 +20,7 @@ pub mod spec;
 pub mod telegram;
 pub mod text;
 pub mod wordpress;
+pub mod x;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -40,6 +41,7 @@ pub static ALL: &[&dyn Network] = &[
     &instagram::Instagram,
     &bluesky::Bluesky,
     &mastodon::Mastodon,
+    &x::X,
     &wordpress::WordPress,
     &telegram::Telegram,
 ];

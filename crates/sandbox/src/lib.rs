@@ -31,6 +31,7 @@ mod telegram;
 mod text;
 mod wordpress;
 mod world;
+mod x;
 
 use std::io;
 use std::net::SocketAddr;

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress};
+use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress, x};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -77,6 +77,7 @@ networks! {
     Instagram = instagram, "instagram", "Instagram", processes;
     Bluesky = bluesky, "bluesky", "Bluesky";
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
+    X = x, "x", "X";
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
 }

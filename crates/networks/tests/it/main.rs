@@ -6,6 +6,7 @@
 )]
 
 mod bluesky;
+mod consent;
 mod contract;
 mod facebook;
 mod instagram;
@@ -15,3 +16,4 @@ mod support;
 mod telegram;
 mod text;
 mod wordpress;
+mod x;
