@@ -28,6 +28,7 @@ pub mod tumblr;
 mod webhook;
 pub mod wordpress;
 mod words;
+pub mod x;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -48,6 +49,7 @@ pub static ALL: &[&dyn Network] = &[
     &instagram::Instagram,
     &bluesky::Bluesky,
     &mastodon::Mastodon,
+    &x::X,
     &wordpress::WordPress,
     &telegram::Telegram,
     &pinterest::Pinterest,

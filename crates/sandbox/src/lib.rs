@@ -36,6 +36,7 @@ mod text;
 mod tumblr;
 mod wordpress;
 mod world;
+mod x;
 
 use std::io;
 use std::net::SocketAddr;

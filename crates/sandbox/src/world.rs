@@ -17,6 +17,7 @@ use crate::{
     bluesky, facebook, instagram, mastodon, pinterest, reddit, telegram, tumblr, wordpress,
     bluesky, discord, discord_webhook, facebook, instagram, mastodon, telegram, wordpress,
 };
+use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress, x};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -80,6 +81,7 @@ networks! {
     Instagram = instagram, "instagram", "Instagram", processes;
     Bluesky = bluesky, "bluesky", "Bluesky";
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
+    X = x, "x", "X";
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
     Pinterest = pinterest, "pinterest", "Pinterest";

@@ -21,3 +21,4 @@ mod telegram;
 mod text;
 mod tumblr;
 mod wordpress;
+mod x;
