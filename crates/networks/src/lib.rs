@@ -11,6 +11,8 @@
 pub mod bluesky;
 pub mod error;
 pub mod facebook;
+pub mod gbp;
+mod google;
 pub mod http;
 pub mod instagram;
 pub mod mastodon;
@@ -42,6 +44,7 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &gbp::Gbp,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -14,6 +14,8 @@ mod call;
 mod dag;
 mod facebook;
 mod faults;
+mod gbp;
+mod google;
 mod graph;
 mod instagram;
 mod ledger;

@@ -95,7 +95,7 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 9] = [
+    const SECRETS: [&str; 10] = [
         "accessjwt",
         "access_token",
         "authfactortoken",
@@ -103,6 +103,7 @@ fn is_secret(name: &str) -> bool {
         "client_secret",
         "cookie",
         "password",
+        "refresh_token",
         "refreshjwt",
         "token",
     ];

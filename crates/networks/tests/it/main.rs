@@ -8,6 +8,7 @@
 mod bluesky;
 mod contract;
 mod facebook;
+mod gbp;
 mod instagram;
 mod mastodon;
 mod segments;
