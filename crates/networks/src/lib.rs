@@ -22,6 +22,7 @@ pub mod spec;
 pub mod telegram;
 pub mod text;
 pub mod wordpress;
+pub mod youtube;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -45,6 +46,7 @@ pub static ALL: &[&dyn Network] = &[
     &wordpress::WordPress,
     &telegram::Telegram,
     &gbp::Gbp,
+    &youtube::YouTube,
 ];
 
 /// The network of this id, for example `bluesky`.

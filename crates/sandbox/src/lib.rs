@@ -33,6 +33,7 @@ mod telegram;
 mod text;
 mod wordpress;
 mod world;
+mod youtube;
 
 use std::io;
 use std::net::SocketAddr;

@@ -95,7 +95,7 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 10] = [
+    const SECRETS: [&str; 11] = [
         "accessjwt",
         "access_token",
         "authfactortoken",
@@ -106,6 +106,7 @@ fn is_secret(name: &str) -> bool {
         "refresh_token",
         "refreshjwt",
         "token",
+        "upload_id",
     ];
     SECRETS.contains(&name.to_ascii_lowercase().as_str())
 }

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, gbp, instagram, mastodon, telegram, wordpress};
+use crate::{bluesky, facebook, gbp, instagram, mastodon, telegram, wordpress, youtube};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -80,6 +80,7 @@ networks! {
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
     Gbp = gbp, "gbp", "Google Business Profile", processes;
+    Youtube = youtube, "youtube", "YouTube", processes;
 }
 
 /// Keys of a connection, and what goes there.
@@ -128,8 +129,10 @@ impl World {
 
     /// Lets appear what a network shows by itself at a time.
     pub(crate) fn catch_up(&self, network: Network) {
-        if network == Network::Wordpress {
-            wordpress::tick(self, self.now());
+        match network {
+            Network::Wordpress => wordpress::tick(self, self.now()),
+            Network::Youtube => youtube::tick(self, self.now()),
+            _ => {}
         }
     }
 

@@ -15,3 +15,4 @@ mod segments;
 mod support;
 mod telegram;
 mod wordpress;
+mod youtube;
