@@ -14,6 +14,8 @@ mod discord_message;
 pub mod discord_webhook;
 pub mod error;
 pub mod facebook;
+pub mod gbp;
+mod google;
 pub mod http;
 pub mod instagram;
 pub mod mastodon;
@@ -29,6 +31,7 @@ mod webhook;
 pub mod wordpress;
 mod words;
 pub mod x;
+pub mod youtube;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -57,6 +60,8 @@ pub static ALL: &[&dyn Network] = &[
     &tumblr::Tumblr,
     &discord::Discord,
     &discord_webhook::DiscordWebhook,
+    &gbp::Gbp,
+    &youtube::YouTube,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -16,6 +16,8 @@ mod discord;
 mod discord_webhook;
 mod facebook;
 mod faults;
+mod gbp;
+mod google;
 mod graph;
 mod instagram;
 mod ledger;
@@ -37,6 +39,7 @@ mod tumblr;
 mod wordpress;
 mod world;
 mod x;
+mod youtube;
 
 use std::io;
 use std::net::SocketAddr;

@@ -95,7 +95,7 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 9] = [
+    const SECRETS: [&str; 11] = [
         "accessjwt",
         "access_token",
         "authfactortoken",
@@ -103,8 +103,10 @@ fn is_secret(name: &str) -> bool {
         "client_secret",
         "cookie",
         "password",
+        "refresh_token",
         "refreshjwt",
         "token",
+        "upload_id",
     ];
     SECRETS.contains(&name.to_ascii_lowercase().as_str())
 }

@@ -18,6 +18,7 @@ use crate::{
     bluesky, discord, discord_webhook, facebook, instagram, mastodon, telegram, wordpress,
 };
 use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress, x};
+use crate::{bluesky, facebook, gbp, instagram, mastodon, telegram, wordpress, youtube};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -89,6 +90,8 @@ networks! {
     Tumblr = tumblr, "tumblr", "Tumblr";
     Discord = discord, "discord", "Discord";
     DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
+    Gbp = gbp, "gbp", "Google Business Profile", processes;
+    Youtube = youtube, "youtube", "YouTube", processes;
 }
 
 /// Keys of a connection, and what goes there.
@@ -137,8 +140,10 @@ impl World {
 
     /// Lets appear what a network shows by itself at a time.
     pub(crate) fn catch_up(&self, network: Network) {
-        if network == Network::Wordpress {
-            wordpress::tick(self, self.now());
+        match network {
+            Network::Wordpress => wordpress::tick(self, self.now()),
+            Network::Youtube => youtube::tick(self, self.now()),
+            _ => {}
         }
     }
 
