@@ -80,6 +80,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: PICTURES,
+            options: &[],
         },
         Placement {
             id: "comment",
@@ -90,6 +91,7 @@ pub static SPEC: Spec = Spec {
             // The reference of `POST /{post}/comments` names no limit; this is the site's own.
             text: Text { max: 8_000, required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

@@ -81,6 +81,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: CAPTION,
             media: PICTURES,
+            options: &[],
         },
         Placement {
             id: "story",
@@ -90,6 +91,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: CAPTION,
             media: MediaRule { max: 1, ratio: None, derivative: Derivative::Story, ..PICTURES },
+            options: &[],
         },
         Placement {
             id: "comment",
@@ -102,6 +104,7 @@ pub static SPEC: Spec = Spec {
             // this one replaced.
             text: Text { required: true, ..CAPTION },
             media: MediaRule { min: 0, max: 0, ..PICTURES },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

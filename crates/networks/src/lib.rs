@@ -278,6 +278,9 @@ pub struct Rendition {
     pub created_at: i64,
     /// What it follows, for the placements that follow another.
     pub reply_to: Option<ReplyTo>,
+    /// What else it is told, by the keys of its placement's options ([`spec::Choice`] and
+    /// [`spec::Kind`] say what may stand there). Keys that the placement does not have are ignored.
+    pub extra: BTreeMap<String, String>,
 }
 
 /// What a part of a thread or a comment follows; the same post twice right after the first.
@@ -290,6 +293,11 @@ pub struct ReplyTo {
 }
 
 impl Rendition {
+    /// The answer to an option, if there is one.
+    pub fn option(&self, key: &str) -> Option<&str> {
+        self.extra.get(key).map(|answer| answer.trim()).filter(|answer| !answer.is_empty())
+    }
+
     /// What it follows, or the error of one that must and does not (nothing was sent).
     pub fn follows(&self) -> Result<&ReplyTo, Error> {
         self.reply_to.as_ref().ok_or_else(|| {

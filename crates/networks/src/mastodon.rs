@@ -82,6 +82,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: PICTURES,
+            options: &[],
         },
         Placement {
             id: "reply",
@@ -91,6 +92,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

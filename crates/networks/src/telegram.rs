@@ -71,6 +71,7 @@ pub static SPEC: Spec = Spec {
             alt_max: 0,
             video: None,
         },
+        options: &[],
     }],
     abilities: Abilities { delete: true, read_back: false, alt_text: false },
     oauth: None,

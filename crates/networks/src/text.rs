@@ -477,6 +477,7 @@ mod tests {
                 alt_max: 0,
                 video: None,
             },
+            options: &[],
         };
         let spec = Spec {
             id: "x",

@@ -86,6 +86,7 @@ pub static SPEC: Spec = Spec {
             alt_max: 1_000,
             video: None,
         },
+        options: &[],
     }],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     oauth: None,

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use carillon_networks::http::{Guard, Http};
+use carillon_networks::spec::Kind;
 use carillon_networks::{
     ALL, Account, Applied, Class, Context, Error, Forgetful, Network, Polled, Prepared, Published,
     Remote, Rendition, ReplyTo, SendClass,
@@ -53,6 +54,9 @@ impl Stand {
         let text = if place.text.max == 0 { "" } else { "Fresh bread, from seven" };
         let mut out = Rendition { key: format!("key-{key}"), ..post(placement, text, media) };
         out.title = place.text.title_max.map(|_| "Open on Sunday".to_owned());
+        let asked = place.options.iter().filter(|option| option.required).enumerate();
+        out.extra =
+            asked.map(|(i, option)| (option.key.to_owned(), answer(option.kind, i))).collect();
         if let Some(head) = place.follows.first() {
             let head = Box::pin(self.sample(head, &format!("{key}-head"))).await;
             let parent = self.send(&head).await;
@@ -135,6 +139,19 @@ impl Stand {
         for (key, secret) in secrets.iter().filter(|(_, s)| s.reveal().len() > 3) {
             assert!(!what.contains(secret.reveal()), "`{key}` is in {what}");
         }
+    }
+}
+
+/// What somebody answers to the option at this place, later days to later ones.
+fn answer(kind: Kind, at: usize) -> String {
+    match kind {
+        Kind::Line { .. } => "Something".to_owned(),
+        Kind::Words { .. } => "bread, rye".to_owned(),
+        Kind::Link => "https://example.com/bread".to_owned(),
+        Kind::LocalTime => format!("2026-12-{:02}T09:30", at + 1),
+        Kind::Flag => "true".to_owned(),
+        Kind::OneOf { picks } => picks[0].value.to_owned(),
+        Kind::Picture { .. } => panic!("the suite has no picture for an option"),
     }
 }
 
@@ -437,6 +454,15 @@ fn every_spec_makes_sense() {
                 assert!(spec.abilities.read_back, "{name} is looked up and cannot be read");
             }
             assert!(spec.abilities.alt_text || place.media.alt_max == 0, "{name}");
+            let mut keys = BTreeSet::new();
+            for option in place.options {
+                let name = format!("{name} {}", option.key);
+                assert!(keys.insert(option.key), "{name} is not unique");
+                assert!(option.help.ends_with('.') && !option.label.is_empty(), "{name}");
+                if let Kind::OneOf { picks } = option.kind {
+                    assert!(picks.len() > 1, "{name}");
+                }
+            }
         }
         if let Some(oauth) = &spec.oauth {
             assert!(!oauth.guide.is_empty(), "{} has no guide for its app", spec.id);

@@ -234,6 +234,7 @@ pub(crate) fn post(placement: &str, text: &str, media: Vec<Media>) -> Rendition 
         key: "5b2c1f0a-delivery".to_owned(),
         created_at: NOON,
         reply_to: None,
+        extra: BTreeMap::new(),
     }
 }
 
