@@ -11,6 +11,7 @@
 pub mod bluesky;
 pub mod error;
 pub mod facebook;
+mod facebook_video;
 pub mod http;
 pub mod instagram;
 pub mod mastodon;

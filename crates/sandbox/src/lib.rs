@@ -14,6 +14,7 @@ mod call;
 mod dag;
 mod facebook;
 mod faults;
+mod film;
 mod graph;
 mod instagram;
 mod ledger;

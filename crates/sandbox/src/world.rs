@@ -73,7 +73,7 @@ macro_rules! networks {
 }
 
 networks! {
-    Facebook = facebook, "facebook", "Facebook";
+    Facebook = facebook, "facebook", "Facebook", processes;
     Instagram = instagram, "instagram", "Instagram", processes;
     Bluesky = bluesky, "bluesky", "Bluesky";
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
@@ -127,8 +127,10 @@ impl World {
 
     /// Lets appear what a network shows by itself at a time.
     pub(crate) fn catch_up(&self, network: Network) {
-        if network == Network::Wordpress {
-            wordpress::tick(self, self.now());
+        match network {
+            Network::Facebook => facebook::tick(self, self.now()),
+            Network::Wordpress => wordpress::tick(self, self.now()),
+            _ => {}
         }
     }
 
