@@ -16,6 +16,7 @@ pub mod error;
 pub mod facebook;
 pub mod gbp;
 mod google;
+mod facebook_video;
 pub mod http;
 pub mod instagram;
 pub mod mastodon;

@@ -18,6 +18,7 @@ mod facebook;
 mod faults;
 mod gbp;
 mod google;
+mod film;
 mod graph;
 mod instagram;
 mod ledger;

@@ -95,13 +95,14 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 11] = [
+    const SECRETS: [&str; 12] = [
         "accessjwt",
         "access_token",
         "authfactortoken",
         "authorization",
         "client_secret",
         "cookie",
+        "fb_exchange_token",
         "password",
         "refresh_token",
         "refreshjwt",

@@ -78,7 +78,7 @@ macro_rules! networks {
 }
 
 networks! {
-    Facebook = facebook, "facebook", "Facebook";
+    Facebook = facebook, "facebook", "Facebook", processes;
     Instagram = instagram, "instagram", "Instagram", processes;
     Bluesky = bluesky, "bluesky", "Bluesky";
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
@@ -143,6 +143,8 @@ impl World {
         match network {
             Network::Wordpress => wordpress::tick(self, self.now()),
             Network::Youtube => youtube::tick(self, self.now()),
+            Network::Facebook => facebook::tick(self, self.now()),
+            Network::Wordpress => wordpress::tick(self, self.now()),
             _ => {}
         }
     }
