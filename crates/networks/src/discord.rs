@@ -63,6 +63,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: FILES,
+            options: &[],
         },
         Placement {
             id: "reply",
@@ -72,6 +73,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..FILES },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

@@ -14,7 +14,7 @@ use crate::discord_message::{self, API, BASE, FILES, Message, TEXT, ids, is_gone
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{Abilities, Budget, Field, Placement, SendClass, Spec};
-use crate::{Class, Context, Error, Identity, Network, Prepared, Published, Rendition, webhook};
+use crate::{Class, Context, Error, Identity, Network, Prepared, Published, Rendition, incoming};
 
 pub struct DiscordWebhook;
 
@@ -41,6 +41,7 @@ pub static SPEC: Spec = Spec {
         in_budget: true,
         text: TEXT,
         media: FILES,
+        options: &[],
     }],
     abilities: Abilities { delete: true, read_back: false, alt_text: true },
     oauth: None,
@@ -107,7 +108,7 @@ impl DiscordWebhook {
 
 /// Where the webhook is, its token included.
 fn address(cx: &Context<'_>) -> Result<String, Error> {
-    let parts = webhook::parts(cx, &SPEC, &HOSTS, "webhooks", 2)?;
+    let parts = incoming::parts(cx, &SPEC, &HOSTS, "webhooks", 2)?;
     match parts.as_slice() {
         [id, token] if is_snowflake(id) => Ok(format!("{}/{API}/webhooks/{id}/{token}", cx.base)),
         _ => {

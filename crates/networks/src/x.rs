@@ -86,6 +86,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: PICTURES,
+            options: &[],
         },
         Placement {
             id: "reply",
@@ -95,6 +96,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

@@ -13,12 +13,6 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{
-    bluesky, facebook, instagram, mastodon, pinterest, reddit, telegram, tumblr, wordpress,
-    bluesky, discord, discord_webhook, facebook, instagram, mastodon, telegram, wordpress,
-};
-use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress, x};
-use crate::{bluesky, facebook, gbp, instagram, mastodon, telegram, wordpress, youtube};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -47,29 +41,29 @@ macro_rules! networks {
 
             /// What somebody enters to connect `account`, when the network is at `base`.
             pub(crate) fn fields(self, account: &str, base: &str) -> Fields {
-                match self { $(Self::$variant => $module::fields(account, base),)+ }
+                match self { $(Self::$variant => crate::$module::fields(account, base),)+ }
             }
 
             pub(crate) fn aim(self, world: &World, call: &Call) -> Aim {
-                match self { $(Self::$variant => $module::aim(world, call),)+ }
+                match self { $(Self::$variant => crate::$module::aim(world, call),)+ }
             }
 
             pub(crate) async fn answer(self, world: &World, call: &Call) -> Answer {
-                match self { $(Self::$variant => $module::answer(world, call).await,)+ }
+                match self { $(Self::$variant => crate::$module::answer(world, call).await,)+ }
             }
 
             pub(crate) fn refuse(self, call: &Call, refusal: Refusal) -> Answer {
-                match self { $(Self::$variant => $module::refuse(call, refusal),)+ }
+                match self { $(Self::$variant => crate::$module::refuse(call, refusal),)+ }
             }
         }
 
         /// What each network remembers.
         #[derive(Default)]
-        pub(crate) struct States { $(pub(crate) $module: Mutex<$module::State>,)+ }
+        pub(crate) struct States { $(pub(crate) $module: Mutex<crate::$module::State>,)+ }
 
         impl States {
             fn clear(&self) {
-                $(*lock(&self.$module) = $module::State::default();)+
+                $(*lock(&self.$module) = crate::$module::State::default();)+
             }
         }
     };
@@ -141,10 +135,9 @@ impl World {
     /// Lets appear what a network shows by itself at a time.
     pub(crate) fn catch_up(&self, network: Network) {
         match network {
-            Network::Wordpress => wordpress::tick(self, self.now()),
-            Network::Youtube => youtube::tick(self, self.now()),
-            Network::Facebook => facebook::tick(self, self.now()),
-            Network::Wordpress => wordpress::tick(self, self.now()),
+            Network::Wordpress => crate::wordpress::tick(self, self.now()),
+            Network::Youtube => crate::youtube::tick(self, self.now()),
+            Network::Facebook => crate::facebook::tick(self, self.now()),
             _ => {}
         }
     }

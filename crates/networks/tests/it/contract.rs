@@ -496,7 +496,10 @@ async fn what_is_declared_is_there_and_nothing_else() {
         let has = |class: fn(SendClass) -> bool| spec.placements.iter().any(|p| class(p.send));
         let out = post(spec.placements[0].id, "Never sent", vec![]);
         let handle = has(|class| matches!(class, SendClass::Handle));
-        declared("poll", handle, network.poll(&cx, &out).await.err());
+        // Others may have one as well, for what is processed after it was taken.
+        if handle {
+            declared("poll", true, network.poll(&cx, &out).await.err());
+        }
         let listed = has(|class| matches!(class, SendClass::Readable { .. }));
         if listed || !handle {
             let looked = network.look_up(&cx, &out, desk.window()).await;
