@@ -19,6 +19,8 @@ pub mod instagram;
 pub mod mastodon;
 mod meta;
 pub mod oauth;
+pub mod slack;
+mod slack_message;
 pub mod spec;
 pub mod telegram;
 pub mod text;
@@ -48,6 +50,7 @@ pub static ALL: &[&dyn Network] = &[
     &telegram::Telegram,
     &discord::Discord,
     &discord_webhook::DiscordWebhook,
+    &slack::Slack,
 ];
 
 /// The network of this id, for example `bluesky`.

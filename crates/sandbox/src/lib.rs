@@ -29,6 +29,7 @@ mod page;
 mod rendering;
 mod requests;
 mod server;
+mod slack;
 mod telegram;
 mod text;
 mod wordpress;

@@ -14,7 +14,7 @@ use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{
-    bluesky, discord, discord_webhook, facebook, instagram, mastodon, telegram, wordpress,
+    bluesky, discord, discord_webhook, facebook, instagram, mastodon, slack, telegram, wordpress,
 };
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
@@ -83,6 +83,7 @@ networks! {
     Telegram = telegram, "telegram", "Telegram";
     Discord = discord, "discord", "Discord";
     DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
+    Slack = slack, "slack", "Slack", processes;
 }
 
 /// Keys of a connection, and what goes there.

@@ -13,6 +13,7 @@ mod facebook;
 mod instagram;
 mod mastodon;
 mod segments;
+mod slack;
 mod support;
 mod telegram;
 mod wordpress;
