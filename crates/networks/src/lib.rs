@@ -21,6 +21,7 @@ mod meta;
 pub mod oauth;
 pub mod slack;
 mod slack_message;
+pub mod slack_webhook;
 pub mod spec;
 pub mod telegram;
 pub mod text;
@@ -51,6 +52,7 @@ pub static ALL: &[&dyn Network] = &[
     &discord::Discord,
     &discord_webhook::DiscordWebhook,
     &slack::Slack,
+    &slack_webhook::SlackWebhook,
 ];
 
 /// The network of this id, for example `bluesky`.

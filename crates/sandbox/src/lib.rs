@@ -30,6 +30,7 @@ mod rendering;
 mod requests;
 mod server;
 mod slack;
+mod slack_webhook;
 mod telegram;
 mod text;
 mod wordpress;

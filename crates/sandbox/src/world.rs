@@ -14,7 +14,8 @@ use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{
-    bluesky, discord, discord_webhook, facebook, instagram, mastodon, slack, telegram, wordpress,
+    bluesky, discord, discord_webhook, facebook, instagram, mastodon, slack, slack_webhook,
+    telegram, wordpress,
 };
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
@@ -84,6 +85,7 @@ networks! {
     Discord = discord, "discord", "Discord";
     DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
     Slack = slack, "slack", "Slack", processes;
+    SlackWebhook = slack_webhook, "slack-webhook", "Slack webhook";
 }
 
 /// Keys of a connection, and what goes there.

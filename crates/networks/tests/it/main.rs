@@ -14,6 +14,7 @@ mod instagram;
 mod mastodon;
 mod segments;
 mod slack;
+mod slack_webhook;
 mod support;
 mod telegram;
 mod wordpress;
