@@ -17,6 +17,7 @@ pub mod facebook;
 pub mod http;
 pub mod instagram;
 pub mod mastodon;
+pub mod matrix;
 mod meta;
 pub mod oauth;
 pub mod slack;
@@ -53,6 +54,7 @@ pub static ALL: &[&dyn Network] = &[
     &discord_webhook::DiscordWebhook,
     &slack::Slack,
     &slack_webhook::SlackWebhook,
+    &matrix::Matrix,
 ];
 
 /// The network of this id, for example `bluesky`.

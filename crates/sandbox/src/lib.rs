@@ -23,6 +23,7 @@ mod lexicon;
 mod line;
 mod markup;
 mod mastodon;
+mod matrix;
 mod media;
 mod oauth;
 mod page;

@@ -14,7 +14,7 @@ use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{
-    bluesky, discord, discord_webhook, facebook, instagram, mastodon, slack, slack_webhook,
+    bluesky, discord, discord_webhook, facebook, instagram, mastodon, matrix, slack, slack_webhook,
     telegram, wordpress,
 };
 
@@ -86,6 +86,7 @@ networks! {
     DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
     Slack = slack, "slack", "Slack", processes;
     SlackWebhook = slack_webhook, "slack-webhook", "Slack webhook";
+    Matrix = matrix, "matrix", "Matrix";
 }
 
 /// Keys of a connection, and what goes there.

@@ -12,6 +12,7 @@ mod discord_webhook;
 mod facebook;
 mod instagram;
 mod mastodon;
+mod matrix;
 mod segments;
 mod slack;
 mod slack_webhook;
