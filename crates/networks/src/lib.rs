@@ -21,10 +21,14 @@ pub mod http;
 mod incoming;
 pub mod instagram;
 pub mod mastodon;
+pub mod matrix;
 mod meta;
 pub mod oauth;
 pub mod pinterest;
 pub mod reddit;
+pub mod slack;
+mod slack_message;
+pub mod slack_webhook;
 pub mod spec;
 pub mod telegram;
 pub mod text;
@@ -63,6 +67,9 @@ pub static ALL: &[&dyn Network] = &[
     &discord_webhook::DiscordWebhook,
     &gbp::Gbp,
     &youtube::YouTube,
+    &slack::Slack,
+    &slack_webhook::SlackWebhook,
+    &matrix::Matrix,
 ];
 
 /// The network of this id, for example `bluesky`.

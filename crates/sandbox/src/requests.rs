@@ -118,6 +118,9 @@ fn masked_path(network: Network, path: &str) -> String {
         (Network::Telegram, Some((_, method))) => format!("bot{MASK}/{method}"),
         (Network::Telegram, None) => format!("bot{MASK}"),
         (Network::DiscordWebhook, _) => masked_part(path, "webhooks", 2),
+        (Network::SlackWebhook, _) => masked_part(path, "services", 3),
+        // The ticket of an upload is a right of its own.
+        (Network::Slack, _) => masked_part(path, "v1", 1),
         _ => path.to_owned(),
     };
     format!("/{}/{path}", network.id())
@@ -219,6 +222,8 @@ mod tests {
         );
         assert_eq!(shown("api/webhooks/1/sEcret"), "/discord-webhook/api/webhooks/1/***");
         assert_eq!(shown("api/webhooks"), "/discord-webhook/api/webhooks");
+        let shown = masked_path(Network::SlackWebhook, "services/T0/B0/sEcret");
+        assert_eq!(shown, "/slack-webhook/services/T0/B0/***");
     }
 
     #[tokio::test]

@@ -13,6 +13,10 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
+use crate::{
+    bluesky, discord, discord_webhook, facebook, instagram, mastodon, matrix, slack, slack_webhook,
+    telegram, wordpress,
+};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -86,6 +90,9 @@ networks! {
     DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
     Gbp = gbp, "gbp", "Google Business Profile", processes;
     Youtube = youtube, "youtube", "YouTube", processes;
+    Slack = slack, "slack", "Slack", processes;
+    SlackWebhook = slack_webhook, "slack-webhook", "Slack webhook";
+    Matrix = matrix, "matrix", "Matrix";
 }
 
 /// Keys of a connection, and what goes there.
