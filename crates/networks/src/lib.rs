@@ -16,9 +16,11 @@ pub mod instagram;
 pub mod mastodon;
 mod meta;
 pub mod oauth;
+mod sign;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod webhook;
 pub mod wordpress;
 
 use std::collections::BTreeMap;
@@ -42,6 +44,7 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &webhook::Webhook,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -27,8 +27,10 @@ mod page;
 mod rendering;
 mod requests;
 mod server;
+mod signed;
 mod telegram;
 mod text;
+mod webhook;
 mod wordpress;
 mod world;
 

@@ -13,4 +13,5 @@ mod mastodon;
 mod segments;
 mod support;
 mod telegram;
+mod webhook;
 mod wordpress;
