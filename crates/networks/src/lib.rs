@@ -8,7 +8,9 @@
 //! come from), `SPEC`, wire structs, `impl Network`, `parse_error`, tests. To add one: write the
 //! file, add it to [`ALL`].
 
+mod article;
 pub mod bluesky;
+pub mod devto;
 pub mod error;
 pub mod facebook;
 pub mod http;
@@ -44,6 +46,7 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &devto::DevTo,
     &webhook::Webhook,
 ];
 

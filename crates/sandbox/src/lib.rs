@@ -12,6 +12,7 @@
 mod bluesky;
 mod call;
 mod dag;
+mod devto;
 mod facebook;
 mod faults;
 mod graph;
@@ -19,6 +20,7 @@ mod instagram;
 mod ledger;
 mod lexicon;
 mod line;
+mod markdown;
 mod markup;
 mod mastodon;
 mod media;

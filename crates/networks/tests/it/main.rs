@@ -7,6 +7,7 @@
 
 mod bluesky;
 mod contract;
+mod devto;
 mod facebook;
 mod instagram;
 mod mastodon;
