@@ -1,7 +1,9 @@
-//! What the networks of articles have in common: a title where none was given, tags made of
-//! hashtags, pictures in Markdown.
+//! What the networks of articles have in common: a title where none was given, an address of our
+//! own choice, tags made of hashtags, and pictures in Markdown or paragraphs in HTML.
 
-use crate::text::hashtags;
+use sha2::{Digest, Sha256};
+
+use crate::text::{hashtags, urls};
 use crate::{Action, Class, Error, Media, Rendition};
 
 /// Longer first lines are no titles: the title is then cut from the text, which stays whole.
@@ -39,6 +41,24 @@ fn cut(line: &str, max: usize) -> String {
     format!("{words}…")
 }
 
+/// The end of an article's address: readable, and unguessable by its last letters.
+pub(crate) fn slug(title: &str, key: &str) -> String {
+    let mut words = String::new();
+    for c in title.to_lowercase().chars() {
+        match c {
+            'a'..='z' | '0'..='9' => words.push(c),
+            _ if words.is_empty() || words.ends_with('-') => {}
+            _ => words.push('-'),
+        }
+    }
+    words.truncate(80);
+    let mark: String = Sha256::digest(key)[..5].iter().map(|byte| format!("{byte:02x}")).collect();
+    match words.trim_end_matches('-') {
+        "" => mark,
+        words => format!("{words}-{mark}"),
+    }
+}
+
 /// The hashtags of a text without their sign, in small letters, each once, in order.
 pub(crate) fn tags(text: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -73,6 +93,29 @@ pub(crate) fn picture(alt: &str, url: &str) -> String {
     let alt = one_line(&alt.replace(['[', ']', '\\'], " "));
     let url = url.replace('(', "%28").replace(')', "%29").replace(' ', "%20");
     format!("![{alt}]({url})")
+}
+
+/// Paragraphs of HTML, with links.
+pub(crate) fn paragraphs(text: &str) -> Vec<String> {
+    let text = text.replace("\r\n", "\n");
+    let parts = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| format!("<p>{}</p>", linked(part).replace('\n', "<br>"))).collect()
+}
+
+fn linked(text: &str) -> String {
+    let (mut html, mut at) = (String::with_capacity(text.len()), 0);
+    for range in urls(text) {
+        let url = escape(&text[range.clone()]);
+        html.push_str(&escape(&text[at..range.start]));
+        html.push_str(&format!("<a href=\"{url}\">{url}</a>"));
+        at = range.end;
+    }
+    html + &escape(&text[at..])
+}
+
+/// Text that may stand in HTML, in an attribute too.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Where readers of `network` fetch the picture.
@@ -126,6 +169,27 @@ mod tests {
         ] {
             assert_eq!(without_closing_tags(text), left, "{text}");
         }
+    }
+
+    #[test]
+    fn a_slug_is_readable_and_our_own() {
+        let slug = slug("Öffnung: now, at 7!", "key");
+        assert!(slug.starts_with("ffnung-now-at-7-") && slug.len() == 26, "{slug}");
+        assert_eq!(super::slug("日本", "key"), super::slug("", "key"));
+        assert_ne!(super::slug("", "key"), super::slug("", "another"));
+        assert!(super::slug(&"word ".repeat(99), "key").len() < 100);
+    }
+
+    #[test]
+    fn html_keeps_every_sign_and_makes_links() {
+        let html = paragraphs("a <b> & \"c\"\r\nd\n\n\nhttps://a.io/?x=1&y=\"2");
+        assert_eq!(
+            html,
+            [
+                "<p>a &lt;b&gt; &amp; &quot;c&quot;<br>d</p>",
+                "<p><a href=\"https://a.io/?x=1&amp;y=\">https://a.io/?x=1&amp;y=</a>&quot;2</p>",
+            ]
+        );
     }
 
     #[test]

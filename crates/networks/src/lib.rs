@@ -13,6 +13,7 @@ pub mod bluesky;
 pub mod devto;
 pub mod error;
 pub mod facebook;
+pub mod ghost;
 pub mod http;
 pub mod instagram;
 pub mod mastodon;
@@ -46,6 +47,7 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &ghost::Ghost,
     &devto::DevTo,
     &webhook::Webhook,
 ];

@@ -15,6 +15,7 @@ mod dag;
 mod devto;
 mod facebook;
 mod faults;
+mod ghost;
 mod graph;
 mod instagram;
 mod ledger;

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, devto, facebook, instagram, mastodon, telegram, webhook, wordpress};
+use crate::{bluesky, devto, facebook, ghost, instagram, mastodon, telegram, webhook, wordpress};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -79,6 +79,7 @@ networks! {
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
+    Ghost = ghost, "ghost", "Ghost";
     Devto = devto, "devto", "DEV Community";
     Webhook = webhook, "webhook", "Webhook";
 }

@@ -9,6 +9,7 @@ mod bluesky;
 mod contract;
 mod devto;
 mod facebook;
+mod ghost;
 mod instagram;
 mod mastodon;
 mod segments;
