@@ -8,6 +8,7 @@
 //! come from), `SPEC`, wire structs, `impl Network`, `parse_error`, tests. To add one: write the
 //! file, add it to [`ALL`].
 
+mod article;
 pub mod bluesky;
 pub mod discord;
 mod discord_message;
@@ -17,6 +18,10 @@ pub mod facebook;
 mod facebook_video;
 pub mod gbp;
 mod google;
+pub mod devto;
+pub mod error;
+pub mod facebook;
+pub mod ghost;
 pub mod http;
 mod incoming;
 pub mod instagram;
@@ -33,6 +38,11 @@ pub mod spec;
 pub mod telegram;
 pub mod text;
 pub mod tumblr;
+mod sign;
+pub mod spec;
+pub mod telegram;
+pub mod text;
+pub mod webhook;
 pub mod wordpress;
 mod words;
 pub mod x;
@@ -70,6 +80,9 @@ pub static ALL: &[&dyn Network] = &[
     &slack::Slack,
     &slack_webhook::SlackWebhook,
     &matrix::Matrix,
+    &ghost::Ghost,
+    &devto::DevTo,
+    &webhook::Webhook,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -94,6 +94,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: PICTURE,
+            options: &[],
         },
         Placement {
             id: "reply",
@@ -103,6 +104,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURE },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: false },

@@ -78,6 +78,7 @@ pub static SPEC: Spec = Spec {
                 alt_max: 1_000,
                 ..NO_MEDIA
             },
+            options: &[],
         },
         Placement {
             id: "reply",
@@ -87,6 +88,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: NO_MEDIA,
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

@@ -36,6 +36,7 @@ pub static SPEC: Spec = Spec {
         in_budget: true,
         text: TEXT,
         media: NO_MEDIA,
+        options: &[],
     }],
     abilities: Abilities { delete: false, read_back: false, alt_text: false },
     oauth: None,

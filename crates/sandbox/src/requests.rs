@@ -95,9 +95,10 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 12] = [
+    const SECRETS: &[&str] = &[
         "accessjwt",
         "access_token",
+        "api-key",
         "authfactortoken",
         "authorization",
         "client_secret",

@@ -17,6 +17,7 @@ use crate::{
     bluesky, discord, discord_webhook, facebook, instagram, mastodon, matrix, slack, slack_webhook,
     telegram, wordpress,
 };
+use crate::{bluesky, devto, facebook, ghost, instagram, mastodon, telegram, webhook, wordpress};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -93,6 +94,9 @@ networks! {
     Slack = slack, "slack", "Slack", processes;
     SlackWebhook = slack_webhook, "slack-webhook", "Slack webhook";
     Matrix = matrix, "matrix", "Matrix";
+    Ghost = ghost, "ghost", "Ghost";
+    Devto = devto, "devto", "DEV Community";
+    Webhook = webhook, "webhook", "Webhook";
 }
 
 /// Keys of a connection, and what goes there.
