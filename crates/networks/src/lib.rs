@@ -13,6 +13,7 @@ pub mod error;
 pub mod facebook;
 pub mod http;
 pub mod instagram;
+pub mod linkedin;
 pub mod mastodon;
 mod meta;
 pub mod oauth;
@@ -42,6 +43,7 @@ pub static ALL: &[&dyn Network] = &[
     &bluesky::Bluesky,
     &mastodon::Mastodon,
     &x::X,
+    &linkedin::LinkedIn,
     &wordpress::WordPress,
     &telegram::Telegram,
 ];

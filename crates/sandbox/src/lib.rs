@@ -19,6 +19,7 @@ mod instagram;
 mod ledger;
 mod lexicon;
 mod line;
+mod linkedin;
 mod markup;
 mod mastodon;
 mod media;

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress, x};
+use crate::{bluesky, facebook, instagram, linkedin, mastodon, telegram, wordpress, x};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -78,6 +78,7 @@ networks! {
     Bluesky = bluesky, "bluesky", "Bluesky";
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
     X = x, "x", "X";
+    Linkedin = linkedin, "linkedin", "LinkedIn", processes;
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
 }

@@ -10,6 +10,7 @@ mod consent;
 mod contract;
 mod facebook;
 mod instagram;
+mod linkedin;
 mod mastodon;
 mod segments;
 mod support;
