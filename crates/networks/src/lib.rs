@@ -25,6 +25,7 @@ pub mod ghost;
 pub mod http;
 mod incoming;
 pub mod instagram;
+pub mod linkedin;
 pub mod mastodon;
 pub mod matrix;
 mod meta;
@@ -68,6 +69,7 @@ pub static ALL: &[&dyn Network] = &[
     &bluesky::Bluesky,
     &mastodon::Mastodon,
     &x::X,
+    &linkedin::LinkedIn,
     &wordpress::WordPress,
     &telegram::Telegram,
     &pinterest::Pinterest,

@@ -29,6 +29,7 @@ mod ledger;
 mod lexicon;
 mod line;
 mod markdown;
+mod linkedin;
 mod markup;
 mod mastodon;
 mod matrix;

@@ -18,6 +18,7 @@ use crate::{
     telegram, wordpress,
 };
 use crate::{bluesky, devto, facebook, ghost, instagram, mastodon, telegram, webhook, wordpress};
+use crate::{bluesky, facebook, instagram, linkedin, mastodon, telegram, wordpress, x};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -82,6 +83,7 @@ networks! {
     Bluesky = bluesky, "bluesky", "Bluesky";
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
     X = x, "x", "X";
+    Linkedin = linkedin, "linkedin", "LinkedIn", processes;
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
     Pinterest = pinterest, "pinterest", "Pinterest";

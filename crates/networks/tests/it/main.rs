@@ -16,6 +16,7 @@ mod devto;
 mod facebook;
 mod ghost;
 mod instagram;
+mod linkedin;
 mod mastodon;
 mod pinterest;
 mod reddit;
