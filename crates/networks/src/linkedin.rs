@@ -91,6 +91,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: PICTURES,
+            options: &[],
         },
         Placement {
             id: "comment",
@@ -100,6 +101,7 @@ pub static SPEC: Spec = Spec {
             in_budget: false,
             text: Text { max: 1_250, required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },

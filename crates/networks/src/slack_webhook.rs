@@ -12,7 +12,7 @@ use crate::http::Reply;
 use crate::oauth::Life;
 use crate::slack_message::{NO_MEDIA, TEXT, escaped, refusal, word};
 use crate::spec::{Abilities, Budget, Field, Placement, SendClass, Spec};
-use crate::{Context, Error, Identity, Network, Prepared, Published, Remote, Rendition, webhook};
+use crate::{Context, Error, Identity, Network, Prepared, Published, Remote, Rendition, incoming};
 
 pub struct SlackWebhook;
 
@@ -99,7 +99,7 @@ impl SlackWebhook {
 
 /// Workspace, webhook and token.
 fn parts(cx: &Context<'_>) -> Result<[String; 3], Error> {
-    let parts = webhook::parts(cx, &SPEC, &["hooks.slack.com"], "services", 3)?;
+    let parts = incoming::parts(cx, &SPEC, &["hooks.slack.com"], "services", 3)?;
     parts.try_into().map_err(|_| Error::missing("webhookUrl"))
 }
 

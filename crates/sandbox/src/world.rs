@@ -13,12 +13,6 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{
-    bluesky, discord, discord_webhook, facebook, instagram, mastodon, matrix, slack, slack_webhook,
-    telegram, wordpress,
-};
-use crate::{bluesky, devto, facebook, ghost, instagram, mastodon, telegram, webhook, wordpress};
-use crate::{bluesky, facebook, instagram, linkedin, mastodon, telegram, wordpress, x};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
