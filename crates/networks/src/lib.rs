@@ -14,6 +14,7 @@ pub mod devto;
 pub mod error;
 pub mod facebook;
 pub mod ghost;
+pub mod hashnode;
 pub mod http;
 pub mod instagram;
 pub mod mastodon;
@@ -49,6 +50,7 @@ pub static ALL: &[&dyn Network] = &[
     &telegram::Telegram,
     &ghost::Ghost,
     &devto::DevTo,
+    &hashnode::Hashnode,
     &webhook::Webhook,
 ];
 

@@ -17,6 +17,8 @@ mod facebook;
 mod faults;
 mod ghost;
 mod graph;
+mod graphql;
+mod hashnode;
 mod instagram;
 mod ledger;
 mod lexicon;

@@ -13,7 +13,9 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, devto, facebook, ghost, instagram, mastodon, telegram, webhook, wordpress};
+use crate::{
+    bluesky, devto, facebook, ghost, hashnode, instagram, mastodon, telegram, webhook, wordpress,
+};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -81,6 +83,7 @@ networks! {
     Telegram = telegram, "telegram", "Telegram";
     Ghost = ghost, "ghost", "Ghost";
     Devto = devto, "devto", "DEV Community";
+    Hashnode = hashnode, "hashnode", "Hashnode";
     Webhook = webhook, "webhook", "Webhook";
 }
 

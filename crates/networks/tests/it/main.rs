@@ -10,6 +10,7 @@ mod contract;
 mod devto;
 mod facebook;
 mod ghost;
+mod hashnode;
 mod instagram;
 mod mastodon;
 mod segments;
