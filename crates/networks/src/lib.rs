@@ -17,6 +17,7 @@ pub mod ghost;
 pub mod hashnode;
 pub mod http;
 pub mod instagram;
+pub mod lemmy;
 pub mod mastodon;
 mod meta;
 pub mod oauth;
@@ -46,6 +47,7 @@ pub static ALL: &[&dyn Network] = &[
     &instagram::Instagram,
     &bluesky::Bluesky,
     &mastodon::Mastodon,
+    &lemmy::Lemmy,
     &wordpress::WordPress,
     &telegram::Telegram,
     &ghost::Ghost,

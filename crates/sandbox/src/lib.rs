@@ -21,6 +21,7 @@ mod graphql;
 mod hashnode;
 mod instagram;
 mod ledger;
+mod lemmy;
 mod lexicon;
 mod line;
 mod markdown;

@@ -95,7 +95,7 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 10] = [
+    const SECRETS: [&str; 11] = [
         "accessjwt",
         "access_token",
         "api-key",
@@ -103,6 +103,7 @@ fn is_secret(name: &str) -> bool {
         "authorization",
         "client_secret",
         "cookie",
+        "jwt",
         "password",
         "refreshjwt",
         "token",

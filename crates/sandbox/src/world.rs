@@ -14,7 +14,8 @@ use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{
-    bluesky, devto, facebook, ghost, hashnode, instagram, mastodon, telegram, webhook, wordpress,
+    bluesky, devto, facebook, ghost, hashnode, instagram, lemmy, mastodon, telegram, webhook,
+    wordpress,
 };
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
@@ -79,6 +80,7 @@ networks! {
     Instagram = instagram, "instagram", "Instagram", processes;
     Bluesky = bluesky, "bluesky", "Bluesky";
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
+    Lemmy = lemmy, "lemmy", "Lemmy";
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
     Ghost = ghost, "ghost", "Ghost";

@@ -12,6 +12,7 @@ mod facebook;
 mod ghost;
 mod hashnode;
 mod instagram;
+mod lemmy;
 mod mastodon;
 mod segments;
 mod support;
