@@ -20,9 +20,11 @@ mod facebook_video;
 pub mod gbp;
 pub mod ghost;
 mod google;
+pub mod hashnode;
 pub mod http;
 mod incoming;
 pub mod instagram;
+pub mod lemmy;
 pub mod linkedin;
 pub mod mastodon;
 pub mod matrix;
@@ -65,6 +67,7 @@ pub static ALL: &[&dyn Network] = &[
     &mastodon::Mastodon,
     &x::X,
     &linkedin::LinkedIn,
+    &lemmy::Lemmy,
     &wordpress::WordPress,
     &telegram::Telegram,
     &pinterest::Pinterest,
@@ -79,6 +82,7 @@ pub static ALL: &[&dyn Network] = &[
     &matrix::Matrix,
     &ghost::Ghost,
     &devto::DevTo,
+    &hashnode::Hashnode,
     &webhook::Webhook,
 ];
 

@@ -104,6 +104,7 @@ fn is_secret(name: &str) -> bool {
         "client_secret",
         "cookie",
         "fb_exchange_token",
+        "jwt",
         "password",
         "refresh_token",
         "refreshjwt",

@@ -78,6 +78,7 @@ networks! {
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
     X = x, "x", "X";
     Linkedin = linkedin, "linkedin", "LinkedIn", processes;
+    Lemmy = lemmy, "lemmy", "Lemmy";
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
     Pinterest = pinterest, "pinterest", "Pinterest";
@@ -92,6 +93,7 @@ networks! {
     Matrix = matrix, "matrix", "Matrix";
     Ghost = ghost, "ghost", "Ghost";
     Devto = devto, "devto", "DEV Community";
+    Hashnode = hashnode, "hashnode", "Hashnode";
     Webhook = webhook, "webhook", "Webhook";
 }
 
