@@ -15,9 +15,11 @@ pub mod http;
 pub mod instagram;
 pub mod mastodon;
 mod meta;
+pub mod nostr;
 pub mod oauth;
 pub mod pinterest;
 pub mod reddit;
+mod socket;
 pub mod spec;
 pub mod telegram;
 pub mod text;
@@ -49,6 +51,7 @@ pub static ALL: &[&dyn Network] = &[
     &pinterest::Pinterest,
     &reddit::Reddit,
     &tumblr::Tumblr,
+    &nostr::Nostr,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -14,7 +14,7 @@ use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{
-    bluesky, facebook, instagram, mastodon, pinterest, reddit, telegram, tumblr, wordpress,
+    bluesky, facebook, instagram, mastodon, nostr, pinterest, reddit, telegram, tumblr, wordpress,
 };
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
@@ -84,6 +84,7 @@ networks! {
     Pinterest = pinterest, "pinterest", "Pinterest";
     Reddit = reddit, "reddit", "Reddit";
     Tumblr = tumblr, "tumblr", "Tumblr";
+    Nostr = nostr, "nostr", "Nostr";
 }
 
 /// Keys of a connection, and what goes there.

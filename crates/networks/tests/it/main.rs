@@ -11,6 +11,7 @@ mod contract;
 mod facebook;
 mod instagram;
 mod mastodon;
+mod nostr;
 mod pinterest;
 mod reddit;
 mod segments;
