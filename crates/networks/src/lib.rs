@@ -29,6 +29,7 @@ pub mod linkedin;
 pub mod mastodon;
 pub mod matrix;
 mod meta;
+pub mod nostr;
 pub mod oauth;
 pub mod pinterest;
 pub mod reddit;
@@ -36,6 +37,7 @@ mod sign;
 pub mod slack;
 mod slack_message;
 pub mod slack_webhook;
+mod socket;
 pub mod spec;
 pub mod telegram;
 pub mod text;
@@ -84,6 +86,7 @@ pub static ALL: &[&dyn Network] = &[
     &devto::DevTo,
     &hashnode::Hashnode,
     &webhook::Webhook,
+    &nostr::Nostr,
 ];
 
 /// The network of this id, for example `bluesky`.

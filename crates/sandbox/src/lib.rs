@@ -35,6 +35,7 @@ mod markup;
 mod mastodon;
 mod matrix;
 mod media;
+mod nostr;
 mod oauth;
 mod page;
 mod pinterest;
@@ -156,6 +157,9 @@ impl Sandbox {
     /// them, secrets among the rest. Empty for a name that is no network.
     pub fn fields(&self, network: &str, account: &str) -> Vec<(&'static str, String)> {
         let base = format!("{}/{network}", self.url());
+        if network == Network::Nostr.id() {
+            nostr::introduce(&self.world, account);
+        }
         fields(network, account, &base)
     }
 

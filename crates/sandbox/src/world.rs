@@ -95,6 +95,7 @@ networks! {
     Devto = devto, "devto", "DEV Community";
     Hashnode = hashnode, "hashnode", "Hashnode";
     Webhook = webhook, "webhook", "Webhook";
+    Nostr = nostr, "nostr", "Nostr";
 }
 
 /// Keys of a connection, and what goes there.

@@ -20,6 +20,7 @@ mod lemmy;
 mod linkedin;
 mod mastodon;
 mod matrix;
+mod nostr;
 mod pinterest;
 mod reddit;
 mod segments;
