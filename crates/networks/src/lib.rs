@@ -21,6 +21,7 @@ pub mod oauth;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod tiktok;
 pub mod wordpress;
 pub mod youtube;
 
@@ -47,6 +48,7 @@ pub static ALL: &[&dyn Network] = &[
     &telegram::Telegram,
     &gbp::Gbp,
     &youtube::YouTube,
+    &tiktok::TikTok,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -31,6 +31,7 @@ mod requests;
 mod server;
 mod telegram;
 mod text;
+mod tiktok;
 mod wordpress;
 mod world;
 mod youtube;

@@ -95,7 +95,7 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 11] = [
+    const SECRETS: [&str; 12] = [
         "accessjwt",
         "access_token",
         "authfactortoken",
@@ -107,6 +107,7 @@ fn is_secret(name: &str) -> bool {
         "refreshjwt",
         "token",
         "upload_id",
+        "upload_token",
     ];
     SECRETS.contains(&name.to_ascii_lowercase().as_str())
 }

@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, gbp, instagram, mastodon, telegram, wordpress, youtube};
+use crate::{bluesky, facebook, gbp, instagram, mastodon, telegram, tiktok, wordpress, youtube};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -81,6 +81,7 @@ networks! {
     Telegram = telegram, "telegram", "Telegram";
     Gbp = gbp, "gbp", "Google Business Profile", processes;
     Youtube = youtube, "youtube", "YouTube", processes;
+    Tiktok = tiktok, "tiktok", "TikTok", processes;
 }
 
 /// Keys of a connection, and what goes there.
@@ -132,6 +133,7 @@ impl World {
         match network {
             Network::Wordpress => wordpress::tick(self, self.now()),
             Network::Youtube => youtube::tick(self, self.now()),
+            Network::Tiktok => tiktok::tick(self, self.now()),
             _ => {}
         }
     }

@@ -14,5 +14,6 @@ mod mastodon;
 mod segments;
 mod support;
 mod telegram;
+mod tiktok;
 mod wordpress;
 mod youtube;
