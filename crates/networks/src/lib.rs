@@ -43,6 +43,7 @@ pub mod telegram;
 pub mod text;
 pub mod tumblr;
 pub mod webhook;
+pub mod tiktok;
 pub mod wordpress;
 mod words;
 pub mod x;
@@ -87,6 +88,7 @@ pub static ALL: &[&dyn Network] = &[
     &hashnode::Hashnode,
     &webhook::Webhook,
     &nostr::Nostr,
+    &tiktok::TikTok,
 ];
 
 /// The network of this id, for example `bluesky`.

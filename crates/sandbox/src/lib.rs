@@ -50,6 +50,7 @@ mod telegram;
 mod text;
 mod tumblr;
 mod webhook;
+mod tiktok;
 mod wordpress;
 mod world;
 mod x;

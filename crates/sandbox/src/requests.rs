@@ -110,6 +110,7 @@ fn is_secret(name: &str) -> bool {
         "refreshjwt",
         "token",
         "upload_id",
+        "upload_token",
     ];
     SECRETS.contains(&name.to_ascii_lowercase().as_str())
 }

@@ -31,6 +31,7 @@ mod telegram;
 mod text;
 mod tumblr;
 mod webhook;
+mod tiktok;
 mod wordpress;
 mod x;
 mod youtube;
