@@ -14,6 +14,7 @@ pub mod devto;
 pub mod discord;
 mod discord_message;
 pub mod discord_webhook;
+mod bluesky_video;
 pub mod error;
 pub mod facebook;
 mod facebook_video;
@@ -385,6 +386,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     async fn read(&self, at: u64, len: usize) -> Result<Bytes, Error>;
 }
 
+/// How much of a large file is held in memory while it is sent.
+const PIECE: usize = 1 << 20;
+
 impl Media {
     pub fn is_video(&self) -> bool {
         self.content_type.starts_with("video/")
@@ -407,15 +411,31 @@ impl Media {
         }
     }
 
-    /// The file as a part of a multipart form. Its bytes are shared, not copied.
+    /// The file from `from` on as a request's body. Its bytes are shared, not copied; a large one is
+    /// read while it is sent, and its length has to be said beside it.
+    pub fn body(&self, from: u64) -> reqwest::Body {
+        if self.source.is_none() {
+            let from = usize::try_from(from).unwrap_or(usize::MAX).min(self.data.len());
+            return self.data.slice(from..).into();
+        }
+        let media = self.clone();
+        reqwest::Body::wrap_stream(futures_util::stream::try_unfold(from, move |at| {
+            let media = media.clone();
+            async move {
+                let piece = media.piece(at, PIECE).await?;
+                let next = at + piece.len() as u64;
+                Ok::<_, Error>((!piece.is_empty()).then_some((piece, next)))
+            }
+        }))
+    }
+
+    /// The file as a part of a multipart form.
     pub fn part(&self) -> Result<reqwest::multipart::Part, Error> {
-        let bytes = self.data.clone();
-        let length = bytes.len() as u64;
-        reqwest::multipart::Part::stream_with_length(bytes, length)
+        reqwest::multipart::Part::stream_with_length(self.body(0), self.size())
             .file_name(self.file_name.clone())
             .mime_str(&self.content_type)
             .map_err(|_| {
-                let why = format!("A picture has the unreadable type `{}`.", self.content_type);
+                let why = format!("A file has the unreadable type `{}`.", self.content_type);
                 Error::new(Class::Content, why).code("bad_media_type")
             })
     }

@@ -17,7 +17,9 @@ use sha2::{Digest, Sha256};
 use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
-use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
+};
 use crate::text::{html_to_text, normalise, short_mentions};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
@@ -49,7 +51,15 @@ const PICTURES: MediaRule = MediaRule {
     derivative: Derivative::Original,
     pull: false,
     alt_max: 1_500,
-    video: None,
+    video: Some(VideoRule {
+        max: 1,
+        types: &["video/mp4", "video/webm", "video/quicktime"],
+        // Servers take 99 MiB unless they say something else.
+        max_bytes: 99 << 20,
+        seconds: (1, 10 * 3_600),
+        ratio: None,
+        mixed: false,
+    }),
 };
 
 pub static SPEC: Spec = Spec {
@@ -91,7 +101,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reply"],
             in_budget: true,
             text: Text { required: true, ..TEXT },
-            media: MediaRule { max: 0, ..PICTURES },
+            media: MediaRule { max: 0, video: None, ..PICTURES },
             options: &[],
         },
     ],
@@ -294,11 +304,11 @@ impl Network for Mastodon {
                 error.becomes(Class::RateLimit, "Mastodon asks for fewer calls.").retry_after(wait)
             }
             422 if has("not finished processing") => error
-                .becomes(Class::Transient, "Mastodon still works on a picture.")
+                .becomes(Class::Transient, "Mastodon still works on a file.")
                 .code("media_processing"),
             // Either it expired unused, or an earlier try of ours has used it: only looking tells.
             422 if has("already attached") => error
-                .becomes(Class::Transient, "Mastodon no longer has an uploaded picture to attach.")
+                .becomes(Class::Transient, "Mastodon no longer has an uploaded file to attach.")
                 .code("media_gone")
                 .maybe_applied()
                 .restart(),
@@ -307,7 +317,7 @@ impl Network for Mastodon {
             }
             // Said of an upload alone, and the same each time.
             500 if has("error processing") => {
-                error.becomes(Class::Content, "Mastodon cannot process a picture of this post.")
+                error.becomes(Class::Content, "Mastodon cannot process a file of this post.")
             }
             _ => error,
         }
@@ -327,7 +337,7 @@ impl Mastodon {
         if reply.ok() { reply.json() } else { Err(self.parse_error(&reply)) }
     }
 
-    /// Uploads picture `i`. Its answer may come before the server has processed it (202).
+    /// Uploads file `i`. Its answer may come before the server has processed it (202).
     async fn upload(&self, cx: &Context<'_>, i: usize, media: &Media) -> Result<(), Error> {
         let form = Form::new().text("description", media.alt.clone()).part("file", media.part()?);
         let request = cx.http.post(&format!("{}/api/v2/media", cx.base)).multipart(form);

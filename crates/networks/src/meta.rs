@@ -21,8 +21,6 @@ pub(crate) const BASE: &str = "https://graph.facebook.com";
 const UPLOADS: &str = "https://rupload.facebook.com";
 /// Versions live about two years.
 const VERSION: &str = "v25.0";
-/// How much of a video is held in memory while it is sent.
-const PIECE: usize = 1 << 20;
 /// A listing is followed this far; within a window of minutes one page is the rule.
 const MAX_PAGES: usize = 4;
 
@@ -299,7 +297,7 @@ pub(crate) async fn upload(
         .header("file_size", size)
         .header("Content-Type", "application/octet-stream")
         .header("Content-Length", size.saturating_sub(from))
-        .body(rest(media, from));
+        .body(media.body(from));
     match cx.http.send(request, cx.timeout).await {
         Ok(reply) if reply.ok() && reply.value()["success"] == Value::Bool(true) => {
             Ok(Prepared::Ready)
@@ -311,19 +309,6 @@ pub(crate) async fn upload(
         }
         Err(e) => Err(e.harmless()),
     }
-}
-
-/// A file from `from` on, read while it is sent.
-fn rest(media: &Media, from: u64) -> reqwest::Body {
-    let media = media.clone();
-    reqwest::Body::wrap_stream(futures_util::stream::try_unfold(from, move |at| {
-        let media = media.clone();
-        async move {
-            let piece = media.piece(at, PIECE).await?;
-            let next = at + piece.len() as u64;
-            Ok::<_, Error>((!piece.is_empty()).then_some((piece, next)))
-        }
-    }))
 }
 
 /// Deletes; what is gone already is success. Code 100/33 says "missing, or no right, or not

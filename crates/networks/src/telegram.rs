@@ -16,9 +16,12 @@ use serde_json::{Value, json};
 use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
-use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
+};
 use crate::{
-    Action, Class, Context, Error, Identity, Network, Published, Remote, Rendition, SendClass, Spec,
+    Action, Class, Context, Error, Identity, Media, Network, Published, Remote, Rendition,
+    SendClass, Spec,
 };
 
 pub struct Telegram;
@@ -69,7 +72,15 @@ pub static SPEC: Spec = Spec {
             derivative: Derivative::Original,
             pull: false,
             alt_max: 0,
-            video: None,
+            video: Some(VideoRule {
+                max: 10,
+                types: &["video/mp4"],
+                // What a bot may upload; it goes up in the very call that shows it.
+                max_bytes: 50_000_000,
+                seconds: (1, 10 * 3_600),
+                ratio: None,
+                mixed: true,
+            }),
         },
         options: &[],
     }],
@@ -150,19 +161,23 @@ impl Network for Telegram {
                 let body = json!({ "chat_id": chat_id, "text": out.text });
                 vec![self.call(cx, "sendMessage", |r| r.json(&body)).await?]
             }
-            [photo] => {
+            [file] => {
                 let mut form = Form::new().text("chat_id", chat_id.to_owned());
                 if !out.text.is_empty() {
                     form = form.text("caption", out.text.clone());
                 }
-                let form = form.part("photo", photo.part()?);
-                vec![self.call(cx, "sendPhoto", |r| r.multipart(form)).await?]
+                for (key, value) in measures(file) {
+                    form = form.text(key, value.to_string());
+                }
+                let form = form.part(kind(file), file.part()?);
+                let method = if file.is_video() { "sendVideo" } else { "sendPhoto" };
+                vec![self.call(cx, method, |r| r.multipart(form)).await?]
             }
-            photos => {
-                let album = album(photos.len(), &out.text).to_string();
+            files => {
+                let album = album(files, &out.text).to_string();
                 let mut form = Form::new().text("chat_id", chat_id.to_owned()).text("media", album);
-                for (i, photo) in photos.iter().enumerate() {
-                    form = form.part(part_name(i), photo.part()?);
+                for (i, file) in files.iter().enumerate() {
+                    form = form.part(part_name(i), file.part()?);
                 }
                 self.call(cx, "sendMediaGroup", |r| r.multipart(form)).await?
             }
@@ -206,7 +221,7 @@ impl Network for Telegram {
                 let wait = wait.or(error.retry_after);
                 error.becomes(Class::RateLimit, "Telegram asks for fewer calls.").retry_after(wait)
             }
-            413 => error.becomes(Class::Content, "The pictures are too large for Telegram."),
+            413 => error.becomes(Class::Content, "The files are too large for Telegram."),
             400 => {
                 if let Some(id) = parameters["migrate_to_chat_id"].as_i64() {
                     let why = format!("The group has become a supergroup with the number {id}.");
@@ -306,19 +321,39 @@ fn messages(remote_id: &str) -> Option<(&str, Vec<i64>)> {
 }
 
 fn part_name(i: usize) -> String {
-    format!("photo{i}")
+    format!("file{i}")
 }
 
-/// The pictures of an album; the first carries the text.
-fn album(pictures: usize, caption: &str) -> Value {
-    let photo = |i: usize| {
-        let mut photo = json!({ "type": "photo", "media": format!("attach://{}", part_name(i)) });
+fn kind(file: &Media) -> &'static str {
+    if file.is_video() { "video" } else { "photo" }
+}
+
+/// What Telegram is told of a video, so that it is shown in its shape from the beginning.
+fn measures(file: &Media) -> Vec<(&'static str, Value)> {
+    if !file.is_video() {
+        return Vec::new();
+    }
+    let mut all = vec![("supports_streaming", json!(true))];
+    if file.width > 0 && file.height > 0 {
+        all.extend([("width", json!(file.width)), ("height", json!(file.height))]);
+    }
+    all.extend(file.duration.map(|length| ("duration", json!(length.as_secs()))));
+    all
+}
+
+/// The pictures and videos of an album; the first carries the text.
+fn album(files: &[Media], caption: &str) -> Value {
+    let item = |(i, file): (usize, &Media)| {
+        let mut item = json!({ "type": kind(file), "media": format!("attach://{}", part_name(i)) });
         if i == 0 && !caption.is_empty() {
-            photo["caption"] = caption.into();
+            item["caption"] = caption.into();
         }
-        photo
+        for (key, value) in measures(file) {
+            item[key] = value;
+        }
+        item
     };
-    (0..pictures).map(photo).collect()
+    files.iter().enumerate().map(item).collect()
 }
 
 /// The post with its page: public chats by name, private channels by number, groups have none.
@@ -416,8 +451,24 @@ mod tests {
 
     #[test]
     fn an_album_carries_its_text_once() {
-        let album = album(2, "Hi");
-        assert_eq!(album[0], json!({"type": "photo", "media": "attach://photo0", "caption": "Hi"}));
-        assert_eq!(album[1], json!({"type": "photo", "media": "attach://photo1"}));
+        let file = |content_type: &str| Media {
+            id: String::new(),
+            content_type: content_type.to_owned(),
+            width: 90,
+            height: 60,
+            alt: String::new(),
+            file_name: "a".to_owned(),
+            data: bytes::Bytes::new(),
+            source: None,
+            duration: Some(Duration::from_millis(2_500)),
+            url: String::new(),
+        };
+        let album = album(&[file("image/jpeg"), file("video/mp4")], "Hi");
+        assert_eq!(album[0], json!({"type": "photo", "media": "attach://file0", "caption": "Hi"}));
+        let video = json!({
+            "type": "video", "media": "attach://file1", "supports_streaming": true,
+            "width": 90, "height": 60, "duration": 2,
+        });
+        assert_eq!(album[1], video);
     }
 }

@@ -75,7 +75,7 @@ macro_rules! networks {
 networks! {
     Facebook = facebook, "facebook", "Facebook", processes;
     Instagram = instagram, "instagram", "Instagram", processes;
-    Bluesky = bluesky, "bluesky", "Bluesky";
+    Bluesky = bluesky, "bluesky", "Bluesky", processes;
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
     X = x, "x", "X";
     Linkedin = linkedin, "linkedin", "LinkedIn", processes;

@@ -310,7 +310,7 @@ async fn thirty_reels_a_day_and_no_more() {
 
 /// A file that cannot be read beyond a place.
 #[derive(Debug)]
-struct Torn {
+pub(crate) struct Torn {
     whole: Bytes,
     until: AtomicU64,
 }
@@ -329,7 +329,7 @@ impl Source for Torn {
     }
 }
 
-fn torn(media: Media, until: u64) -> (Arc<Torn>, Media) {
+pub(crate) fn torn(media: Media, until: u64) -> (Arc<Torn>, Media) {
     let torn = Arc::new(Torn { whole: media.data.clone(), until: until.into() });
     (Arc::clone(&torn), Media { data: Bytes::new(), source: Some(torn), ..media })
 }

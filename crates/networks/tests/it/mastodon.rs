@@ -6,7 +6,8 @@ use carillon_networks::mastodon::Mastodon;
 use carillon_networks::{Applied, Class, Network, Prepared, Published, Remote, Rendition, Window};
 use carillon_sandbox::{Calls, Fault, Trouble};
 
-use crate::support::{Desk, jpeg, only, post, to_the_brim};
+use crate::facebook::torn;
+use crate::support::{Desk, jpeg, mp4, only, post, to_the_brim};
 
 async fn desk() -> Desk {
     desk_with("sandbox-alice").await
@@ -204,4 +205,22 @@ async fn text_is_counted_as_the_network_counts() {
         let error = Mastodon.publish(&desk.cx(), &post("feed", &over, vec![])).await.unwrap_err();
         assert_eq!(error.class, Class::Content, "{over}");
     }
+}
+
+#[tokio::test]
+async fn a_video_stands_alone_and_is_found_again() {
+    let desk = desk().await;
+    let out = post("feed", "A film", vec![torn(mp4(640, 360, 30, 3_000_000), u64::MAX).1]);
+    let remote = publish(&desk, &out).await;
+    let seen = &desk.visible()[0];
+    assert_eq!((&seen.id, seen.media[0].kind.as_str()), (&remote.id, "video"));
+    assert_eq!(seen.media[0].bytes as u64, out.media[0].size());
+    let found = Mastodon.look_up(&desk.cx(), &out, desk.window()).await.unwrap();
+    assert_eq!(only(&found), &remote);
+
+    let both = post("feed", "Both", vec![jpeg(90, 60, 1), mp4(640, 360, 30, 100)]);
+    desk.kept.all().keys().for_each(|name| desk.kept.lose(name));
+    while Mastodon.prepare(&desk.cx(), &both).await.unwrap() != Prepared::Ready {}
+    let error = Mastodon.publish(&desk.cx(), &Rendition { key: "b".into(), ..both }).await;
+    assert_eq!(error.unwrap_err().class, Class::Content);
 }
