@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "segments",
         sql: include_str!("../../migrations/0004_segments.sql"),
     },
+    Migration { version: 5, name: "tokens", sql: include_str!("../../migrations/0005_tokens.sql") },
 ];
 
 /// What [`run`] did.

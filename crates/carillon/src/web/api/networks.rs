@@ -41,12 +41,40 @@ struct NetworkSpec {
     code: String,
     /// Where its API is; empty when every connection names a `server` of its own.
     base_url: String,
+    /// How an account is connected through the network's own consent page, where it has one.
+    oauth: Option<OAuthSpec>,
+    /// How long its tokens live: `endless`, `fixed` (until a date), `extending` (issued anew while
+    /// they are valid), `rotating` (renewed by others).
+    life: String,
     /// What to enter when connecting, in order.
     fields: Vec<FieldSpec>,
     /// Where a post can go. The first is the default.
     placements: Vec<PlacementSpec>,
     abilities: AbilitiesSpec,
     budgets: Vec<BudgetSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct OAuthSpec {
+    /// The consent page.
+    authorize: String,
+    /// Where codes are traded for tokens.
+    token: String,
+    scopes: Vec<String>,
+    /// What stands between scopes.
+    separator: String,
+    /// Does it take a PKCE challenge?
+    pkce: bool,
+    /// The parameter that carries the app's id.
+    id_param: String,
+    /// Where the app's secret goes: `body`, `basic`
+    secret_in: String,
+    /// Further parameters of the consent page, as names with their values.
+    params: Vec<Vec<String>>,
+    /// How to make an app there, step by step.
+    guide: Vec<String>,
 }
 
 #[derive(ToSchema)]
@@ -128,6 +156,23 @@ struct MediaSpec {
     pull: bool,
     /// Most characters of a description; 0 where there is none.
     alt_max: u64,
+    /// What it takes of videos; `null` where it takes none. `min` and `max` count both.
+    video: Option<VideoSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct VideoSpec {
+    max: u64,
+    types: Vec<String>,
+    max_bytes: u64,
+    /// Shortest and longest, in seconds.
+    seconds: Vec<u32>,
+    /// Narrowest and widest width ÷ height.
+    ratio: Option<Vec<f32>>,
+    /// May pictures stand beside it?
+    mixed: bool,
 }
 
 #[derive(ToSchema)]
@@ -179,6 +224,9 @@ mod tests {
             let spec = serde_json::to_value(network.spec()).unwrap();
             agrees::<NetworkSpec>(&spec);
             agrees::<AbilitiesSpec>(&spec["abilities"]);
+            if spec["oauth"].is_object() {
+                agrees::<OAuthSpec>(&spec["oauth"]);
+            }
             spec["fields"].as_array().unwrap().iter().for_each(agrees::<FieldSpec>);
             spec["budgets"].as_array().unwrap().iter().for_each(agrees::<BudgetSpec>);
             for placement in spec["placements"].as_array().unwrap() {
@@ -186,6 +234,9 @@ mod tests {
                 agrees::<SendSpec>(&placement["send"]);
                 agrees::<TextSpec>(&placement["text"]);
                 agrees::<MediaSpec>(&placement["media"]);
+                if placement["media"]["video"].is_object() {
+                    agrees::<VideoSpec>(&placement["media"]["video"]);
+                }
             }
         }
     }
