@@ -268,6 +268,11 @@ impl Http {
         self.guard.check(url)
     }
 
+    /// Did whoever runs this installation allow this host by its name?
+    pub fn allows(&self, url: &url::Url) -> bool {
+        self.guard.allows(url)
+    }
+
     /// A request to `url`. Send it with [`Http::send`], which checks the address.
     pub fn request(&self, method: Method, url: &str) -> Request {
         self.client.request(method, url)

@@ -8,18 +8,41 @@
 //! come from), `SPEC`, wire structs, `impl Network`, `parse_error`, tests. To add one: write the
 //! file, add it to [`ALL`].
 
+mod article;
 pub mod bluesky;
+pub mod devto;
+pub mod discord;
+mod discord_message;
+pub mod discord_webhook;
 pub mod error;
 pub mod facebook;
+mod facebook_video;
+pub mod gbp;
+pub mod ghost;
+mod google;
 pub mod http;
+mod incoming;
 pub mod instagram;
+pub mod linkedin;
 pub mod mastodon;
+pub mod matrix;
 mod meta;
 pub mod oauth;
+pub mod pinterest;
+pub mod reddit;
+mod sign;
+pub mod slack;
+mod slack_message;
+pub mod slack_webhook;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod tumblr;
+pub mod webhook;
 pub mod wordpress;
+mod words;
+pub mod x;
+pub mod youtube;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -40,8 +63,23 @@ pub static ALL: &[&dyn Network] = &[
     &instagram::Instagram,
     &bluesky::Bluesky,
     &mastodon::Mastodon,
+    &x::X,
+    &linkedin::LinkedIn,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &pinterest::Pinterest,
+    &reddit::Reddit,
+    &tumblr::Tumblr,
+    &discord::Discord,
+    &discord_webhook::DiscordWebhook,
+    &gbp::Gbp,
+    &youtube::YouTube,
+    &slack::Slack,
+    &slack_webhook::SlackWebhook,
+    &matrix::Matrix,
+    &ghost::Ghost,
+    &devto::DevTo,
+    &webhook::Webhook,
 ];
 
 /// The network of this id, for example `bluesky`.
@@ -285,6 +323,9 @@ pub struct Rendition {
     pub created_at: i64,
     /// What it follows, for the placements that follow another.
     pub reply_to: Option<ReplyTo>,
+    /// What else it is told, by the keys of its placement's options ([`spec::Choice`] and
+    /// [`spec::Kind`] say what may stand there). Keys that the placement does not have are ignored.
+    pub extra: BTreeMap<String, String>,
 }
 
 /// What a part of a thread or a comment follows; the same post twice right after the first.
@@ -297,6 +338,11 @@ pub struct ReplyTo {
 }
 
 impl Rendition {
+    /// The answer to an option, if there is one.
+    pub fn option(&self, key: &str) -> Option<&str> {
+        self.extra.get(key).map(|answer| answer.trim()).filter(|answer| !answer.is_empty())
+    }
+
     /// What it follows, or the error of one that must and does not (nothing was sent).
     pub fn follows(&self) -> Result<&ReplyTo, Error> {
         self.reply_to.as_ref().ok_or_else(|| {

@@ -44,7 +44,29 @@ export interface Placement {
     derivative: 'original' | 'square' | 'story' | 'landscape';
     pull: boolean;
     altMax: number;
+    video: VideoRule | null;
   };
+  options: Choice[];
+}
+export interface VideoRule {
+  max: number;
+  types: string[];
+  maxBytes: number;
+  seconds: [number, number];
+  ratio: [number, number] | null;
+  mixed: boolean;
+}
+/** What a placement asks beside text and media. */
+export interface Choice {
+  key: string;
+  label: string;
+  help: string;
+  required: boolean;
+  kind:
+    | { type: 'line' | 'words'; max: number }
+    | { type: 'link' | 'localTime' | 'flag' }
+    | { type: 'oneOf'; picks: { value: string; label: string }[] }
+    | { type: 'picture'; maxBytes: number };
 }
 export interface Network {
   id: string;
@@ -190,6 +212,7 @@ export interface Delivery {
   network: string;
   placement: string;
   text: string | null;
+  options: Record<string, string>;
   state: DeliveryState;
   scheduledAt: Iso | null;
   nextAttemptAt: Iso | null;
@@ -252,6 +275,7 @@ export interface PostBody {
     text?: string;
     thread?: 'all' | 'first' | Part[];
     firstComment?: string;
+    options?: Record<string, string>;
   }[];
 }
 /** A part of a thread after the first. */

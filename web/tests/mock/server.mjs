@@ -149,7 +149,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
         const c = connections.get(want.connectionId);
         return {
           id: uuid(`${post.id} ${c.id}`), postId: post.id, connectionId: c.id, connectionName: c.name, network: c.network,
-          parentId: null, position: 0, placement: want.placement ?? networks.find((n) => n.id === c.network).placements[0].id, text: want.text ?? null, state: 'queued',
+          parentId: null, position: 0, placement: want.placement ?? networks.find((n) => n.id === c.network).placements[0].id, text: want.text ?? null, options: want.options ?? {}, state: 'queued',
           scheduledAt: iso(at ?? now()), nextAttemptAt: null, attempts: 0, remoteId: null, remoteUrl: null, publishedAt: null,
           problem: null, question: null, can: body.draft ? [] : ['cancel'],
         };

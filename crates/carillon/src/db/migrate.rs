@@ -26,7 +26,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "segments",
         sql: include_str!("../../migrations/0004_segments.sql"),
     },
-    Migration { version: 5, name: "tokens", sql: include_str!("../../migrations/0005_tokens.sql") },
+    Migration {
+        version: 5,
+        name: "options",
+        sql: include_str!("../../migrations/0005_options.sql"),
+    },
+    Migration { version: 6, name: "tokens", sql: include_str!("../../migrations/0006_tokens.sql") },
 ];
 
 /// What [`run`] did.

@@ -407,6 +407,7 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
         key: if bugs::on("new key each try") { ids::secret() } else { d.send_key.clone() },
         created_at: d.scheduled_at.unwrap_or(d.created_at),
         reply_to: reply_to(&work.before),
+        extra: d.options.clone(),
     })
 }
 

@@ -218,7 +218,7 @@ async fn refusals_say_when_and_what() {
         (Trouble::Slow, Class::Unknown, Applied::Maybe),
     ] {
         desk.fault(Calls::Publish, trouble);
-        let cx = desk.cx_within(Duration::from_millis(300));
+        let cx = desk.cx_within(Duration::from_secs(2));
         let error = Bluesky.publish(&cx, &out).await.unwrap_err();
         assert_eq!((error.class, error.applied), (class, applied), "{trouble:?}: {error:?}");
         let waits =

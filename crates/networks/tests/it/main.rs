@@ -6,11 +6,28 @@
 )]
 
 mod bluesky;
+mod consent;
 mod contract;
+mod devto;
+mod discord;
+mod discord_webhook;
 mod facebook;
+mod gbp;
+mod ghost;
 mod instagram;
+mod linkedin;
 mod mastodon;
+mod matrix;
+mod pinterest;
+mod reddit;
 mod segments;
+mod slack;
+mod slack_webhook;
 mod support;
 mod telegram;
+mod text;
+mod tumblr;
+mod webhook;
 mod wordpress;
+mod x;
+mod youtube;

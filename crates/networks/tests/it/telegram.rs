@@ -84,7 +84,7 @@ async fn a_lost_answer_stays_a_doubt() {
         for media in [vec![], vec![jpeg(90, 60, 1)], vec![jpeg(90, 60, 1), jpeg(90, 60, 2)]] {
             let desk = desk().await;
             desk.fault(Calls::Publish, trouble);
-            let cx = desk.cx_within(Duration::from_millis(500));
+            let cx = desk.cx_within(Duration::from_secs(2));
             let error = Telegram.publish(&cx, &post("message", "Once", media)).await.unwrap_err();
             let doubt = (Class::Unknown, Applied::Maybe);
             assert_eq!((error.class, error.applied), doubt, "{trouble:?}: {error:?}");

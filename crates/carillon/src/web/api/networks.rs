@@ -41,10 +41,9 @@ struct NetworkSpec {
     code: String,
     /// Where its API is; empty when every connection names a `server` of its own.
     base_url: String,
-    /// How an account is connected through the network's own consent page, where it has one.
+    /// How to connect through its own consent page; `null` where it has none.
     oauth: Option<OAuthSpec>,
-    /// How long its tokens live: `endless`, `fixed` (until a date), `extending` (issued anew while
-    /// they are valid), `rotating` (renewed by others).
+    /// How long a token lives: `endless`, `fixed`, `extending`, `rotating`
     life: String,
     /// What to enter when connecting, in order.
     fields: Vec<FieldSpec>,
@@ -58,22 +57,17 @@ struct NetworkSpec {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "read by the documentation only")]
 struct OAuthSpec {
-    /// The consent page.
     authorize: String,
-    /// Where codes are traded for tokens.
     token: String,
     scopes: Vec<String>,
-    /// What stands between scopes.
     separator: String,
-    /// Does it take a PKCE challenge?
     pkce: bool,
-    /// The parameter that carries the app's id.
     id_param: String,
-    /// Where the app's secret goes: `body`, `basic`
+    /// `body`, `basic`
     secret_in: String,
-    /// Further parameters of the consent page, as names with their values.
+    /// Further parameters of the consent page, as pairs.
     params: Vec<Vec<String>>,
-    /// How to make an app there, step by step.
+    /// How an operator sets up the app, step by step.
     guide: Vec<String>,
 }
 
@@ -105,6 +99,40 @@ struct PlacementSpec {
     in_budget: bool,
     text: TextSpec,
     media: MediaSpec,
+    /// What else a post here can be told, in the order to ask for it.
+    options: Vec<OptionSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct OptionSpec {
+    /// Where its answer stands in a delivery's `options`.
+    key: String,
+    label: String,
+    help: String,
+    required: bool,
+    kind: KindSpec,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct KindSpec {
+    /// `line`, `words` (apart by commas), `link`, `localTime` (`2026-12-24` or
+    /// `2026-12-24T18:30`), `flag` (`true` or `false`), `oneOf`, `picture`
+    r#type: String,
+    /// Most characters.
+    max: Option<u64>,
+    max_bytes: Option<u64>,
+    picks: Option<Vec<PickSpec>>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct PickSpec {
+    value: String,
+    label: String,
 }
 
 /// What is known after a send whose answer was lost.
@@ -156,7 +184,7 @@ struct MediaSpec {
     pull: bool,
     /// Most characters of a description; 0 where there is none.
     alt_max: u64,
-    /// What it takes of videos; `null` where it takes none. `min` and `max` count both.
+    /// What it takes of videos; `null` for none.
     video: Option<VideoSpec>,
 }
 
@@ -169,7 +197,6 @@ struct VideoSpec {
     max_bytes: u64,
     /// Shortest and longest, in seconds.
     seconds: Vec<u32>,
-    /// Narrowest and widest width ÷ height.
     ratio: Option<Vec<f32>>,
     /// May pictures stand beside it?
     mixed: bool,
@@ -224,7 +251,7 @@ mod tests {
             let spec = serde_json::to_value(network.spec()).unwrap();
             agrees::<NetworkSpec>(&spec);
             agrees::<AbilitiesSpec>(&spec["abilities"]);
-            if spec["oauth"].is_object() {
+            if !spec["oauth"].is_null() {
                 agrees::<OAuthSpec>(&spec["oauth"]);
             }
             spec["fields"].as_array().unwrap().iter().for_each(agrees::<FieldSpec>);
@@ -234,7 +261,11 @@ mod tests {
                 agrees::<SendSpec>(&placement["send"]);
                 agrees::<TextSpec>(&placement["text"]);
                 agrees::<MediaSpec>(&placement["media"]);
-                if placement["media"]["video"].is_object() {
+                for option in placement["options"].as_array().unwrap() {
+                    agrees::<OptionSpec>(option);
+                    agrees::<KindSpec>(&option["kind"]);
+                }
+                if !placement["media"]["video"].is_null() {
                     agrees::<VideoSpec>(&placement["media"]["video"]);
                 }
             }

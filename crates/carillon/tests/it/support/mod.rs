@@ -260,8 +260,6 @@ impl TestApp {
     }
 }
 
-/// Fields of a connection, by their keys.
-
 pub fn to(connection: &str) -> DraftDelivery {
     DraftDelivery { connection_id: connection.into(), ..DraftDelivery::default() }
 }
