@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::db::{Db, Migrated};
 use crate::identity::keys::Keys;
 use crate::media::blobs::Blobs;
+use crate::store;
 
 /// The connectors that an [`App`] knows.
 pub type Networks = &'static [&'static dyn Network];
@@ -129,12 +130,22 @@ impl App {
     /// Every sealed secret must open before anything is sent: a wrong key is found at the start,
     /// not in the middle of the night.
     async fn check_keys(&self) -> anyhow::Result<()> {
-        let sealed =
-            self.db.read(|tx| async move { crate::store::connections::sealed(&tx).await }).await?;
+        let (sealed, apps) = self
+            .db
+            .read(|tx| async move {
+                let sealed = store::connections::sealed(&tx).await?;
+                Ok::<_, crate::db::Error>((sealed, store::apps::list(&tx).await?))
+            })
+            .await?;
         for (id, secrets) in sealed.iter().filter(|(_, s)| !s.is_empty()) {
             self.keys
                 .open(secrets, id)
                 .with_context(|| format!("the secrets of connection {id} cannot be opened"))?;
+        }
+        for app in &apps {
+            self.keys.open(&app.secret, &app.belongs_to()).with_context(|| {
+                format!("the secret of the {} app cannot be opened", app.network)
+            })?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ use serde_json::Value;
 
 pub use crate::error::{Action, Applied, Class, Error};
 pub use crate::http::Http;
-pub use crate::oauth::{Grant, Target, Tokens};
+pub use crate::oauth::{Client, Grant, Target, Tokens};
 pub use crate::spec::{SendClass, Spec};
 
 /// Every network, in display order.
@@ -138,6 +138,13 @@ pub trait Network: Send + Sync {
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
         let _ = (cx, remote_id);
         Err(Error::unsupported("delete"))
+    }
+
+    /// Makes an app of ours at the account's server, whose consent page leads back to
+    /// `redirect_uri`: where a network is many servers, nobody could make one at each by hand.
+    async fn register(&self, cx: &Context<'_>, redirect_uri: &str) -> Result<Client, Error> {
+        let _ = (cx, redirect_uri);
+        Err(Error::unsupported("register"))
     }
 
     /// Trades what the consent page gave for tokens.

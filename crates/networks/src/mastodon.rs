@@ -1,7 +1,8 @@
 //! Mastodon 4.x and servers that speak its client API; checked 2026-11-22.
 //!
-//! Keys: Preferences → Development → New application, with the scopes `profile`,
-//! `read:statuses`, `write:media` and `write:statuses`; its page shows the access token.
+//! Keys: every server lets anybody register an app, which is done at the first consent there; or
+//! Preferences → Development → New application, with the scopes `read:accounts`, `read:statuses`,
+//! `write:media` and `write:statuses`, whose page shows an access token. Tokens never end.
 //! The server remembers an `Idempotency-Key` for one hour after success, so the same key is sent
 //! for 50 minutes; beyond that the account's own statuses are read.
 
@@ -16,14 +17,14 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
-use crate::oauth::Life;
+use crate::oauth::{Life, OAuth, SecretIn};
 use crate::spec::{
     Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
 };
 use crate::text::{html_to_text, normalise, short_mentions};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, SendClass, Spec, Window,
+    Action, Class, Client, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
+    Rendition, Secret, SendClass, Spec, Window,
 };
 
 pub struct Mastodon;
@@ -106,10 +107,29 @@ pub static SPEC: Spec = Spec {
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
-    oauth: None,
+    oauth: Some(OAuth {
+        authorize: AUTHORIZE,
+        token: TOKEN,
+        // `profile` would do for the first, but servers before 4.3 do not know it.
+        scopes: &["read:accounts", "read:statuses", "write:media", "write:statuses"],
+        separator: ' ',
+        pkce: true,
+        id_param: "client_id",
+        secret_in: SecretIn::Body,
+        params: &[],
+        guide: &[
+            "Nothing to set up: Carillon registers itself at each server when somebody connects.",
+            "Where a server does not allow that, sign in there and open Preferences, Development, New application.",
+            "Paste the redirect address from below, and tick `read:accounts`, `read:statuses`, `write:media` and `write:statuses`.",
+            "Copy the client key and the client secret of the application.",
+        ],
+    }),
     life: Life::Endless,
     budgets: &[Budget { posts: 300, per: Duration::from_secs(300) }],
 };
+
+const AUTHORIZE: &str = "/oauth/authorize";
+const TOKEN: &str = "/oauth/token";
 
 /// Most characters where a server says nothing else; `check` stores another limit as
 /// `maxCharacters`.
@@ -117,6 +137,12 @@ const USUAL_MAX: usize = 500;
 
 /// Most pages of 40 statuses that a look-up reads before it says that it cannot tell.
 const MAX_PAGES: usize = 5;
+
+#[derive(Deserialize)]
+struct App {
+    client_id: String,
+    client_secret: String,
+}
 
 #[derive(Deserialize)]
 struct Account {
@@ -275,6 +301,43 @@ impl Network for Mastodon {
         let reply = self.call(cx, cx.http.delete(&url)).await?;
         let gone = matches!(reply.status.as_u16(), 404 | 410);
         if reply.ok() || gone { Ok(()) } else { Err(self.parse_error(&reply)) }
+    }
+
+    async fn register(&self, cx: &Context<'_>, redirect_uri: &str) -> Result<Client, Error> {
+        let scopes = SPEC.oauth.as_ref().map(OAuth::scope).unwrap_or_default();
+        let form = [
+            ("client_name", "Carillon"),
+            ("redirect_uris", redirect_uri),
+            ("scopes", scopes.as_str()),
+        ];
+        let request = cx.http.post(&format!("{}/api/v1/apps", cx.base)).form(&form);
+        let reply = cx.http.send(request, cx.timeout).await.map_err(Error::harmless)?;
+        if !reply.ok() {
+            let error = self.parse_error(&reply).harmless();
+            return Err(match error.class {
+                Class::Content => {
+                    let said = quote(reply.value()["error"].as_str().unwrap_or_default());
+                    let says = format!("This Mastodon server takes no app of ours: {said}.");
+                    error.becomes(Class::Config, says).action(Action::AskOperator)
+                }
+                _ => error,
+            });
+        }
+        let app: App = reply.json().map_err(Error::harmless)?;
+        Ok(Client { id: app.client_id, secret: Secret::new(app.client_secret) })
+    }
+
+    async fn revoke(&self, cx: &Context<'_>) -> Result<(), Error> {
+        let (secret, token) =
+            (cx.account.secret("clientSecret")?, cx.account.secret("accessToken")?);
+        let form = [
+            ("client_id", cx.account.setting("clientId")?),
+            ("client_secret", secret.reveal()),
+            ("token", token.reveal()),
+        ];
+        let request = cx.http.post(&format!("{}/oauth/revoke", cx.base)).form(&form);
+        let reply = cx.http.send(request, cx.timeout).await.map_err(Error::harmless)?;
+        if reply.ok() { Ok(()) } else { Err(self.parse_error(&reply).harmless()) }
     }
 
     fn parse_error(&self, reply: &Reply) -> Error {

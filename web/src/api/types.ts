@@ -72,7 +72,10 @@ export interface Network {
   id: string;
   name: string;
   code: string;
+  /** Empty where the network is many servers. */
   baseUrl: string;
+  /** Its own consent page, where it has one. */
+  oauth: { scopes: string[]; guide: string[] } | null;
   fields: SpecField[];
   placements: Placement[];
   abilities: { delete: boolean; readBack: boolean; altText: boolean };
@@ -95,9 +98,50 @@ export interface Connection {
   problem: ConnectionProblem | null;
   settings: Record<string, string>;
   waiting: number;
+  token: TokenLife;
   lastPublishedAt: Iso | null;
   checkedAt: Iso | null;
   createdAt: Iso;
+}
+/** How long a connection's token lasts, as far as that is known. */
+export interface TokenLife {
+  expiresAt: Iso | null;
+  /** When Carillon renews it by itself. */
+  renewsAt: Iso | null;
+  renewedAt: Iso | null;
+  /** When it stops working unless a person connects it again. */
+  endsAt: Iso | null;
+  /** Why it cannot be renewed. */
+  problem: ConnectionProblem | null;
+}
+export interface Target {
+  id: string;
+  name: string;
+  problem: string | null;
+}
+/** What came of a network's consent page. */
+export interface Consent {
+  id: Id;
+  network: string;
+  state: 'waiting' | 'choice' | 'connected' | 'failed';
+  problem: ConnectionProblem | null;
+  targets: Target[];
+  preselected: string | null;
+  missing: string[];
+  connectionId: Id | null;
+  expiresAt: Iso;
+}
+/** A network with a consent page, and the apps that are set for it. */
+export interface NetworkApp {
+  network: string;
+  name: string;
+  ready: boolean;
+  registers: boolean;
+  redirectUri: string;
+  redirectProblem: string | null;
+  scopes: string[];
+  guide: string[];
+  apps: { server: string; clientId: string; origin: 'entered' | 'registered' | 'sandbox'; since: Iso | null }[];
 }
 export interface CheckResult {
   ok: boolean;

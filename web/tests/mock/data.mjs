@@ -122,6 +122,7 @@ export function workspace(now) {
     problem: null,
     settings: {},
     waiting: 0,
+    token: { expiresAt: null, renewsAt: null, renewedAt: null, endsAt: null, problem: null },
     lastPublishedAt: iso(now - 5 * 3_600_000),
     checkedAt: iso(now - 26 * MINUTE),
     createdAt: iso(now - 90 * DAY),

@@ -158,7 +158,7 @@ fn pairs(given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
 }
 
 /// One line of standard input for each key: what stands on a command line is seen by everybody.
-fn read_secrets(keys: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+pub(super) fn read_secrets(keys: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for key in keys {
         // Whoever sits at a terminal would otherwise wonder what it waits for.

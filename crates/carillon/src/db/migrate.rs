@@ -31,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "options",
         sql: include_str!("../../migrations/0005_options.sql"),
     },
+    Migration { version: 6, name: "tokens", sql: include_str!("../../migrations/0006_tokens.sql") },
 ];
 
 /// What [`run`] did.

@@ -1,6 +1,7 @@
 //! The heart: from a written post to a live one, once. Read deliver.rs first.
 
 pub mod account;
+pub mod apps;
 pub mod budget;
 pub mod circuits;
 pub mod connecting;
@@ -29,4 +30,5 @@ pub mod settle;
 pub mod slots;
 mod spool;
 pub mod sweep;
+pub mod tokens;
 pub mod view;

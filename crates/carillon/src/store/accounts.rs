@@ -146,6 +146,26 @@ pub async fn memberships(tx: &Tx, account: &str) -> Result<Vec<(String, String)>
     rows.iter().map(|r| Ok((r.text("workspace_id")?, r.text("role")?))).collect()
 }
 
+/// Is this whoever runs the installation: an owner of its first workspace, or (without an account) a
+/// key to it?
+pub async fn operates(tx: &Tx, workspace: &str, account: Option<&str>) -> Result<bool, Error> {
+    let first = tx
+        .row("SELECT id FROM workspace ORDER BY created_at, id LIMIT 1", params![])
+        .await?
+        .map_or(Ok(String::new()), |r| r.text("id"))?;
+    if first != workspace {
+        return Ok(false);
+    }
+    let Some(account) = account else { return Ok(true) };
+    let role = tx
+        .row(
+            "SELECT role FROM member WHERE workspace_id = $1 AND account_id = $2",
+            params![workspace, account],
+        )
+        .await?;
+    Ok(role.map_or(Ok(String::new()), |r| r.text("role"))? == "owner")
+}
+
 pub async fn add_session(
     tx: &Tx,
     hash: &str,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use carillon_networks::mastodon::Mastodon;
-use carillon_networks::{Applied, Class, Network, Prepared, Published, Remote, Rendition, Window};
+use carillon_networks::{
+    Applied, Class, Grant, Network, Prepared, Published, Remote, Rendition, Secret, Window,
+};
 use carillon_sandbox::{Calls, Fault, Trouble};
 
 use crate::facebook::torn;
@@ -223,4 +225,46 @@ async fn a_video_stands_alone_and_is_found_again() {
     while Mastodon.prepare(&desk.cx(), &both).await.unwrap() != Prepared::Ready {}
     let error = Mastodon.publish(&desk.cx(), &Rendition { key: "b".into(), ..both }).await;
     assert_eq!(error.unwrap_err().class, Class::Content);
+}
+
+#[tokio::test]
+async fn an_app_registers_itself_and_a_consent_is_traded_and_given_back() {
+    let mut desk = desk_with("").await;
+    let (back, verifier) = ("https://c.example/oauth/callback", "a-verifier-of-enough-characters");
+    let client = Mastodon.register(&desk.cx(), back).await.unwrap();
+    desk.account.settings.insert("clientId".into(), client.id.clone());
+    let secrets = desk.account.secrets.get_mut().unwrap();
+    secrets.insert("clientSecret".into(), client.secret);
+
+    let oauth = Mastodon.spec().oauth.as_ref().unwrap();
+    let base = desk.parts().1.to_owned();
+    let page = oauth.consent_url(&base, "", &client.id, back, "st4te", verifier).unwrap();
+    assert!(page.as_str().starts_with(&format!("{base}/oauth/authorize?")), "{page}");
+    let mut form = vec![("account", "alice"), ("allow", "1"), ("redirect_uri", back)];
+    let challenge = carillon_networks::oauth::challenge(verifier);
+    form.extend([("state", "st4te"), ("code_challenge", challenge.as_str())]);
+    form.extend(oauth.scopes.iter().map(|scope| ("grant", *scope)));
+    let (http, ..) = desk.parts();
+    let pressed = http.send(http.post(page.as_str()).form(&form), Duration::from_secs(5)).await;
+    let way: url::Url = pressed.unwrap().header("location").unwrap().parse().unwrap();
+    let brought = |key: &str| way.query_pairs().find(|(k, _)| k == key).unwrap().1.into_owned();
+    assert_eq!(brought("state"), "st4te");
+    let grant = |verifier: &str| Grant {
+        code: Secret::new(brought("code")),
+        redirect_uri: back.into(),
+        verifier: Secret::new(verifier),
+    };
+    let tokens = Mastodon.exchange(&desk.cx(), &grant(verifier)).await.unwrap();
+    assert_eq!((tokens.refresh, tokens.expires_in), (None, None), "it never ends");
+    assert_eq!(oauth.missing(&tokens.scopes.unwrap()), [""; 0]);
+    let used = Mastodon.exchange(&desk.cx(), &grant(verifier)).await.unwrap_err();
+    assert_eq!((used.class, used.applied), (Class::Auth, Applied::No), "{used:?}");
+
+    desk.account.secrets.get_mut().unwrap().insert("accessToken".into(), tokens.access);
+    let name = Mastodon.check(&desk.cx()).await.unwrap().name;
+    assert!(name.starts_with("@alice@"), "{name}");
+    desk.pass(Duration::from_secs(400 * 86_400));
+    publish(&desk, &post("feed", "A year later", vec![])).await;
+    Mastodon.revoke(&desk.cx()).await.unwrap();
+    assert_eq!(Mastodon.check(&desk.cx()).await.unwrap_err().class, Class::Auth);
 }

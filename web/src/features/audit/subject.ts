@@ -26,6 +26,7 @@ function nameOf({ action, subject }: AuditRow, data: Record<string, unknown>): s
   const kind = action.split('.')[0];
   if (kind === 'pause') return scopeName(subject);
   if (kind === 'circuit') return circuitName(subject);
+  if (kind === 'app') return store.networkName(subject);
   if (kind === 'sweep') return '';
   if (Array.isArray(data.ids)) return tn('audit.deliveries', data.ids.length);
   const connection = store.connections.find((c) => c.id === subject);

@@ -3,6 +3,7 @@
 
 #![expect(unreachable_pub, reason = "a test binary has no public face")]
 
+pub mod guild;
 pub mod live;
 pub mod process;
 
