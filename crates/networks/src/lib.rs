@@ -10,11 +10,11 @@
 
 mod article;
 pub mod bluesky;
+mod bluesky_video;
 pub mod devto;
 pub mod discord;
 mod discord_message;
 pub mod discord_webhook;
-mod bluesky_video;
 pub mod error;
 pub mod facebook;
 mod facebook_video;
@@ -42,9 +42,9 @@ mod socket;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod tiktok;
 pub mod tumblr;
 pub mod webhook;
-pub mod tiktok;
 pub mod wordpress;
 mod words;
 pub mod x;

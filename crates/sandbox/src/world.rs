@@ -13,7 +13,6 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, gbp, instagram, mastodon, telegram, tiktok, wordpress, youtube};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -150,9 +149,7 @@ impl World {
             Network::Wordpress => crate::wordpress::tick(self, self.now()),
             Network::Youtube => crate::youtube::tick(self, self.now()),
             Network::Facebook => crate::facebook::tick(self, self.now()),
-            Network::Wordpress => wordpress::tick(self, self.now()),
-            Network::Youtube => youtube::tick(self, self.now()),
-            Network::Tiktok => tiktok::tick(self, self.now()),
+            Network::Tiktok => crate::tiktok::tick(self, self.now()),
             _ => {}
         }
     }

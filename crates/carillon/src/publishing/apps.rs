@@ -110,7 +110,7 @@ fn view(app: &App, spec: &Spec, stored: &[NetworkApp]) -> AppView {
         })
         .collect();
     let everywhere = !spec.base_url.is_empty();
-    if !app.config.networks.sandbox.is_empty() && !(everywhere && !set.is_empty()) {
+    if !app.config.networks.sandbox.is_empty() && (!everywhere || set.is_empty()) {
         let (client_id, origin) = (SANDBOX.0.to_owned(), Origin::Sandbox);
         let server = if everywhere { String::new() } else { sandbox_server(app, spec) };
         set.push(OneApp { server, client_id, origin, since: None });

@@ -236,7 +236,7 @@ pub async fn back(app: &App, person: Person<'_>, returned: Returned) -> Result<S
     }
     let taken = match Box::pin(take(app, &consent, returned)).await {
         Ok(Taken::Connected) => return Ok(consent.id),
-        Ok(Taken::Choice(held)) => Ok(held),
+        Ok(Taken::Choice(held)) => Ok(*held),
         Err(problem) => Err(problem),
     };
     match taken {
@@ -308,7 +308,7 @@ struct Open {
 
 enum Taken {
     Connected,
-    Choice(Held),
+    Choice(Box<Held>),
 }
 
 /// From a code to a connection, or to what a person has to choose from.
@@ -316,7 +316,7 @@ async fn take(app: &App, consent: &Consent, returned: Returned) -> Result<Taken,
     let network = app.network(&consent.network).ok_or_else(lost)?;
     let spec = network.spec();
     let oauth = spec.oauth.as_ref().ok_or_else(lost)?;
-    let code = code(spec, returned)?;
+    let code = code(spec, returned).map_err(|problem| *problem)?;
     let verifier = app.keys.open(&consent.sealed, &consent.id).map_err(|_| lost())?;
     let mut account = beginning(app, consent).await?;
     let base = account::base(app, network, &account.settings);
@@ -336,7 +336,9 @@ async fn take(app: &App, consent: &Consent, returned: Returned) -> Result<Taken,
         let answer = network.exchange(&cx, &grant).await.and_then(tokens::worth);
         answer.map_err(|e| told(e, &account))?
     };
-    granted(spec, oauth, &tokens)?;
+    if let Some(problem) = ungranted(spec, oauth, &tokens) {
+        return Err(problem);
+    }
     // Of an earlier consent: a token that did not come this time renews nothing of these.
     account.secrets.get_mut().unwrap_or_else(|e| e.into_inner()).remove("refreshToken");
     tokens::insert(&account, &tokens);
@@ -371,7 +373,7 @@ async fn take(app: &App, consent: &Consent, returned: Returned) -> Result<Taken,
     };
     let account = assembled(&held, chosen.as_ref());
     if !clear || !missing(spec, &account).is_empty() {
-        return Ok(Taken::Choice(held));
+        return Ok(Taken::Choice(Box::new(held)));
     }
     let same = held.targets.is_empty();
     let made = Box::pin(finish(app, consent, account, held.life, same)).await;
@@ -386,7 +388,7 @@ fn lost() -> Problem {
 }
 
 /// The code, or why there is none.
-fn code(spec: &Spec, returned: Returned) -> Result<String, Problem> {
+fn code(spec: &Spec, returned: Returned) -> Result<String, Box<Problem>> {
     let name = spec.name;
     match (returned.code, returned.error.as_deref()) {
         // Meta appends the fragment of its own page; where it was encoded it stands here.
@@ -396,19 +398,23 @@ fn code(spec: &Spec, returned: Returned) -> Result<String, Problem> {
         (_, Some(error)) if error.contains("denied") || error.contains("cancelled") => {
             let says =
                 format!("{name} was not allowed to let Carillon in: somebody said no there.");
-            Err(problem("auth", "access_denied", says))
+            Err(Box::new(problem("auth", "access_denied", says)))
         }
         (_, Some(error @ ("temporarily_unavailable" | "server_error"))) => {
-            Err(problem("transient", error, format!("{name} is out of order for the moment.")))
+            let says = format!("{name} is out of order for the moment.");
+            Err(Box::new(problem("transient", error, says)))
         }
         (_, Some(error)) => {
             let error = carillon_networks::error::quote(error);
             let says = format!("{name} refuses how its app is set up here: {error}.");
             let next = "Compare the app's redirect address and rights with those under Settings.";
             let told = Problem::new("config", says, "ask_operator", next);
-            Err(Problem { code: Some(error), ..told })
+            Err(Box::new(Problem { code: Some(error), ..told }))
         }
-        (_, None) => Err(problem("auth", "no_code", format!("{name} led back without a code."))),
+        (_, None) => {
+            let says = format!("{name} led back without a code.");
+            Err(Box::new(problem("auth", "no_code", says)))
+        }
     }
 }
 
@@ -446,12 +452,12 @@ fn context<'a>(app: &'a App, account: &'a Account, base: &'a str) -> Context<'a>
 }
 
 /// People can untick what they are asked for.
-fn granted(spec: &Spec, oauth: &OAuth, tokens: &Tokens) -> Result<(), Problem> {
-    let Some(granted) = &tokens.scopes else { return Ok(()) };
+fn ungranted(spec: &Spec, oauth: &OAuth, tokens: &Tokens) -> Option<Problem> {
+    let granted = tokens.scopes.as_ref()?;
     let missing: Vec<String> =
         oauth.missing(granted).iter().map(|scope| format!("`{scope}`")).collect();
     if missing.is_empty() {
-        return Ok(());
+        return None;
     }
     let says = format!(
         "{} did not grant {}, without which nothing can be posted.",
@@ -460,7 +466,7 @@ fn granted(spec: &Spec, oauth: &OAuth, tokens: &Tokens) -> Result<(), Problem> {
     );
     let next = "Connect it again and leave everything ticked; nothing was changed.";
     let told = Problem::new("auth", says, "reconnect", next);
-    Err(Problem { code: Some("missing_scope".into()), ..told })
+    Some(Problem { code: Some("missing_scope".into()), ..told })
 }
 
 fn opened(target: Target) -> Open {
