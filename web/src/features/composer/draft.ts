@@ -34,7 +34,8 @@ export interface Follows {
 }
 export type Intent = 'schedule' | 'now' | 'draft';
 
-const nothingFollows = () => ({ thread: [], threads: {}, comment: null, comments: {} });
+/** What a draft may lack that was kept by an earlier version of the app. */
+const nothingMore = () => ({ thread: [], threads: {}, comment: null, comments: {}, options: {} });
 
 export function newDraft(now: number, zone: string, day: string | null, connections: Id[]): Draft {
   const wall = slot(now, zone, day);
@@ -44,8 +45,7 @@ export function newDraft(now: number, zone: string, day: string | null, connecti
     connections,
     overrides: {},
     placements: {},
-    options: {},
-    ...nothingFollows(),
+    ...nothingMore(),
     media: [],
     day: wall.slice(0, 10),
     time: wall.slice(11),
@@ -180,7 +180,7 @@ export const unsent = {
     try {
       const found = JSON.parse(text) as { v: number; draft: Draft; version: number | null };
       // Written before a draft could have a thread or options.
-      return found.v === 1 ? { ...found, draft: { ...nothingFollows(), options: {}, ...found.draft } } : null;
+      return found.v === 1 ? { ...found, draft: { ...nothingMore(), ...found.draft } } : null;
     } catch {
       // Not ours, or written by another version of the app: nothing to restore.
       return null;
