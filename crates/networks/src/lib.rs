@@ -9,6 +9,7 @@
 //! file, add it to [`ALL`].
 
 pub mod bluesky;
+pub mod email;
 pub mod error;
 pub mod facebook;
 pub mod http;
@@ -52,6 +53,7 @@ pub static ALL: &[&dyn Network] = &[
     &reddit::Reddit,
     &tumblr::Tumblr,
     &nostr::Nostr,
+    &email::Email,
 ];
 
 /// The network of this id, for example `bluesky`.

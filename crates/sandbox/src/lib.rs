@@ -12,6 +12,7 @@
 mod bluesky;
 mod call;
 mod dag;
+mod email;
 mod facebook;
 mod faults;
 mod graph;
@@ -22,6 +23,7 @@ mod line;
 mod markup;
 mod mastodon;
 mod media;
+mod mime;
 mod nostr;
 mod oauth;
 mod page;
@@ -79,8 +81,8 @@ pub struct Sandbox {
 
 struct Server {
     url: String,
-    /// The server runs until this is dropped.
-    running: Mutex<Option<oneshot::Sender<()>>>,
+    /// The server for HTTP and the one for mail run until these are dropped.
+    running: Mutex<Option<[oneshot::Sender<()>; 2]>>,
 }
 
 impl Sandbox {
@@ -95,11 +97,23 @@ impl Sandbox {
         server::router(Arc::clone(&self.world))
     }
 
-    /// Listens on `addr` (port 0 picks a free one) and serves in the background.
+    /// Listens on `addr` (port 0 picks a free one) and serves in the background; mail on another
+    /// port of the same address, which is a free one.
     pub async fn start(addr: SocketAddr, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let url = url_of(listener.local_addr()?);
+        let mail = TcpListener::bind((addr.ip(), 0)).await?;
         let mut sandbox = Self::new(options);
+        let at = mail.local_addr()?;
+        sandbox.world.mail.get_or_init(|| at);
+        let world = Arc::clone(&sandbox.world);
+        let (taking, closed) = oneshot::channel::<()>();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = email::serve(world, mail) => {}
+                _ = closed => {}
+            }
+        });
         let (running, stopped) = oneshot::channel::<()>();
         let router = sandbox.router();
         tokio::spawn(async move {
@@ -112,7 +126,8 @@ impl Sandbox {
                 tracing::error!(%error, "the sandbox stopped serving");
             }
         });
-        sandbox.server = Some(Arc::new(Server { url, running: Mutex::new(Some(running)) }));
+        sandbox.server =
+            Some(Arc::new(Server { url, running: Mutex::new(Some([running, taking])) }));
         Ok(sandbox)
     }
 
@@ -127,6 +142,12 @@ impl Sandbox {
         self.server.as_ref().map_or_else(|| "http://localhost".to_owned(), |s| s.url.clone())
     }
 
+    /// `127.0.0.1:PORT` where a started sandbox takes mail.
+    pub fn mail(&self) -> Option<String> {
+        let at = url_of(*self.world.mail.get()?);
+        at.strip_prefix("http://").map(str::to_owned)
+    }
+
     /// Stops the server. Answers under way are finished; new connections are refused.
     pub fn stop(&self) {
         if let Some(server) = &self.server {
@@ -137,7 +158,10 @@ impl Sandbox {
     /// What somebody enters to connect `account` to this network: keys as networks' forms have
     /// them, secrets among the rest. Empty for a name that is no network.
     pub fn fields(&self, network: &str, account: &str) -> Vec<(&'static str, String)> {
-        let base = format!("{}/{network}", self.url());
+        let base = match self.mail() {
+            Some(at) if network == Network::Email.id() => format!("smtp://{at}"),
+            _ => format!("{}/{network}", self.url()),
+        };
         if network == Network::Nostr.id() {
             nostr::introduce(&self.world, account);
         }

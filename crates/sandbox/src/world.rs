@@ -3,6 +3,7 @@
 //! Each state sits behind its own lock, held for one request's look-ups and never across an await.
 //! No question walks over all posts: every state is indexed by account and by the ids asked for.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -14,7 +15,8 @@ use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
 use crate::{
-    bluesky, facebook, instagram, mastodon, nostr, pinterest, reddit, telegram, tumblr, wordpress,
+    bluesky, email, facebook, instagram, mastodon, nostr, pinterest, reddit, telegram, tumblr,
+    wordpress,
 };
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
@@ -85,6 +87,7 @@ networks! {
     Reddit = reddit, "reddit", "Reddit";
     Tumblr = tumblr, "tumblr", "Tumblr";
     Nostr = nostr, "nostr", "Nostr";
+    Email = email, "email", "Email";
 }
 
 /// Keys of a connection, and what goes there.
@@ -103,6 +106,8 @@ pub(crate) struct World {
     pub(crate) requests: Requests,
     pub(crate) blobs: Blobs,
     pub(crate) states: States,
+    /// Where mail is taken, if anywhere.
+    pub(crate) mail: OnceLock<SocketAddr>,
     /// Built at the first fetch: most sandboxes never fetch anything.
     pub(crate) client: OnceLock<Option<reqwest::Client>>,
 }
@@ -116,6 +121,7 @@ impl World {
             requests: Requests::default(),
             blobs: Blobs::default(),
             states: States::default(),
+            mail: OnceLock::new(),
             client: OnceLock::new(),
         }
     }

@@ -8,6 +8,7 @@
 mod bluesky;
 mod consent;
 mod contract;
+mod email;
 mod facebook;
 mod instagram;
 mod mastodon;
