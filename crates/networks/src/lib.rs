@@ -15,6 +15,7 @@ pub mod devto;
 pub mod discord;
 mod discord_message;
 pub mod discord_webhook;
+pub mod email;
 pub mod error;
 pub mod facebook;
 mod facebook_video;
@@ -90,6 +91,7 @@ pub static ALL: &[&dyn Network] = &[
     &webhook::Webhook,
     &nostr::Nostr,
     &tiktok::TikTok,
+    &email::Email,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -3,6 +3,7 @@
 //! Each state sits behind its own lock, held for one request's look-ups and never across an await.
 //! No question walks over all posts: every state is indexed by account and by the ids asked for.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -13,6 +14,10 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
+use crate::{
+    bluesky, email, facebook, instagram, mastodon, nostr, pinterest, reddit, telegram, tumblr,
+    wordpress,
+};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -97,6 +102,7 @@ networks! {
     Webhook = webhook, "webhook", "Webhook";
     Nostr = nostr, "nostr", "Nostr";
     Tiktok = tiktok, "tiktok", "TikTok", processes;
+    Email = email, "email", "Email";
 }
 
 /// Keys of a connection, and what goes there.
@@ -115,6 +121,8 @@ pub(crate) struct World {
     pub(crate) requests: Requests,
     pub(crate) blobs: Blobs,
     pub(crate) states: States,
+    /// Where mail is taken, if anywhere.
+    pub(crate) mail: OnceLock<SocketAddr>,
     /// Built at the first fetch: most sandboxes never fetch anything.
     pub(crate) client: OnceLock<Option<reqwest::Client>>,
 }
@@ -128,6 +136,7 @@ impl World {
             requests: Requests::default(),
             blobs: Blobs::default(),
             states: States::default(),
+            mail: OnceLock::new(),
             client: OnceLock::new(),
         }
     }
