@@ -128,6 +128,7 @@ pub static SPEC: Spec = Spec {
             alt_max: 0,
             video: None,
         },
+        options: &[],
     }],
     abilities: Abilities { delete: false, read_back: false, alt_text: false },
     oauth: None,

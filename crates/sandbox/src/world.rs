@@ -14,10 +14,6 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{
-    bluesky, email, facebook, instagram, mastodon, nostr, pinterest, reddit, telegram, tumblr,
-    wordpress,
-};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -79,30 +75,30 @@ macro_rules! networks {
 networks! {
     Facebook = facebook, "facebook", "Facebook", processes;
     Instagram = instagram, "instagram", "Instagram", processes;
+    Linkedin = linkedin, "linkedin", "LinkedIn", processes;
+    X = x, "x", "X";
     Bluesky = bluesky, "bluesky", "Bluesky", processes;
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
-    X = x, "x", "X";
-    Linkedin = linkedin, "linkedin", "LinkedIn", processes;
-    Lemmy = lemmy, "lemmy", "Lemmy";
-    Wordpress = wordpress, "wordpress", "WordPress";
-    Telegram = telegram, "telegram", "Telegram";
     Pinterest = pinterest, "pinterest", "Pinterest";
     Reddit = reddit, "reddit", "Reddit";
     Tumblr = tumblr, "tumblr", "Tumblr";
+    Tiktok = tiktok, "tiktok", "TikTok", processes;
+    Youtube = youtube, "youtube", "YouTube", processes;
+    Gbp = gbp, "gbp", "Google Business Profile", processes;
+    Telegram = telegram, "telegram", "Telegram";
     Discord = discord, "discord", "Discord";
     DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
-    Gbp = gbp, "gbp", "Google Business Profile", processes;
-    Youtube = youtube, "youtube", "YouTube", processes;
     Slack = slack, "slack", "Slack", processes;
     SlackWebhook = slack_webhook, "slack-webhook", "Slack webhook";
     Matrix = matrix, "matrix", "Matrix";
+    Lemmy = lemmy, "lemmy", "Lemmy";
+    Nostr = nostr, "nostr", "Nostr";
+    Wordpress = wordpress, "wordpress", "WordPress";
     Ghost = ghost, "ghost", "Ghost";
     Devto = devto, "devto", "DEV Community";
     Hashnode = hashnode, "hashnode", "Hashnode";
-    Webhook = webhook, "webhook", "Webhook";
-    Nostr = nostr, "nostr", "Nostr";
-    Tiktok = tiktok, "tiktok", "TikTok", processes;
     Email = email, "email", "Email";
+    Webhook = webhook, "webhook", "Webhook";
 }
 
 /// Keys of a connection, and what goes there.

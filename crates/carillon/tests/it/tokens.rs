@@ -273,7 +273,8 @@ both! {
         let s = stand(&t, Life::Rotating, hourly()).await;
         let other = s.guild.install(&t).await;
         for _ in 0..3 {
-            let (before, version) = (s.guild.state().asked, row(&s).await.tokens.version);
+            let before = s.guild.state().asked;
+            let version = row(&s).await.tokens.version;
             t.clock.advance(Duration::from_millis(55 * MINUTE as u64));
             let mut all = tokio::task::JoinSet::new();
             for i in 0..50 {
@@ -307,7 +308,8 @@ both! {
 
     async fn a_network_that_is_away_disconnects_nobody(t: TestApp) {
         let s = stand(&t, Life::Rotating, hourly()).await;
-        let (before, was) = (s.guild.state().asked, held(&s).await);
+        let before = s.guild.state().asked;
+        let was = held(&s).await;
         s.guild.state().away = 3;
         let renew_at = row(&s).await.tokens.renew_at.expect("planned");
         pass(&t, &s, renew_at - t.clock.now() + MINUTE).await;
