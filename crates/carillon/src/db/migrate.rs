@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "segments",
         sql: include_str!("../../migrations/0004_segments.sql"),
     },
+    Migration { version: 6, name: "keys", sql: include_str!("../../migrations/0006_keys.sql") },
 ];
 
 /// What [`run`] did.

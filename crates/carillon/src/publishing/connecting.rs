@@ -147,7 +147,10 @@ pub async fn add(app: &App, workspace: &str, new: New) -> Result<ConnectionView,
             row.name = name.unwrap_or(row.name);
             fill(&app_, &mut row, account, identity, now);
             match twin {
-                Some(_) => connections::save(&tx, &row).await?,
+                Some(_) => {
+                    connections::save(&tx, &row).await?;
+                    connections::renew(&tx, &row.id, &row.secrets).await?;
+                }
                 None => connections::add(&tx, &row).await?,
             }
             open_lanes(&tx, spec, &row).await?;
@@ -303,6 +306,7 @@ pub async fn edit(
                     return Err(connected_already(&twin));
                 }
                 fill(&app_, &mut row, account, identity, now);
+                connections::renew(&tx, &row.id, &row.secrets).await?;
                 open_lanes(&tx, network.spec(), &row).await?;
                 release(&tx, &row, now).await?;
             }

@@ -22,6 +22,7 @@ pub mod nodes;
 pub mod pauses;
 pub mod posts;
 pub mod queue;
+pub mod sealed;
 pub mod sweeps;
 
 use serde::Serialize;

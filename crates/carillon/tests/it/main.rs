@@ -20,6 +20,7 @@ mod migrate;
 mod preflight;
 mod publishing;
 mod queue;
+mod sealed;
 mod segments;
 mod statements;
 mod support;
