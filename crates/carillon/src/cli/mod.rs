@@ -140,7 +140,12 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             command.run(&here, out).await?;
         }
         Command::Connection(command) => {
-            let here = Here::open(&cli.global, given).await?;
+            // What no key opens any more must be there to be disconnected.
+            let app = match command.minds_keys() {
+                true => open(&given).await?,
+                false => open_unchecked(&given).await?,
+            };
+            let here = Here::of(app, cli.global.workspace.as_deref()).await?;
             return command.run(&here, out).await;
         }
         Command::Media(command) => {

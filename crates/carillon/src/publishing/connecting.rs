@@ -3,10 +3,11 @@
 //!
 //! Secrets are sealed to their connection and leave here only towards the network. A connection
 //! that the network refuses keeps its deliveries waiting behind a paused lane; a good check lets
-//! them go. `form.rs` reads what people enter, `check.rs` what networks answer, `account.rs` opens
-//! what is stored.
+//! them go. `form.rs` reads what people enter, `check.rs` what networks answer, `disconnect.rs` ends
+//! it, `account.rs` opens what is stored.
 
 mod check;
+mod disconnect;
 mod form;
 
 use std::collections::BTreeMap;
@@ -19,22 +20,22 @@ use utoipa::ToSchema;
 
 pub use check::CheckItem;
 use check::{Renewals, Verdict};
+pub use disconnect::{Disconnected, Revocation, disconnect};
 use form::Form;
+pub(super) use form::missing;
 
-use super::{account, circuits, lineup, outcome};
+use super::{account, circuits};
 use crate::db::Tx;
 use crate::domain::alert::AlertKind;
-use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Pool;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::domain::when;
 use crate::store::alerts;
 use crate::store::connections::{self, Connection, Standing};
-use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::deliveries;
 use crate::store::events;
 use crate::store::queue::gates::{self, Lane};
-use crate::store::queue::{self, Removed};
 use crate::{App, ids, words};
 
 /// Why a lane is paused: its owner wanted it so …
@@ -351,7 +352,7 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
             // Who was edited or checked meanwhile is not judged by what was asked before.
             let stale = row.checked_at != old.checked_at;
             match verdict {
-                Verdict::Away => return seen(&tx, &row).await,
+                Verdict::Away(_) => return seen(&tx, &row).await,
                 Verdict::Broken(_) if stale => return seen(&tx, &row).await,
                 Verdict::Fine(identity) => {
                     learn(&mut row, identity.settings);
@@ -418,48 +419,6 @@ async fn set_pause(
         .await?;
     app.ring();
     Ok(view)
-}
-
-/// Erases its tokens and cancels what was still to go out through it. Whether what is in doubt is
-/// live can be answered still.
-pub async fn disconnect(app: &App, workspace: &str, id: &str) -> Result<(), Refusal> {
-    let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
-    app.db
-        .write(move |tx| async move {
-            let row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
-            connections::delete(&tx, &ws, &id, now).await?;
-            alerts::clear(&tx, AlertKind::ConnectionNeedsAction, &id, now).await?;
-            let reason = Problem::new(
-                "cancelled",
-                format!("{} was disconnected.", row.name),
-                "reconnect",
-                "Connect the account again, then schedule the post again.",
-            );
-            for delivery in deliveries::open_of_connection(&tx, &id).await? {
-                cancel(&tx, &delivery, &reason, now).await?;
-            }
-            // What may be live already is still looked for, and that needs an open lane.
-            gates::pause(&tx, &row.lane(), None).await?;
-            let data = json!({ "connectionId": id, "network": row.network, "state": "deleted" });
-            Ok::<_, Refusal>(events::add(&tx, &ws, "connection.deleted", &id, &data, now).await?)
-        })
-        .await?;
-    app.ring();
-    Ok(())
-}
-
-async fn cancel(tx: &Tx, d: &Delivery, reason: &Problem, now: i64) -> Result<(), Refusal> {
-    if queue::remove(tx, &d.id).await? == Removed::Leased {
-        // The intent obeys the wish; what is past its intent is looked for.
-        deliveries::wish_cancel(tx, &d.id, now).await?;
-        return Ok(());
-    }
-    let moved = Moved { problem: Some(reason), ..Moved::from(d) };
-    if deliveries::go(tx, &d.id, d.state, DeliveryState::Cancelled, &moved, now).await? {
-        lineup::note(tx, d, "disconnect", "cancelled", None, now).await?;
-        outcome::announce(tx, d, DeliveryState::Cancelled, None, now).await?;
-    }
-    Ok(())
 }
 
 pub async fn list(app: &App, workspace: &str) -> Result<Vec<ConnectionView>, Refusal> {

@@ -7,6 +7,7 @@ pub mod connecting;
 pub mod dead_letters;
 pub mod deliver;
 pub mod desk;
+pub mod diagnosing;
 pub mod draft;
 pub mod drain;
 pub mod guard;

@@ -146,6 +146,17 @@ pub async fn memberships(tx: &Tx, account: &str) -> Result<Vec<(String, String)>
     rows.iter().map(|r| Ok((r.text("workspace_id")?, r.text("role")?))).collect()
 }
 
+/// The role of an account in a workspace, if it is a member.
+pub async fn role(tx: &Tx, account: &str, workspace: &str) -> Result<Option<String>, Error> {
+    let row = tx
+        .row(
+            "SELECT role FROM member WHERE account_id = $1 AND workspace_id = $2",
+            params![account, workspace],
+        )
+        .await?;
+    row.map(|r| r.text("role")).transpose()
+}
+
 pub async fn add_session(
     tx: &Tx,
     hash: &str,

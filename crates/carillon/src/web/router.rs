@@ -32,6 +32,8 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(networks::list))
         .routes(routes!(connections::list, connections::create))
         .routes(routes!(connections::show, connections::edit, connections::delete))
+        .routes(routes!(connections::diagnose_all))
+        .routes(routes!(connections::diagnose))
         .routes(routes!(connections::check))
         .routes(routes!(connections::pause))
         .routes(routes!(connections::resume))

@@ -7,6 +7,7 @@ mod budgets;
 mod cli;
 mod connecting;
 mod desk;
+mod diagnosing;
 mod documents;
 mod faults;
 mod gates;

@@ -440,6 +440,13 @@ both! {
         let other = format!("{id}:{}", other.split(':').nth(1).unwrap());
         let e = started_with(&t, &other).await.err().expect("it does not start").to_string();
         assert!(e.contains(&format!("connection.secrets of row {only} does not open with key `{id}`")), "{e}");
+        // Credentials that nothing opens any more can be disconnected all the same.
+        let mut t = t;
+        t.settings.insert("CARILLON_KEYS".into(), other);
+        fails(&t, &["serve"], 1, &only);
+        let gone = told(&t, &["connection", "disconnect", &only, "--go"]);
+        assert_eq!(gone["revocation"], "failed", "{gone}");
+        drop(t.again().await);
     }
 
     async fn keys_of_a_folder_are_made_listed_and_removed(t: TestApp) {

@@ -21,7 +21,7 @@ use crate::publishing::account;
 use crate::store::connections;
 
 /// A person waits for the answer, and a check takes up to three calls.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// One line of the checklist, in the order in which things are tried. What comes after a failure is
 /// not tried.
@@ -43,8 +43,8 @@ pub(super) enum Verdict {
     Fine(Identity),
     /// Certain: nothing can be published with it.
     Broken(Error),
-    /// Nothing is known.
-    Away,
+    /// Nothing is known, because of this.
+    Away(Error),
 }
 
 /// Goes through the checklist.
@@ -77,7 +77,7 @@ pub(super) async fn examine(
         }
         Err(error) if says_nothing(&error) => {
             list.push(bad("reach", &error));
-            (list, Verdict::Away)
+            (list, Verdict::Away(error))
         }
         Err(error) => {
             list.push(good("reach", &format!("{} answers.", spec.name)));
@@ -145,7 +145,7 @@ pub(super) async fn ask(
 }
 
 /// The error without the account's own secrets, should the network have quoted them.
-fn hushed(mut error: Error, account: &Account) -> Error {
+pub(super) fn hushed(mut error: Error, account: &Account) -> Error {
     let held = account.secrets.lock().unwrap_or_else(|e| e.into_inner());
     // Shorter ones are no secrets, and would blot out words.
     for secret in held.values().map(Secret::reveal).filter(|s| s.len() >= 6) {
@@ -155,9 +155,9 @@ fn hushed(mut error: Error, account: &Account) -> Error {
     error
 }
 
-/// Credentials of another account would publish in its name.
+/// Credentials of another account would publish in its name. Of whom they are may not be known yet.
 fn same_account(spec: &Spec, remote_id: &str, found: Identity) -> Result<Identity, Error> {
-    if found.remote_id == remote_id {
+    if remote_id.is_empty() || found.remote_id == remote_id {
         return Ok(found);
     }
     let says = format!(
@@ -168,7 +168,7 @@ fn same_account(spec: &Spec, remote_id: &str, found: Identity) -> Result<Identit
 }
 
 /// Does this failure tell nothing about the credentials?
-fn says_nothing(error: &Error) -> bool {
+pub(super) fn says_nothing(error: &Error) -> bool {
     matches!(error.class, Class::Transient | Class::RateLimit | Class::Quota | Class::Unknown)
 }
 
