@@ -154,7 +154,7 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         }
         Command::Ops(command) => {
             let app = open(&given).await?;
-            command.run(app, cli.global.workspace.as_deref(), out).await?;
+            return command.run(app, cli.global.workspace.as_deref(), out).await;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -3,11 +3,12 @@
 //!
 //! Secrets are sealed to their connection and leave here only towards the network. A connection
 //! that the network refuses keeps its deliveries waiting behind a paused lane; a good check lets
-//! them go. `form.rs` reads what people enter, `check.rs` what networks answer, `disconnect.rs` ends
-//! it, `account.rs` opens what is stored.
+//! them go. `form.rs` reads what people enter, `check.rs` what networks answer, `fill.rs` completes
+//! what is known, `disconnect.rs` ends it, `account.rs` opens what is stored.
 
 mod check;
 mod disconnect;
+mod fill;
 mod form;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use utoipa::ToSchema;
 pub use check::CheckItem;
 use check::{Renewals, Verdict};
 pub use disconnect::{Disconnected, Revocation, disconnect};
+pub use fill::{Filling, fill_in};
 use form::Form;
 pub(super) use form::missing;
 

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod budget;
+pub mod checking;
 pub mod circuits;
 pub mod connecting;
 pub mod dead_letters;

@@ -4,6 +4,7 @@
 
 mod api;
 mod budgets;
+mod checking;
 mod cli;
 mod connecting;
 mod desk;
