@@ -42,6 +42,7 @@ mod socket;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod threads;
 pub mod tiktok;
 pub mod tumblr;
 pub mod webhook;
@@ -69,6 +70,7 @@ pub static ALL: &[&dyn Network] = &[
     &instagram::Instagram,
     &bluesky::Bluesky,
     &mastodon::Mastodon,
+    &threads::Threads,
     &x::X,
     &linkedin::LinkedIn,
     &lemmy::Lemmy,

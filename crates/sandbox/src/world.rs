@@ -76,6 +76,7 @@ networks! {
     Instagram = instagram, "instagram", "Instagram", processes;
     Bluesky = bluesky, "bluesky", "Bluesky", processes;
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
+    Threads = threads, "threads", "Threads", processes;
     X = x, "x", "X";
     Linkedin = linkedin, "linkedin", "LinkedIn", processes;
     Lemmy = lemmy, "lemmy", "Lemmy";
