@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::retime_each;
-use crate::db::{Error, Tx};
+use crate::db::{Error, Tx, Value};
 use crate::domain::job::Claim;
 use crate::{bugs, params, row};
 
@@ -42,13 +42,13 @@ pub async fn extend_each(tx: &Tx, claims: &[&Claim], lease_until: i64) -> Result
         let (fence, owner) = held(tx, claim).await?;
         each.push(row![lease_until, &claim.id, fence, owner]);
     }
-    let changed = tx
-        .execute_each(
-            "UPDATE job SET lease_until = $1 WHERE id = $2 AND fence = $3 AND lease_owner = $4 AND state = 'leased'",
-            &each,
-        )
-        .await?;
-    Ok(changed.iter().map(|n| *n == 1).collect())
+    change(
+        tx,
+        "UPDATE job SET lease_until = $1 WHERE id = $2 AND fence = $3 AND lease_owner = $4 AND state = 'leased'",
+        claims.iter().copied(),
+        each,
+    )
+    .await
 }
 
 /// Makes sure that claims are held until `enough` at least: a lease that ends before, or beyond what
@@ -138,15 +138,16 @@ pub async fn end_each(tx: &Tx, endings: &[Ending<'_>], now: i64) -> Result<Vec<b
             &owner
         ]);
     }
-    let changed = tx
-        .execute_each(
-            "UPDATE job SET state = $1, lane = $2, run_at = $3, tries = tries + $4, error = $5, finished_at = $6, \
-             lease_owner = $7, lease_until = NULL WHERE id = $8 AND fence = $9 AND lease_owner = $10 AND state = 'leased'",
-            &each,
-        )
-        .await?;
+    let changed = change(
+        tx,
+        "UPDATE job SET state = $1, lane = $2, run_at = $3, tries = tries + $4, error = $5, finished_at = $6, \
+         lease_owner = $7, lease_until = NULL WHERE id = $8 AND fence = $9 AND lease_owner = $10 AND state = 'leased'",
+        endings.iter().map(|e| e.claim),
+        each,
+    )
+    .await?;
     let mut lanes = BTreeSet::new();
-    for (Ending { claim, end, .. }, _) in endings.iter().zip(&changed).filter(|(_, n)| **n == 1) {
+    for (Ending { claim, end, .. }, _) in endings.iter().zip(&changed).filter(|(_, held)| **held) {
         match end {
             End::At { .. } if bugs::on("lane not retimed") => continue,
             End::Lane(other) => lanes.insert(other.as_str()),
@@ -155,7 +156,26 @@ pub async fn end_each(tx: &Tx, endings: &[Ending<'_>], now: i64) -> Result<Vec<b
         lanes.insert(&claim.lane);
     }
     retime_each(tx, &lanes).await?;
-    Ok(changed.iter().map(|n| *n == 1).collect())
+    Ok(changed)
+}
+
+/// Changes the jobs of these claims, in the order of their ids: a heartbeat and a group of endings
+/// that each hold a job the other wants would be a deadlock. `false` for each that was lost.
+async fn change(
+    tx: &Tx,
+    sql: &'static str,
+    claims: impl Iterator<Item = &Claim>,
+    each: Vec<Vec<Value>>,
+) -> Result<Vec<bool>, Error> {
+    let mut ordered: Vec<_> = claims.zip(each).enumerate().collect();
+    ordered.sort_by(|(_, (a, _)), (_, (b, _))| a.id.cmp(&b.id));
+    let (places, each): (Vec<usize>, Vec<_>) =
+        ordered.into_iter().map(|(place, (_, row))| (place, row)).unzip();
+    let mut held = vec![false; each.len()];
+    for (place, changed) in places.into_iter().zip(tx.execute_each(sql, &each).await?) {
+        held[place] = changed == 1;
+    }
+    Ok(held)
 }
 
 /// Fence and owner as the claim has them; for a deliberate bug, as whoever holds the job now.

@@ -43,7 +43,9 @@ pub(super) async fn claim(
         return Ok(Default::default());
     }
     let lanes = crate::store::json(&lanes);
-    // A statement of its own: its snapshot sees what whoever held these lanes before has done.
+    // A statement of its own: its snapshot sees what whoever held these lanes before has done. A job
+    // that somebody holds is being removed or moved, and that somebody waits for the lane next: to
+    // wait for the job would be a deadlock.
     let claimed = tx
         .rows(
             "WITH open AS (SELECT lane, width FROM gate \
@@ -51,7 +53,7 @@ pub(super) async fn claim(
              pick AS (SELECT j.id FROM open CROSS JOIN LATERAL (SELECT id FROM job WHERE job.lane = open.lane \
                AND job.state = 'ready' AND job.run_at <= $2 ORDER BY run_at, id \
                LIMIT greatest(open.width - (SELECT count(*) FROM job AS busy WHERE busy.lane = open.lane \
-               AND busy.state = 'leased'), 0)) AS j LIMIT $3) \
+               AND busy.state = 'leased'), 0) FOR UPDATE SKIP LOCKED) AS j LIMIT $3) \
              UPDATE job SET state = 'leased', fence = fence + 1, lease_owner = $4, lease_until = $5, claimed_at = $6 \
              FROM pick WHERE job.id = pick.id AND job.state = 'ready' \
              RETURNING job.id, job.kind, job.payload, job.lane, job.subject, job.fence, job.lease_owner, job.lease_until, \
