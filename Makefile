@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check fmt prove bench size clean-cache
+.PHONY: help run test test-live check fmt prove bench size clean-cache
 
 export CARILLON_CACHE ?= $(HOME)/.cache/carillon
 # One target directory for all checkouts: dependencies are built once. scripts/claim-target keeps it honest.
@@ -28,7 +28,7 @@ run: ## build everything and start Carillon with its demo workspace
 
 test: ## install what is missing, then every check and every test, on real servers and in a browser
 	@scripts/step begin
-	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds
+	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds judges
 	$(step) 'claim the target directory' scripts/claim-target
 	$(step) 'rust: format' cargo fmt --all --check
 	$(step) 'rust: clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -37,9 +37,15 @@ test: ## install what is missing, then every check and every test, on real serve
 	$(step) 'web: build' scripts/web build
 	$(step) 'rust: release build' cargo build --release --locked -p carillon
 	$(step) 'rust: tests on SQLite and PostgreSQL, and kill -9 of the release build' cargo test --workspace --locked
-	$(step) 'rust: tests on a real WordPress and a real Bluesky PDS' scripts/with-live cargo test --workspace --locked --test it -- --ignored
+	$(step) 'rust: tests on real servers, and by the networks own client libraries' scripts/with-live cargo test --workspace --locked --test it -- --ignored
 	$(step) 'web: browser tests against the release build' scripts/web test:e2e
 	@scripts/step end
+
+test-live: ## real servers and the networks' own client libraries alone, a part of `make test`
+	@scripts/install build wordpress pds judges
+	@scripts/claim-target
+	@echo '==> tests on real servers, and by the networks own client libraries'
+	@scripts/with-live cargo test --workspace --locked --test it -- --ignored --nocapture
 
 check: ## format, clippy and unit tests: the quick round
 	@scripts/claim-target
@@ -75,7 +81,7 @@ size: ## start-up time, idle memory and bytes of the release build
 
 clean-cache: ## remove everything built or installed in the cache directory
 	@echo "==> remove what $$CARILLON_CACHE and $$CARGO_TARGET_DIR hold"
-	@rm -rf "$$CARILLON_CACHE"/{web,pds,wordpress,bench} "$$CARGO_TARGET_DIR"
+	@rm -rf "$$CARILLON_CACHE"/{web,pds,judges,wordpress,bench} "$$CARGO_TARGET_DIR"
 
 web/dist/index.html: $(web_sources)
 	@echo '==> build the web app'

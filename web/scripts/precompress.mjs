@@ -19,6 +19,7 @@ const ROUTES = {
   '/media': ['src/features/media/Media.svelte'],
   '/queue': ['src/features/queue/Queue.svelte'],
   '/dead-letters': ['src/features/dead-letters/DeadLetters.svelte'],
+  '/apps': ['src/features/apps/Apps.svelte'],
   '/audit': ['src/features/audit/Audit.svelte'],
 };
 // Dialogs that open later; counted against the budget together with the route that opens them.

@@ -143,8 +143,14 @@ impl App {
     async fn check_keys(&self, first: bool) -> anyhow::Result<()> {
         let found = sealing::survey(&self.db, &self.keys).await?;
         found.fits()?;
-        if first && let Err(e) = sealing::prove(self, &found).await {
-            tracing::warn!(error = %e, "the keys are not proven; the next start does it");
+        if first {
+            match sealing::prove(self, &found).await {
+                Err(refusal) if refusal.code == "key_wrong" => return Err(refusal.into()),
+                Err(e) => {
+                    tracing::warn!(error = %e, "the keys are not proven; the next start does it")
+                }
+                Ok(()) => {}
+            }
         }
         for text in &found.damaged {
             tracing::error!(place = %text.place, row = %text.row, "a sealed text {}", text.reason);

@@ -18,6 +18,8 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
             publishing::sweep::sweep(app, false).await?;
         }
         Kind::Preflight => publishing::preflight::find(app).await?,
+        Kind::Tokens => publishing::tokens::find(app).await?,
+        Kind::Renew => Box::pin(publishing::tokens::renew_now(app, &claim.subject)).await?,
         Kind::Check => publishing::preflight::check(app, &claim.subject).await?,
         Kind::MediaNet => {
             media::derive::safety_net(app).await?;

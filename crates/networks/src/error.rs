@@ -189,6 +189,14 @@ impl Error {
     }
 }
 
+/// What happened, and behind it the network's own words where it has any.
+pub fn saying(what: &str, words: &str) -> String {
+    match quote(words).as_str() {
+        "" => format!("{what}."),
+        said => format!("{what}: {said}."),
+    }
+}
+
 /// A network's own words, fit to stand inside a sentence: one line, at most 200 characters, no
 /// full stop at the end.
 pub fn quote(words: &str) -> String {

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
 
 use crate::error::{Action, Class, Error};
 
@@ -135,18 +136,21 @@ impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let allowed = self.guard.allowed.clone();
         Box::pin(async move {
-            let host = name.as_str().to_ascii_lowercase();
-            let private_ok = allowed.iter().any(|a| a.split(':').next() == Some(host.as_str()));
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let kept: Vec<SocketAddr> =
-                found.into_iter().filter(|a| private_ok || is_public(a.ip())).collect();
+            let kept = addresses(&allowed, name.as_str(), 0).await?;
             if kept.is_empty() {
                 return Err("the name has no public address".into());
             }
             Ok(Box::new(kept.into_iter()) as Addrs)
         })
     }
+}
+
+/// The addresses behind a name that may be spoken to.
+async fn addresses(allowed: &[String], host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let host = host.to_ascii_lowercase();
+    let private_ok = allowed.iter().any(|a| a.split(':').next() == Some(host.as_str()));
+    let found = tokio::net::lookup_host((host.as_str(), port)).await?;
+    Ok(found.filter(|a| private_ok || is_public(a.ip())).collect())
 }
 
 /// An answer, whatever its status, with its body read whole.
@@ -268,6 +272,39 @@ impl Http {
         self.guard.check(url)
     }
 
+    /// Did whoever runs this installation allow this host by its name?
+    pub fn allows(&self, url: &url::Url) -> bool {
+        self.guard.allows(url)
+    }
+
+    /// May this host be private on this port? The sandbox is, and what the operator has allowed.
+    pub fn allows_private(&self, host: &str, port: u16) -> bool {
+        stand_in(host, port).is_ok_and(|url| self.guard.allows(&url))
+    }
+
+    /// A connection behind the same guard, for networks that do not speak HTTP. What is connected
+    /// to is what was checked. Every error is certain: nothing was sent. Takes as long as it takes.
+    pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Error> {
+        let url = stand_in(host, port)?;
+        self.guard.check(&url)?;
+        let failed = |_| {
+            Error::new(Class::Transient, format!("No connection to {host}:{port}."))
+                .code("connect_failed")
+        };
+        let to = match url.host() {
+            Some(url::Host::Ipv4(ip)) => vec![SocketAddr::new(ip.into(), port)],
+            Some(url::Host::Ipv6(ip)) => vec![SocketAddr::new(ip.into(), port)],
+            Some(url::Host::Domain(name)) => {
+                addresses(&self.guard.allowed, name, port).await.map_err(failed)?
+            }
+            None => Vec::new(),
+        };
+        // Nothing to connect to is an error of its own.
+        let stream = TcpStream::connect(to.as_slice()).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        Ok(stream)
+    }
+
     /// A request to `url`. Send it with [`Http::send`], which checks the address.
     pub fn request(&self, method: Method, url: &str) -> Request {
         self.client.request(method, url)
@@ -325,6 +362,25 @@ impl Http {
             times.insert(host.to_owned(), date.timestamp().as_millisecond());
         }
     }
+}
+
+/// An address that the guard can read, of a host and a port.
+fn stand_in(host: &str, port: u16) -> Result<url::Url, Error> {
+    let host = if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    let url = format!("https://{host}:{port}/").parse::<url::Url>().ok();
+    // Nothing but a host: no user before it, no path or query that swallowed the port.
+    let bare = |url: &url::Url| {
+        url.username().is_empty()
+            && url.port_or_known_default() == Some(port)
+            && (url.path(), url.query(), url.fragment()) == ("/", None, None)
+    };
+    url.filter(bare).ok_or_else(|| {
+        Error::new(Class::Config, "The name of the server cannot be read.").code("bad_host")
+    })
 }
 
 fn transport(host: &str, e: &reqwest::Error) -> Error {
@@ -413,6 +469,30 @@ mod tests {
             assert_eq!(error.status, Some(status));
             assert_eq!(error.request_id.as_deref(), Some("r1"));
         }
+    }
+
+    #[tokio::test]
+    async fn connections_are_behind_the_same_guard() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shut = Http::new(Guard::default());
+        for host in ["127.0.0.1", "127.1", "::1", "[::1]", "localhost", "10.0.0.1", "a.localhost"] {
+            let error = shut.connect(host, port).await.expect_err(host);
+            assert_eq!(error.code.as_deref(), Some("address_refused"), "{host}");
+            assert_eq!(error.applied, Applied::No);
+        }
+        for host in ["", "a b", "a/b", "user@host", "[", "host?x"] {
+            let error = shut.connect(host, port).await.expect_err(host);
+            assert_eq!(error.class, Class::Config, "{host}: {error:?}");
+        }
+        let open = Http::new(Guard::allowing([format!("127.0.0.1:{port}")]));
+        open.connect("127.0.0.1", port).await.unwrap();
+        assert!(open.allows_private("127.0.0.1", port));
+        assert!(!open.allows_private("127.0.0.1", port ^ 1));
+        assert!(!shut.allows_private("127.0.0.1", port));
+        drop(listener);
+        let error = open.connect("127.0.0.1", port).await.expect_err("nobody listens");
+        assert_eq!((error.class, error.applied), (Class::Transient, Applied::No));
     }
 
     #[tokio::test]

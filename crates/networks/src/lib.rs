@@ -8,18 +8,47 @@
 //! come from), `SPEC`, wire structs, `impl Network`, `parse_error`, tests. To add one: write the
 //! file, add it to [`ALL`].
 
+mod article;
 pub mod bluesky;
+mod bluesky_video;
+pub mod devto;
+pub mod discord;
+mod discord_message;
+pub mod discord_webhook;
 pub mod error;
 pub mod facebook;
+mod facebook_video;
+pub mod gbp;
+pub mod ghost;
+mod google;
+pub mod hashnode;
 pub mod http;
+mod incoming;
 pub mod instagram;
+pub mod lemmy;
+pub mod linkedin;
 pub mod mastodon;
+pub mod matrix;
 mod meta;
+pub mod nostr;
 pub mod oauth;
+pub mod pinterest;
+pub mod reddit;
+mod sign;
+pub mod slack;
+mod slack_message;
+pub mod slack_webhook;
+mod socket;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod tiktok;
+pub mod tumblr;
+pub mod webhook;
 pub mod wordpress;
+mod words;
+pub mod x;
+pub mod youtube;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -31,7 +60,7 @@ use serde_json::Value;
 
 pub use crate::error::{Action, Applied, Class, Error};
 pub use crate::http::Http;
-pub use crate::oauth::{Grant, Target, Tokens};
+pub use crate::oauth::{Client, Grant, Target, Tokens};
 pub use crate::spec::{SendClass, Spec};
 
 /// Every network, in display order.
@@ -40,8 +69,27 @@ pub static ALL: &[&dyn Network] = &[
     &instagram::Instagram,
     &bluesky::Bluesky,
     &mastodon::Mastodon,
+    &x::X,
+    &linkedin::LinkedIn,
+    &lemmy::Lemmy,
     &wordpress::WordPress,
     &telegram::Telegram,
+    &pinterest::Pinterest,
+    &reddit::Reddit,
+    &tumblr::Tumblr,
+    &discord::Discord,
+    &discord_webhook::DiscordWebhook,
+    &gbp::Gbp,
+    &youtube::YouTube,
+    &slack::Slack,
+    &slack_webhook::SlackWebhook,
+    &matrix::Matrix,
+    &ghost::Ghost,
+    &devto::DevTo,
+    &hashnode::Hashnode,
+    &webhook::Webhook,
+    &nostr::Nostr,
+    &tiktok::TikTok,
 ];
 
 /// The network of this id, for example `bluesky`.
@@ -90,6 +138,13 @@ pub trait Network: Send + Sync {
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
         let _ = (cx, remote_id);
         Err(Error::unsupported("delete"))
+    }
+
+    /// Makes an app of ours at the account's server, whose consent page leads back to
+    /// `redirect_uri`: where a network is many servers, nobody could make one at each by hand.
+    async fn register(&self, cx: &Context<'_>, redirect_uri: &str) -> Result<Client, Error> {
+        let _ = (cx, redirect_uri);
+        Err(Error::unsupported("register"))
     }
 
     /// Trades what the consent page gave for tokens.
@@ -278,6 +333,9 @@ pub struct Rendition {
     pub created_at: i64,
     /// What it follows, for the placements that follow another.
     pub reply_to: Option<ReplyTo>,
+    /// What else it is told, by the keys of its placement's options ([`spec::Choice`] and
+    /// [`spec::Kind`] say what may stand there). Keys that the placement does not have are ignored.
+    pub extra: BTreeMap<String, String>,
 }
 
 /// What a part of a thread or a comment follows; the same post twice right after the first.
@@ -290,6 +348,11 @@ pub struct ReplyTo {
 }
 
 impl Rendition {
+    /// The answer to an option, if there is one.
+    pub fn option(&self, key: &str) -> Option<&str> {
+        self.extra.get(key).map(|answer| answer.trim()).filter(|answer| !answer.is_empty())
+    }
+
     /// What it follows, or the error of one that must and does not (nothing was sent).
     pub fn follows(&self) -> Result<&ReplyTo, Error> {
         self.reply_to.as_ref().ok_or_else(|| {
@@ -330,6 +393,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     async fn read(&self, at: u64, len: usize) -> Result<Bytes, Error>;
 }
 
+/// How much of a large file is held in memory while it is sent.
+const PIECE: usize = 1 << 20;
+
 impl Media {
     pub fn is_video(&self) -> bool {
         self.content_type.starts_with("video/")
@@ -352,15 +418,31 @@ impl Media {
         }
     }
 
-    /// The file as a part of a multipart form. Its bytes are shared, not copied.
+    /// The file from `from` on as a request's body. Its bytes are shared, not copied; a large one is
+    /// read while it is sent, and its length has to be said beside it.
+    pub fn body(&self, from: u64) -> reqwest::Body {
+        if self.source.is_none() {
+            let from = usize::try_from(from).unwrap_or(usize::MAX).min(self.data.len());
+            return self.data.slice(from..).into();
+        }
+        let media = self.clone();
+        reqwest::Body::wrap_stream(futures_util::stream::try_unfold(from, move |at| {
+            let media = media.clone();
+            async move {
+                let piece = media.piece(at, PIECE).await?;
+                let next = at + piece.len() as u64;
+                Ok::<_, Error>((!piece.is_empty()).then_some((piece, next)))
+            }
+        }))
+    }
+
+    /// The file as a part of a multipart form.
     pub fn part(&self) -> Result<reqwest::multipart::Part, Error> {
-        let bytes = self.data.clone();
-        let length = bytes.len() as u64;
-        reqwest::multipart::Part::stream_with_length(bytes, length)
+        reqwest::multipart::Part::stream_with_length(self.body(0), self.size())
             .file_name(self.file_name.clone())
             .mime_str(&self.content_type)
             .map_err(|_| {
-                let why = format!("A picture has the unreadable type `{}`.", self.content_type);
+                let why = format!("A file has the unreadable type `{}`.", self.content_type);
                 Error::new(Class::Content, why).code("bad_media_type")
             })
     }

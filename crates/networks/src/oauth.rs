@@ -84,6 +84,13 @@ pub struct Tokens {
     pub scopes: Option<Vec<String>>,
 }
 
+/// An app of ours at a network, as one was just made there.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub id: String,
+    pub secret: Secret,
+}
+
 /// A page, location, board or channel that a consent opened: what a connection posts to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {

@@ -95,6 +95,8 @@ pub struct Placement {
     pub in_budget: bool,
     pub text: Text,
     pub media: MediaRule,
+    /// What else a post here can be told, in the order to ask for it.
+    pub options: &'static [Choice],
 }
 
 impl Placement {
@@ -121,7 +123,8 @@ impl Placement {
             alt_max: 0,
             video: None,
         };
-        Self { id: "feed", name: "Feed", send, follows: &[], in_budget: true, text, media }
+        let options = &[];
+        Self { id: "feed", name: "Feed", send, follows: &[], in_budget: true, text, media, options }
     }
 
     /// Can a post begin with it?
@@ -188,10 +191,16 @@ pub enum Count {
     Chars,
     /// UTF-16 code units.
     Utf16,
+    /// Bytes of UTF-8.
+    Bytes,
     /// Extended grapheme clusters.
     Graphemes,
     /// Grapheme clusters, each URL with a scheme as 23, remote mentions without their host.
     Mastodon,
+    /// X's weights: most letters 1, other characters and every emoji 2, links and bare domains 23.
+    Weighted,
+    /// Code points, but emoji by their bytes.
+    Threads,
 }
 
 impl Count {
@@ -199,6 +208,7 @@ impl Count {
     pub fn unit(self) -> &'static str {
         match self {
             Count::Utf16 => "UTF-16 units",
+            Count::Bytes => "bytes",
             _ => "characters",
         }
     }
@@ -239,6 +249,50 @@ pub struct VideoRule {
     pub ratio: Option<(f32, f32)>,
     /// May pictures stand beside it?
     pub mixed: bool,
+}
+
+/// One thing more that a post can be told: a date, a button, who may see it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Choice {
+    /// Where its answer stands in [`Rendition::extra`](crate::Rendition::extra).
+    pub key: &'static str,
+    pub label: &'static str,
+    /// What it does, and what holds where it is left empty.
+    pub help: &'static str,
+    /// Is a post refused without it?
+    pub required: bool,
+    pub kind: Kind,
+}
+
+/// What answers a [`Choice`]. Every answer is text; an empty one is none.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Kind {
+    /// One line of at most this many characters.
+    Line { max: usize },
+    /// Words and phrases, apart by commas, of at most this many characters together.
+    Words { max: usize },
+    /// An address that begins with `https://` or `http://`.
+    Link,
+    /// A day, `2026-12-24`, or a minute of one, `2026-12-24T18:30`, by the clock at the place that
+    /// the post is about.
+    LocalTime,
+    /// `true` or `false`.
+    Flag,
+    /// The value of one of these.
+    OneOf { picks: &'static [Pick] },
+    /// The id of a JPEG or PNG that stands in [`Rendition::media`](crate::Rendition::media) behind
+    /// what the placement's own rule for media counts.
+    #[serde(rename_all = "camelCase")]
+    Picture { max_bytes: u64 },
+}
+
+/// One of several answers.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Pick {
+    pub value: &'static str,
+    pub label: &'static str,
 }
 
 /// The JPEG renditions made of every picture, cover-cropped.

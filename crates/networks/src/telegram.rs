@@ -13,12 +13,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::error::quote;
+use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
-use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
+};
 use crate::{
-    Action, Class, Context, Error, Identity, Network, Published, Remote, Rendition, SendClass, Spec,
+    Action, Class, Context, Error, Identity, Media, Network, Published, Remote, Rendition,
+    SendClass, Spec,
 };
 
 pub struct Telegram;
@@ -69,8 +72,17 @@ pub static SPEC: Spec = Spec {
             derivative: Derivative::Original,
             pull: false,
             alt_max: 0,
-            video: None,
+            video: Some(VideoRule {
+                max: 10,
+                types: &["video/mp4"],
+                // What a bot may upload; it goes up in the very call that shows it.
+                max_bytes: 50_000_000,
+                seconds: (1, 10 * 3_600),
+                ratio: None,
+                mixed: true,
+            }),
         },
+        options: &[],
     }],
     abilities: Abilities { delete: true, read_back: false, alt_text: false },
     oauth: None,
@@ -149,19 +161,23 @@ impl Network for Telegram {
                 let body = json!({ "chat_id": chat_id, "text": out.text });
                 vec![self.call(cx, "sendMessage", |r| r.json(&body)).await?]
             }
-            [photo] => {
+            [file] => {
                 let mut form = Form::new().text("chat_id", chat_id.to_owned());
                 if !out.text.is_empty() {
                     form = form.text("caption", out.text.clone());
                 }
-                let form = form.part("photo", photo.part()?);
-                vec![self.call(cx, "sendPhoto", |r| r.multipart(form)).await?]
+                for (key, value) in measures(file) {
+                    form = form.text(key, value.to_string());
+                }
+                let form = form.part(kind(file), file.part()?);
+                let method = if file.is_video() { "sendVideo" } else { "sendPhoto" };
+                vec![self.call(cx, method, |r| r.multipart(form)).await?]
             }
-            photos => {
-                let album = album(photos.len(), &out.text).to_string();
+            files => {
+                let album = album(files, &out.text).to_string();
                 let mut form = Form::new().text("chat_id", chat_id.to_owned()).text("media", album);
-                for (i, photo) in photos.iter().enumerate() {
-                    form = form.part(part_name(i), photo.part()?);
+                for (i, file) in files.iter().enumerate() {
+                    form = form.part(part_name(i), file.part()?);
                 }
                 self.call(cx, "sendMediaGroup", |r| r.multipart(form)).await?
             }
@@ -205,7 +221,7 @@ impl Network for Telegram {
                 let wait = wait.or(error.retry_after);
                 error.becomes(Class::RateLimit, "Telegram asks for fewer calls.").retry_after(wait)
             }
-            413 => error.becomes(Class::Content, "The pictures are too large for Telegram."),
+            413 => error.becomes(Class::Content, "The files are too large for Telegram."),
             400 => {
                 if let Some(id) = parameters["migrate_to_chat_id"].as_i64() {
                     let why = format!("The group has become a supergroup with the number {id}.");
@@ -216,11 +232,16 @@ impl Network for Telegram {
                         .becomes(Class::Content, "Telegram does not have this message.")
                         .code("message_not_found");
                 }
-                if has(&["chat not found", "peer_id_invalid"]) {
+                if has(&[
+                    "chat not found",
+                    "peer_id_invalid",
+                    "chat_id is empty",
+                    "channel_private",
+                ]) {
                     let why = "Telegram knows no such channel or group, or the bot is not in it.";
                     return error.becomes(Class::Config, why).code("chat_not_found");
                 }
-                // The last two: who may not see the members of a channel is no administrator there.
+                // Who may not see a channel's members is no administrator there.
                 if has(&[
                     "rights",
                     "admin_required",
@@ -228,12 +249,14 @@ impl Network for Telegram {
                     "not a member",
                     "member list is inaccessible",
                     "participant_id_invalid",
+                    "chat_restricted",
+                    "user_banned",
                 ]) {
                     return auth(error, "The bot lacks the right to do this in the chat.")
                         .code("rights")
                         .action(Action::ActAtNetwork);
                 }
-                error.becomes(Class::Content, format!("Telegram refuses the post: {said}."))
+                error.becomes(Class::Content, saying("Telegram refuses the post", &said))
             }
             _ => error,
         }
@@ -298,19 +321,39 @@ fn messages(remote_id: &str) -> Option<(&str, Vec<i64>)> {
 }
 
 fn part_name(i: usize) -> String {
-    format!("photo{i}")
+    format!("file{i}")
 }
 
-/// The pictures of an album; the first carries the text.
-fn album(pictures: usize, caption: &str) -> Value {
-    let photo = |i: usize| {
-        let mut photo = json!({ "type": "photo", "media": format!("attach://{}", part_name(i)) });
+fn kind(file: &Media) -> &'static str {
+    if file.is_video() { "video" } else { "photo" }
+}
+
+/// What Telegram is told of a video, so that it is shown in its shape from the beginning.
+fn measures(file: &Media) -> Vec<(&'static str, Value)> {
+    if !file.is_video() {
+        return Vec::new();
+    }
+    let mut all = vec![("supports_streaming", json!(true))];
+    if file.width > 0 && file.height > 0 {
+        all.extend([("width", json!(file.width)), ("height", json!(file.height))]);
+    }
+    all.extend(file.duration.map(|length| ("duration", json!(length.as_secs()))));
+    all
+}
+
+/// The pictures and videos of an album; the first carries the text.
+fn album(files: &[Media], caption: &str) -> Value {
+    let item = |(i, file): (usize, &Media)| {
+        let mut item = json!({ "type": kind(file), "media": format!("attach://{}", part_name(i)) });
         if i == 0 && !caption.is_empty() {
-            photo["caption"] = caption.into();
+            item["caption"] = caption.into();
         }
-        photo
+        for (key, value) in measures(file) {
+            item[key] = value;
+        }
+        item
     };
-    (0..pictures).map(photo).collect()
+    files.iter().enumerate().map(item).collect()
 }
 
 /// The post with its page: public chats by name, private channels by number, groups have none.
@@ -335,7 +378,6 @@ fn remote(base: &str, sent: &[Message]) -> Result<Remote, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Applied;
     use crate::http::reply;
 
     fn error(status: u16, described: &str, parameters: Value) -> Error {
@@ -344,45 +386,9 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_error_has_its_class() {
-        use Class::*;
-        for (status, described, class) in [
-            (401, "Unauthorized", Auth),
-            (404, "Not Found", Auth),
-            (403, "Forbidden: bot was kicked from the channel chat", Auth),
-            (403, "Forbidden: bot is not a member of the channel chat", Auth),
-            (403, "Forbidden: bot was blocked by the user", Auth),
-            (400, "Bad Request: chat not found", Config),
-            (400, "Bad Request: need administrator rights in the channel chat", Auth),
-            (400, "Bad Request: CHAT_WRITE_FORBIDDEN", Auth),
-            (400, "Bad Request: member list is inaccessible", Auth),
-            (400, "Bad Request: message is too long", Content),
-            (400, "Bad Request: message caption is too long", Content),
-            (400, "Bad Request: can't parse entities: unclosed tag", Content),
-            (400, "Bad Request: wrong file identifier/HTTP URL specified", Content),
-            (400, "Bad Request: failed to get HTTP URL content", Content),
-            (400, "Bad Request: PHOTO_INVALID_DIMENSIONS", Content),
-            (400, "Bad Request: message to delete not found", Content),
-            (413, "Request Entity Too Large", Content),
-            (429, "Too Many Requests: retry after 35", RateLimit),
-            (500, "Internal Server Error", Transient),
-            (502, "Bad Gateway", Transient),
-        ] {
-            let error = error(status, described, json!({}));
-            assert_eq!(error.class, class, "{described}");
-            assert_eq!(error.applied == Applied::Maybe, status >= 500, "{described}");
-        }
-        let error = Telegram.parse_error(&reply(502, &[], "<html>"));
-        assert_eq!((error.class, error.applied), (Transient, Applied::Maybe));
-    }
-
-    #[test]
-    fn waiting_time_and_new_chat_come_from_the_parameters() {
-        let e = error(429, "Too Many Requests: retry after 35", json!({ "retry_after": 35 }));
-        assert_eq!(e.retry_after, Some(Duration::from_secs(35)));
+    fn the_new_chat_comes_from_the_parameters() {
         let described = "Bad Request: group chat was upgraded to a supergroup chat";
         let e = error(400, described, json!({ "migrate_to_chat_id": -1_001_234 }));
-        assert_eq!(e.class, Class::Config);
         assert!(e.sentence.contains("-1001234"), "{e}");
     }
 
@@ -445,8 +451,24 @@ mod tests {
 
     #[test]
     fn an_album_carries_its_text_once() {
-        let album = album(2, "Hi");
-        assert_eq!(album[0], json!({"type": "photo", "media": "attach://photo0", "caption": "Hi"}));
-        assert_eq!(album[1], json!({"type": "photo", "media": "attach://photo1"}));
+        let file = |content_type: &str| Media {
+            id: String::new(),
+            content_type: content_type.to_owned(),
+            width: 90,
+            height: 60,
+            alt: String::new(),
+            file_name: "a".to_owned(),
+            data: bytes::Bytes::new(),
+            source: None,
+            duration: Some(Duration::from_millis(2_500)),
+            url: String::new(),
+        };
+        let album = album(&[file("image/jpeg"), file("video/mp4")], "Hi");
+        assert_eq!(album[0], json!({"type": "photo", "media": "attach://file0", "caption": "Hi"}));
+        let video = json!({
+            "type": "video", "media": "attach://file1", "supports_streaming": true,
+            "width": 90, "height": 60, "duration": 2,
+        });
+        assert_eq!(album[1], video);
     }
 }

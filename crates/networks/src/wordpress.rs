@@ -6,7 +6,11 @@
 //! sites without pretty permalinks, which `check` finds out.
 //!
 //! Draft first: the draft's id is the handle, and turning it into `publish` can be repeated. Slugs
-//! do not protect (the same one twice gets `-2`), so ours is unguessable and only looked for.
+//! do not protect (the same one twice gets `-2`), so a draft's is unguessable and only looked for;
+//! what somebody asked for instead it gets when it is published.
+//!
+//! Categories and tags go by their names. What the site has not is made; where the user may not
+//! make a category, the connection's usual one stands in, and a tag is left out.
 
 use std::time::Duration;
 
@@ -17,11 +21,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Action, Class, Error, quote};
+use crate::error::{Action, Class, Error, quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Choice, Count, Derivative, Field, Kind, MediaRule, Pick, Placement, SendClass, Spec,
+    Text,
 };
 use crate::text::html_to_text;
 use crate::{Context, Identity, Media, Network, Prepared, Published, Remote, Rendition, Window};
@@ -55,6 +60,14 @@ pub static SPEC: Spec = Spec {
             secret: true,
             required: true,
         },
+        Field {
+            key: "usualCategory",
+            label: "Usual category",
+            help: "The name of the category for articles that name none, or none that the site has \
+                   or lets be made. Empty: the site's own default.",
+            secret: false,
+            required: false,
+        },
     ],
     placements: &[Placement {
         id: "article",
@@ -86,6 +99,63 @@ pub static SPEC: Spec = Spec {
             alt_max: 1_000,
             video: None,
         },
+        options: &[
+            Choice {
+                key: "categories",
+                label: "Categories",
+                help: "Names, apart by commas. One that the site does not have is made.",
+                required: false,
+                kind: Kind::Words { max: 1_000 },
+            },
+            Choice {
+                key: "tags",
+                label: "Tags",
+                help: "Names, apart by commas. One that the site does not have is made.",
+                required: false,
+                kind: Kind::Words { max: 1_000 },
+            },
+            Choice {
+                key: "excerpt",
+                label: "Excerpt",
+                help: "What lists show of the article. Empty: its beginning.",
+                required: false,
+                kind: Kind::Line { max: 1_000 },
+            },
+            Choice {
+                key: "slug",
+                label: "Slug",
+                help: "The article's part of its address. Empty: made from the title.",
+                required: false,
+                kind: Kind::Line { max: 200 },
+            },
+            Choice {
+                key: "status",
+                label: "Status",
+                help: "A draft waits at the site for its editors. Empty: it is published.",
+                required: false,
+                kind: Kind::OneOf {
+                    picks: &[
+                        Pick { value: "publish", label: "Published" },
+                        Pick { value: "draft", label: "Draft" },
+                    ],
+                },
+            },
+            Choice {
+                key: "publishAt",
+                label: "Published by the site at",
+                help: "The site publishes it by itself then, by its own clock. Empty: at once.",
+                required: false,
+                kind: Kind::LocalTime,
+            },
+            Choice {
+                key: "replaces",
+                label: "Replaces article",
+                help: "The number of an article at the site that is changed to this one. Empty: a \
+                       new article.",
+                required: false,
+                kind: Kind::Line { max: 20 },
+            },
+        ],
     }],
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     oauth: None,
@@ -116,6 +186,19 @@ struct Post {
     id: u64,
     status: String,
     link: Option<String>,
+    #[serde(default)]
+    slug: String,
+    /// Objects, with `raw` for those who may edit.
+    #[serde(default)]
+    title: Value,
+    #[serde(default)]
+    content: Value,
+}
+
+#[derive(Deserialize)]
+struct Term {
+    id: u64,
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -187,23 +270,44 @@ impl Network for WordPress {
         if cx.saved_str("post").is_some() {
             return Ok(Prepared::Ready);
         }
+        let replaced = replaced(out)?;
+        wanted(out)?;
         let mut uploads = Vec::with_capacity(out.media.len());
         for (i, media) in out.media.iter().enumerate() {
-            uploads.push(self.upload(cx, &format!("media:{i}"), media).await?);
+            uploads.push(self.upload(cx, &media_name(i), media).await?);
         }
-        let id = self.draft(cx, out, &uploads).await?;
+        let terms = self.terms(cx, out).await?;
+        let id = match replaced {
+            Some(id) => self.post(cx, id).await?.id,
+            None => self.draft(cx, out, &uploads, &terms).await?,
+        };
         cx.checkpoint("post", id.to_string()).await?;
         Ok(Prepared::Ready)
     }
 
-    async fn publish(&self, cx: &Context<'_>, _out: &Rendition) -> Result<Published, Error> {
+    async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error> {
         let id = cx.saved_str("post").ok_or_else(no_draft)?;
-        let request = post(cx, &format!("posts/{id}")).json(&json!({ "status": "publish" }));
+        let change = match replaced(out)? {
+            Some(_) => {
+                let uploads = (0..out.media.len()).map(|i| cx.saved(&media_name(i)));
+                let uploads: Option<Vec<Value>> = uploads.collect();
+                let uploads = uploads.ok_or_else(no_draft)?;
+                let mut body = article(out, &uploads, &cx.saved("terms").unwrap_or_default());
+                name(&mut body, out);
+                body
+            }
+            None => {
+                let mut body = wanted(out)?;
+                name(&mut body, out);
+                body
+            }
+        };
+        let request = post(cx, &format!("posts/{id}")).json(&change);
         let post: Post = match self.call(cx, request).await {
-            Err(error) if is_gone(&error) => return Err(no_draft()),
+            Err(error) if is_gone(&error) && replaced(out)?.is_none() => return Err(no_draft()),
             other => other?,
         };
-        if post.status != "publish" {
+        if !is_as_wanted(out, &post) {
             let says =
                 format!("The site holds the article as `{}` for someone to look at.", post.status);
             return Err(Error::new(Class::Policy, says).code(post.status));
@@ -211,7 +315,7 @@ impl Network for WordPress {
         Ok(Published::Accepted(post.remote()))
     }
 
-    /// Exact, whatever the window: by the draft's id, or by our unguessable slug.
+    /// Exact, whatever the window: by the article's id, or by a draft's unguessable slug.
     async fn look_up(
         &self,
         cx: &Context<'_>,
@@ -219,16 +323,20 @@ impl Network for WordPress {
         _window: Window,
     ) -> Result<Vec<Remote>, Error> {
         let found = match cx.saved_str("post") {
-            Some(id) => {
-                let request = get(cx, &format!("posts/{id}")).query(&[("context", "edit")]);
-                match self.call::<Post>(cx, request).await {
-                    Err(error) if is_gone(&error) => Vec::new(),
-                    other => vec![other?],
-                }
-            }
+            Some(id) => match self.post(cx, &id).await {
+                Err(error) if is_gone(&error) => Vec::new(),
+                other => vec![other?],
+            },
             None => self.by_slug(cx, &slug(cx, out)).await?,
         };
-        Ok(found.into_iter().filter(|p| p.status == "publish").map(Post::remote).collect())
+        let uploads = (0..out.media.len()).map(|i| cx.saved(&media_name(i)).unwrap_or_default());
+        let uploads: Vec<Value> = uploads.collect();
+        let ours = |post: &Post| {
+            is_as_wanted(out, post)
+                && is_named(out, post)
+                && (out.option("replaces").is_none() || is_changed(out, &uploads, post))
+        };
+        Ok(found.into_iter().filter(ours).map(Post::remote).collect())
     }
 
     /// Past the trash, so that nothing can bring it back. The pictures stay in the site's library:
@@ -256,8 +364,8 @@ impl Network for WordPress {
         if matches!(error.class, Class::RateLimit | Class::Transient) {
             error.retry_after = reply.retry_after();
         }
-        // An answer of 5xx does not prove that nothing was done.
-        if status >= 500 { error.maybe_applied() } else { error }
+        // An answer of 5xx does not prove that nothing was done, but for "I cannot do that".
+        if status >= 500 && status != 501 { error.maybe_applied() } else { error }
     }
 }
 
@@ -267,10 +375,18 @@ impl WordPress {
         cx: &Context<'_>,
         request: Request,
     ) -> Result<T, Error> {
+        let reply = self.send(cx, request).await?;
+        if reply.ok() { reply.json() } else { Err(self.parse_error(&reply)) }
+    }
+
+    async fn send(&self, cx: &Context<'_>, request: Request) -> Result<Reply, Error> {
         let password = cx.account.secret("applicationPassword")?;
         let request = request.basic_auth(cx.account.setting("username")?, Some(password.reveal()));
-        let reply = cx.http.send(request, cx.timeout).await?;
-        if reply.ok() { reply.json() } else { Err(self.parse_error(&reply)) }
+        cx.http.send(request, cx.timeout).await
+    }
+
+    async fn post(&self, cx: &Context<'_>, id: &str) -> Result<Post, Error> {
+        self.call(cx, get(cx, &format!("posts/{id}")).query(&[("context", "edit")])).await
     }
 
     async fn me(&self, cx: &Context<'_>, root: &str) -> Result<User, Error> {
@@ -334,12 +450,67 @@ impl WordPress {
         Ok(saved)
     }
 
+    /// The ids of the article's categories and tags, by `categories` and `tags`.
+    async fn terms(&self, cx: &Context<'_>, out: &Rendition) -> Result<Value, Error> {
+        if let Some(saved) = cx.saved("terms") {
+            return Ok(saved);
+        }
+        let mut all = json!({});
+        for kind in ["categories", "tags"] {
+            let mut ids = Vec::new();
+            for name in words(out.option(kind).unwrap_or_default()) {
+                let id = self.term(cx, kind, name).await?;
+                ids.extend(id.filter(|id| !ids.contains(id)));
+            }
+            if let Ok(usual) = cx.account.setting("usualCategory")
+                && kind == "categories"
+                && ids.is_empty()
+                && out.option("replaces").is_none()
+            {
+                ids.extend(self.term(cx, kind, usual).await?);
+            }
+            if !ids.is_empty() {
+                all[kind] = json!(ids);
+            }
+        }
+        cx.checkpoint("terms", all.clone()).await?;
+        Ok(all)
+    }
+
+    /// The id of a category or tag of this name, made where the site has none; `None` where the
+    /// user may not make one.
+    async fn term(&self, cx: &Context<'_>, kind: &str, name: &str) -> Result<Option<u64>, Error> {
+        let query = [("search", name), ("per_page", "100"), ("_fields", "id,name")];
+        let all: Vec<Term> = self.call(cx, get(cx, kind).query(&query)).await?;
+        // The site writes names as HTML.
+        let same =
+            |term: &&Term| html_to_text(&term.name).trim().to_lowercase() == name.to_lowercase();
+        if let Some(term) = all.iter().find(same) {
+            return Ok(Some(term.id));
+        }
+        let reply = self.send(cx, post(cx, kind).json(&json!({ "name": name }))).await?;
+        if reply.ok() {
+            return reply.json().map(|term: Term| Some(term.id));
+        }
+        let error = self.parse_error(&reply);
+        match error.code.as_deref() {
+            // Somebody was faster, or the site takes two spellings for one.
+            Some("term_exists") => match reply.value()["data"]["term_id"].as_u64() {
+                Some(id) => Ok(Some(id)),
+                None => Err(error),
+            },
+            Some("rest_cannot_create") => Ok(None),
+            _ => Err(error),
+        }
+    }
+
     /// The draft's id. A slug that is saved without an id is one whose answer may have been lost.
     async fn draft(
         &self,
         cx: &Context<'_>,
         out: &Rendition,
         uploads: &[Value],
+        terms: &Value,
     ) -> Result<u64, Error> {
         let slug = slug(cx, out);
         if cx.saved_str("slug").is_some() {
@@ -349,16 +520,9 @@ impl WordPress {
         } else {
             cx.checkpoint("slug", slug.clone()).await?;
         }
-        let (title, text) = title_and_text(out);
-        let mut body = json!({
-            "title": escape(&title),
-            "content": content(&text, &out.media, uploads),
-            "slug": slug,
-            "status": "draft",
-        });
-        if let Some(first) = uploads.first() {
-            body["featured_media"] = first["id"].clone();
-        }
+        let mut body = article(out, uploads, terms);
+        body["slug"] = json!(slug);
+        body["status"] = json!("draft");
         let made: Post = self.call(cx, post(cx, "posts").json(&body)).await?;
         Ok(made.id)
     }
@@ -402,13 +566,114 @@ fn slug(cx: &Context<'_>, out: &Rendition) -> String {
             }
         }
         words.truncate(80);
-        let hash = Sha256::digest(out.key.as_bytes());
-        let mark: String = hash[..5].iter().map(|byte| format!("{byte:02x}")).collect();
+        let mark = mark(out);
         match words.trim_end_matches('-') {
             "" => mark,
             words => format!("{words}-{mark}"),
         }
     })
+}
+
+/// The unguessable end of a draft's slug.
+fn mark(out: &Rendition) -> String {
+    let hash = Sha256::digest(out.key.as_bytes());
+    hash[..5].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn media_name(i: usize) -> String {
+    format!("media:{i}")
+}
+
+/// Names apart by commas, each once.
+fn words(list: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        if !all.contains(&word) {
+            all.push(word);
+        }
+    }
+    all
+}
+
+/// The article that this one replaces.
+fn replaced(out: &Rendition) -> Result<Option<&str>, Error> {
+    match out.option("replaces") {
+        Some(id) if id.parse::<u64>().is_err() => {
+            let says = format!("`{}` is no number of an article.", quote(id));
+            Err(Error::new(Class::Content, says).code("bad_article"))
+        }
+        id => Ok(id),
+    }
+}
+
+/// What a draft becomes.
+fn wanted(out: &Rendition) -> Result<Value, Error> {
+    let Some(at) = out.option("publishAt").filter(|_| out.option("status") != Some("draft")) else {
+        return Ok(json!({ "status": out.option("status").unwrap_or("publish") }));
+    };
+    let day = at.parse::<jiff::civil::Date>().map(|day| day.at(0, 0, 0, 0));
+    let time = at.parse::<jiff::civil::DateTime>().or(day).map_err(|_| {
+        let says = format!("`{}` is no day or minute.", quote(at));
+        Error::new(Class::Content, says).code("bad_time")
+    })?;
+    // Without a zone: the site's own.
+    let date = time.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    Ok(json!({ "status": "future", "date": date }))
+}
+
+/// Gives an article the slug that was asked for.
+fn name(body: &mut Value, out: &Rendition) {
+    if let Some(slug) = out.option("slug") {
+        body["slug"] = json!(slug);
+    }
+}
+
+/// Has it the status that it was to get?
+fn is_as_wanted(out: &Rendition, post: &Post) -> bool {
+    match (out.option("replaces"), out.option("status"), out.option("publishAt")) {
+        // It keeps the one that it has.
+        (Some(_), ..) => post.status != "trash",
+        (_, Some("draft"), _) => post.status == "draft",
+        (_, _, Some(_)) => matches!(post.status.as_str(), "future" | "publish"),
+        _ => post.status == "publish",
+    }
+}
+
+/// Does a draft, which had another before, have the slug that it was to get? The site writes it in
+/// its own way, and may put a number behind it.
+fn is_named(out: &Rendition, post: &Post) -> bool {
+    out.option("status") != Some("draft")
+        || out.option("slug").is_none()
+        || !post.slug.ends_with(&mark(out))
+}
+
+/// Has an article at the site become this one?
+fn is_changed(out: &Rendition, uploads: &[Value], post: &Post) -> bool {
+    let ours = article(out, uploads, &Value::Null);
+    ["title", "content"].iter().zip([&post.title, &post.content]).all(|(key, there)| {
+        ours[*key].as_str().map(str::trim) == there["raw"].as_str().map(str::trim)
+    })
+}
+
+/// Everything of an article but its address and its status.
+fn article(out: &Rendition, uploads: &[Value], terms: &Value) -> Value {
+    let (title, text) = title_and_text(out);
+    let mut body = json!({
+        "title": escape(&title),
+        "content": content(&text, &out.media, uploads),
+    });
+    if let Some(excerpt) = out.option("excerpt") {
+        body["excerpt"] = json!(escape(excerpt));
+    }
+    for kind in ["categories", "tags"] {
+        if !terms[kind].is_null() {
+            body[kind] = terms[kind].clone();
+        }
+    }
+    if let Some(first) = uploads.first() {
+        body["featured_media"] = first["id"].clone();
+    }
+    body
 }
 
 fn title_and_text(out: &Rendition) -> (String, String) {
@@ -479,7 +744,7 @@ fn disabled() -> Refusal {
 /// WordPress's own refusals.
 fn coded(said: &Refusal, status: u16) -> Error {
     let auth = |says: &str| Error::new(Class::Auth, says);
-    let said_so = |what: &str| format!("{what}: {}.", quote(&html_to_text(&said.message)));
+    let said_so = |what: &str| saying(what, &html_to_text(&said.message));
     match said.code.as_str() {
         "rest_not_logged_in" => auth(
             "The site takes the request as not signed in: the application password is wrong, or \
@@ -501,7 +766,11 @@ fn coded(said: &Refusal, status: u16) -> Error {
         "rest_upload_file_too_big" => {
             Error::new(Class::Content, "The picture is larger than the site takes.")
         }
-        code if code.starts_with("rest_upload_") => {
+        "rest_upload_limited_space" | "rest_upload_user_quota_exceeded" => {
+            Error::new(Class::Config, "The site's space for files is used up.")
+                .action(Action::ActAtNetwork)
+        }
+        code if code.starts_with("rest_upload_") && code != "rest_upload_unknown_error" => {
             Error::new(Class::Content, said_so("The site refused the picture"))
         }
         _ => match status {
@@ -554,67 +823,38 @@ fn uncoded(reply: &Reply) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Applied;
     use crate::http::reply;
 
     #[test]
-    fn every_code_of_the_document_has_its_class() {
-        use Class::*;
-        for (class, status, codes) in [
-            (
-                Auth,
-                401,
-                &[
-                    "rest_not_logged_in",
-                    "incorrect_password",
-                    "invalid_username",
-                    "rest_forbidden",
-                    "rest_forbidden_context",
-                    "rest_cannot_create",
-                    "rest_cannot_edit",
-                    "application_passwords_disabled",
-                ][..],
-            ),
-            (
-                Content,
-                400,
-                &[
-                    "rest_invalid_param",
-                    "rest_missing_callback_param",
-                    "empty_content",
-                    "rest_upload_file_too_big",
-                    "rest_upload_sideload_error",
-                ][..],
-            ),
-        ] {
-            for code in codes {
-                let body = format!(r#"{{"code":"{code}","message":"<b>Sorry</b>.","data":{{}}}}"#);
-                let error = WordPress.parse_error(&reply(status, &[], &body));
-                assert_eq!((error.class, error.applied), (class, Applied::No), "{code}");
-                assert_eq!(error.code.as_deref(), Some(*code));
-                assert!(error.sentence.ends_with('.') && !error.sentence.contains('<'), "{code}");
-            }
-        }
+    fn a_redirect_names_the_address_and_a_refusal_holds_no_markup() {
+        let moved = reply(301, &[("location", "https://www.blog.example/x?y=1")], "");
+        assert!(WordPress.parse_error(&moved).sentence.contains("https://www.blog.example:"));
+        let body = r#"{"code":"rest_cannot_edit","message":"<b>Sorry</b>.","data":{}}"#;
+        let error = WordPress.parse_error(&reply(401, &[], body));
+        assert_eq!(error.sentence, "The user lacks a right: Sorry.");
+        assert_eq!(error.code.as_deref(), Some("rest_cannot_edit"));
+    }
+
+    fn told(answers: &[(&str, &str)]) -> Rendition {
+        let extra = answers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Rendition { text: "Head\n\nBody".to_owned(), extra, ..Rendition::default() }
     }
 
     #[test]
-    fn answers_of_the_host_are_told_from_those_of_the_site() {
-        for (status, class, applied) in [
-            (301, Class::Config, Applied::No),
-            (403, Class::Policy, Applied::No),
-            (404, Class::Config, Applied::No),
-            (413, Class::Content, Applied::No),
-            (429, Class::RateLimit, Applied::No),
-            (503, Class::Transient, Applied::Maybe),
-            (504, Class::Transient, Applied::Maybe),
-        ] {
-            let error = WordPress.parse_error(&reply(status, &[], "<html>no</html>"));
-            assert_eq!((error.class, error.applied), (class, applied), "{status}");
+    fn a_draft_becomes_what_was_asked_for() {
+        let becomes = |answers: &[(&str, &str)]| wanted(&told(answers)).unwrap();
+        assert_eq!(becomes(&[]), json!({ "status": "publish" }));
+        assert_eq!(becomes(&[("status", "draft")]), json!({ "status": "draft" }));
+        let future = json!({ "status": "future", "date": "2026-12-24T18:30:00" });
+        assert_eq!(becomes(&[("publishAt", "2026-12-24T18:30")]), future);
+        assert_eq!(becomes(&[("publishAt", "2026-12-24")])["date"], "2026-12-24T00:00:00");
+        for bad in ["soon", "2026-13-01", "24.12.2026"] {
+            assert!(wanted(&told(&[("publishAt", bad)])).is_err(), "{bad}");
         }
-        let moved = reply(301, &[("location", "https://www.blog.example/x?y=1")], "");
-        assert!(WordPress.parse_error(&moved).sentence.contains("https://www.blog.example:"));
-        let wait = reply(429, &[("retry-after", "90")], "<html>slow</html>");
-        assert_eq!(WordPress.parse_error(&wait).retry_after, Some(Duration::from_secs(90)));
+        for bad in ["-1", "x", "1/2", "1 2"] {
+            assert!(replaced(&told(&[("replaces", bad)])).is_err(), "{bad}");
+        }
+        assert_eq!(words("bread, rye ,,bread"), ["bread", "rye"]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! Facebook Pages: feed posts, photos and photo stories, under `/facebook/{version}/…`.
+//! Facebook Pages: feed posts, photos, videos, reels and stories, under `/facebook/{version}/…`,
+//! and the upload server's `/facebook/video-upload/…`.
 //!
 //! networks.md §1. The page `{account}` belongs to the token `sandbox-{account}`. Posts may be made
-//! unpublished and shown by one flip of `is_published`; comments are the page's own. Not spoken:
-//! video, reels and publishing at a later time; they are refused with code 100. Duplicate texts are
-//! not refused.
+//! unpublished and shown by one flip of `is_published`; comments are the page's own. A video or
+//! reel is shown twenty seconds after its upload was finished, and a video story can be finished
+//! ten seconds after its last byte. Not spoken: publishing at a later time, which is refused with
+//! code 100. Duplicate texts are not refused. Links are not looked at; those to hosts in `.invalid`
+//! are taken for ones that cannot be read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,14 +15,43 @@ use serde_json::{Value, json};
 
 use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
-use crate::graph::{self, Fail, Paging};
+use crate::film::{self, Upload};
+use crate::graph::{self, Bearer, Fail, Keys, Paging};
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, fetch};
+use crate::oauth::{Refresh, Rules};
 use crate::world::{Fields, Network, World, lock, secret_of};
 
 const TEXT_LIMIT: usize = 63_206;
 const COMMENT_LIMIT: usize = 8_000;
 const PHOTO_LIMIT: usize = 4 << 20;
+/// How much of a video is asked for at once.
+const CHUNK: usize = 64 << 10;
+/// From the last byte of a video story to when it can be shown, and from the end of any other
+/// upload to when it is, half and whole.
+const PROCESSING: i64 = 20_000;
+const REELS_A_DAY: usize = 30;
+const DAY: i64 = 86_400_000;
+const RULES: Rules = Rules {
+    name: "Facebook",
+    authorize: "v25.0/dialog/oauth",
+    token: "v25.0/oauth/access_token",
+    id_param: "client_id",
+    basic: false,
+    pkce: false,
+    separator: ',',
+    code_ms: 3_600_000,
+    access_ms: Some(5_400_000),
+    refresh: Refresh::Never,
+};
+const PERMISSIONS: [&str; 6] = [
+    "pages_show_list",
+    "pages_manage_posts",
+    "pages_read_engagement",
+    "pages_manage_engagement",
+    "read_insights",
+    "business_management",
+];
 const INSIGHTS: [&str; 5] = [
     "post_total_media_view_unique",
     "post_media_view",
@@ -30,9 +62,15 @@ const INSIGHTS: [&str; 5] = [
 
 #[derive(Default)]
 pub(crate) struct State {
+    keys: Keys,
     /// By `{page}_{post}`.
     posts: HashMap<String, Post>,
     photos: HashMap<String, Photo>,
+    videos: HashMap<String, Video>,
+    /// The videos of the sessions of chunked uploads.
+    sessions: HashMap<String, String>,
+    /// Videos that are shown at a time.
+    due: BTreeSet<(i64, String)>,
     pages: HashMap<String, Page>,
     comments: HashMap<String, Comment>,
     last_id: u64,
@@ -43,6 +81,8 @@ pub(crate) struct State {
 struct Page {
     posts: BTreeMap<(i64, String), ()>,
     stories: BTreeMap<(i64, String), ()>,
+    /// When reels were published.
+    reels: BTreeSet<(i64, String)>,
 }
 
 struct Post {
@@ -50,6 +90,7 @@ struct Post {
     message: String,
     link: Option<String>,
     photos: Vec<String>,
+    video: Option<String>,
     story: bool,
     published: bool,
     created: i64,
@@ -74,26 +115,70 @@ struct Photo {
     post: Option<String>,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Video,
+    Reel,
+    Story,
+}
+
+struct Video {
+    account: String,
+    kind: Kind,
+    upload: Upload,
+    /// The whole of it, once it is there.
+    blob: Option<Blob>,
+    /// When its last byte came.
+    uploaded: i64,
+    title: String,
+    description: String,
+    /// When its upload was finished, and whether it is to be shown.
+    finished: Option<(i64, bool)>,
+    created: i64,
+    /// The post that shows it.
+    post: Option<String>,
+}
+
 pub(crate) fn fields(account: &str, _: &str) -> Fields {
     vec![("pageId", account.to_owned()), ("accessToken", secret_of(account))]
 }
 
-pub(crate) fn aim(_: &World, call: &Call) -> Aim {
+pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let shown = call.flag("published") != Some(false);
+    let ends = matches!(call.text("upload_phase").as_deref(), None | Some("finish"));
     let kind = match (&call.method, graph::segments(call).as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
+        (_, ["video-upload", ..]) => Calls::Prepare,
         (_, [_, "feed" | "photos"]) if shown => Calls::Publish,
+        (_, [_, "videos" | "video_reels" | "video_stories"]) if shown && ends => Calls::Publish,
         (_, [_, "photo_stories" | "comments"]) => Calls::Publish,
         (_, [_]) if call.flag("is_published") == Some(true) => Calls::Publish,
         _ => Calls::Prepare,
     };
-    Aim { call: kind, account: graph::token_account(call) }
+    Aim { call: kind, account: lock(&world.states.facebook).keys.account(call) }
 }
 
 pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
-    let account = graph::token_account(call);
+    tick(world, call.now);
+    if let Some(answer) = lock(&world.states.facebook).keys.consent(&RULES, call) {
+        return answer;
+    }
+    let account = lock(&world.states.facebook).keys.account(call);
+    let segments = graph::segments(call);
+    if let ["video-upload", .., id] = segments.as_slice() {
+        return receive(world, call, id).await;
+    }
     graph::finish(handle(world, call).await, account.as_deref(), "pages")
+}
+
+/// Shows the videos that were processed meanwhile.
+pub(crate) fn tick(world: &World, now: i64) {
+    let mut state = lock(&world.states.facebook);
+    while let Some((at, id)) = state.due.first().filter(|(at, _)| *at <= now).cloned() {
+        state.due.remove(&(at, id.clone()));
+        state.show_video(world, &id, at);
+    }
 }
 
 pub(crate) fn refuse(call: &Call, refusal: Refusal) -> Answer {
@@ -101,8 +186,12 @@ pub(crate) fn refuse(call: &Call, refusal: Refusal) -> Answer {
 }
 
 async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
-    let account = graph::authorized(call)?;
+    let bearer = lock(&world.states.facebook).keys.bearer(call)?;
     let segments = graph::segments(call);
+    if bearer.is_person {
+        return of_person(world, call, &bearer, &segments);
+    }
+    let account = bearer.account.clone();
     // `me` is the page that the token belongs to.
     let node = match segments.first() {
         Some(&"me") => account.as_str(),
@@ -111,27 +200,42 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
     };
     let own_page = node == account;
     match (call.method.as_str(), &segments[1..]) {
-        ("GET", ["accounts"]) if segments[0] == "me" => list_pages(call, &account),
-        ("GET", ["permissions"]) if segments[0] == "me" => Ok(permissions()),
+        ("GET", ["accounts"]) if segments[0] == "me" => list_pages(world, call, &bearer),
+        ("GET", ["permissions"]) if segments[0] == "me" => Ok(bearer.permissions(&PERMISSIONS)),
         ("GET", []) if own_page => {
             graph::select(call, &page_json(call, &account), "Page", &["id", "name"])
         }
         ("POST", ["feed"]) => {
-            own(own_page)?;
+            own(own_page, &bearer)?;
             create_post(world, call, account)
         }
         ("POST", ["photos"]) => {
-            own(own_page)?;
+            own(own_page, &bearer)?;
             create_photo(world, call, account).await
         }
         ("POST", ["photo_stories"]) => {
-            own(own_page)?;
+            own(own_page, &bearer)?;
             create_story(world, call, account)
         }
-        ("POST", ["comments"]) => comment(world, call, &account, node),
+        ("POST", ["comments"]) => {
+            bearer.needs("pages_manage_engagement")?;
+            comment(world, call, &account, node)
+        }
         ("GET", ["comments"]) => list_comments(world, call, &account, node),
-        ("POST", ["videos" | "video_reels" | "video_stories"]) => {
-            Err(Fail::parameter(format!("The sandbox does not speak {}", segments[1])))
+        ("POST", [edge @ ("videos" | "video_reels" | "video_stories")]) => {
+            own(own_page, &bearer)?;
+            let kind = match *edge {
+                "videos" => Kind::Video,
+                "video_reels" => Kind::Reel,
+                _ => Kind::Story,
+            };
+            match call.text("upload_phase").as_deref() {
+                Some("start") => start_video(world, call, account, kind),
+                Some("transfer") if kind == Kind::Video => transfer(world, call, &account),
+                Some("finish") => finish_video(world, call, &account, kind),
+                None if kind == Kind::Video => create_video(world, call, account).await,
+                _ => Err(Fail::parameter("upload_phase must be one of {start, finish}")),
+            }
         }
         ("GET", ["published_posts" | "posts" | "feed"]) if own_page => {
             list_posts(world, call, &account)
@@ -145,20 +249,51 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
     }
 }
 
-fn own(own_page: bool) -> Result<(), Fail> {
+fn own(own_page: bool, bearer: &Bearer) -> Result<(), Fail> {
     let message = "(#200) The user hasn't authorized the application to perform this action";
-    if own_page { Ok(()) } else { Err(Fail::new(200, message)) }
+    if own_page { bearer.needs("pages_manage_posts") } else { Err(Fail::new(200, message)) }
 }
 
-// Pages
+// People and pages
 
-fn list_pages(call: &Call, account: &str) -> Result<Value, Fail> {
-    let fields = ["access_token", "category", "name", "id", "tasks"];
-    let page = graph::select(call, &page_json(call, account), "Page", &fields)?;
-    Ok(json!({
-        "data": [page],
-        "paging": { "cursors": { "before": account, "after": account } },
-    }))
+/// What a person's own token is for.
+fn of_person(
+    world: &World,
+    call: &Call,
+    person: &Bearer,
+    segments: &[&str],
+) -> Result<Value, Fail> {
+    match (call.method.as_str(), segments) {
+        ("GET", ["me"]) => graph::select(call, &person.person(), "User", &["id", "name"]),
+        ("GET", ["me", "permissions"]) => Ok(person.permissions(&PERMISSIONS)),
+        ("GET", ["me", "accounts"]) => list_pages(world, call, person),
+        ("POST", _) => {
+            let message = "(#210) A page access token is required to request this resource.";
+            Err(Fail::new(210, message))
+        }
+        (_, [node, ..]) => Err(Fail::missing(call, node)),
+        (_, []) => Err(Fail::missing(call, "")),
+    }
+}
+
+fn list_pages(world: &World, call: &Call, person: &Bearer) -> Result<Value, Fail> {
+    let paging = Paging::of(call)?;
+    let default = ["access_token", "category", "name", "id", "tasks"];
+    let mut state = lock(&world.states.facebook);
+    let mut nodes = Vec::new();
+    if !person.is_person {
+        nodes.push(graph::select(call, &page_json(call, &person.account), "Page", &default)?);
+        return Ok(paging.page(call, nodes));
+    }
+    for managed in state.keys.managed(person) {
+        let mut page = page_json(call, &managed.page);
+        page["tasks"] = json!(managed.tasks);
+        page["access_token"] = json!(state.keys.page_token(&managed.page, person));
+        nodes.push(graph::select(call, &page, "Page", &default)?);
+    }
+    let from = nodes.iter().position(|node| node["id"].as_str() == paging.after.as_deref());
+    let rest = nodes.split_off(from.map_or(0, |at| at + 1));
+    Ok(paging.page(call, rest.into_iter().take(paging.limit + 1).collect()))
 }
 
 fn page_json(call: &Call, account: &str) -> Value {
@@ -177,22 +312,6 @@ fn page_json(call: &Call, account: &str) -> Value {
         "is_published": true,
         "verification_status": "not_verified",
     })
-}
-
-fn permissions() -> Value {
-    let granted = [
-        "pages_show_list",
-        "pages_manage_posts",
-        "pages_read_engagement",
-        "pages_manage_engagement",
-        "read_insights",
-        "business_management",
-        "instagram_basic",
-        "instagram_content_publish",
-        "instagram_manage_insights",
-    ];
-    let data = granted.map(|name| json!({ "permission": name, "status": "granted" }));
-    json!({ "data": data })
 }
 
 // Publishing
@@ -222,9 +341,14 @@ impl State {
         let shelf = if post.story { &mut page.stories } else { &mut page.posts };
         shelf.insert((post.created, id.to_owned()), ());
         let post = Appeared {
-            id: id.to_owned(),
+            id: seen_as(id, post),
             account: &post.account,
-            placement: if post.story { "story" } else { "feed" },
+            placement: match post.video.as_ref().and_then(|id| self.videos.get(id)) {
+                _ if post.story => "story",
+                Some(video) if video.kind == Kind::Reel => "reel",
+                Some(_) => "video",
+                None => "feed",
+            },
             reply_to: None,
             text: post.message.clone(),
             media: self.shown(post),
@@ -233,12 +357,46 @@ impl State {
         world.ledger.appear(Network::Facebook, post);
     }
 
+    /// A video or reel as a post of its page.
+    fn show_video(&mut self, world: &World, id: &str, at: i64) {
+        let Some(video) = self.videos.get_mut(id) else { return };
+        let post = format!("{}_{id}", video.account);
+        video.post = Some(post.clone());
+        let parts = [video.title.as_str(), video.description.as_str()];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let shown = Post {
+            account: video.account.clone(),
+            message: parts.join("\n\n"),
+            link: None,
+            photos: Vec::new(),
+            video: Some(id.to_owned()),
+            story: false,
+            published: true,
+            created: at,
+            updated: at,
+            comments: BTreeSet::new(),
+        };
+        self.insert(world, &post, shown);
+    }
+
+    /// The post that shows what this is the id of: a video goes by its own.
+    fn post_of<'s>(&'s self, id: &'s str) -> &'s str {
+        self.videos.get(id).and_then(|video| video.post.as_deref()).unwrap_or(id)
+    }
+
     fn shown(&self, post: &Post) -> Vec<LedgerMedia> {
         let photos = post.photos.iter().filter_map(|id| self.photos.get(id));
         let mut media: Vec<_> = photos.map(|photo| photo.blob.in_ledger(&photo.alt)).collect();
+        let video = post.video.as_ref().and_then(|id| self.videos.get(id));
+        media.extend(video.and_then(|video| video.blob.as_ref()).map(|blob| blob.in_ledger("")));
         media.extend(post.link.as_deref().map(|link| LedgerMedia::link(link, link)));
         media
     }
+}
+
+/// The id that a post is known by outside: that of its video, where it is one.
+fn seen_as(id: &str, post: &Post) -> String {
+    post.video.clone().filter(|_| !post.story).unwrap_or_else(|| id.to_owned())
 }
 
 fn create_post(world: &World, call: &Call, account: String) -> Result<Value, Fail> {
@@ -249,6 +407,9 @@ fn create_post(world: &World, call: &Call, account: String) -> Result<Value, Fai
         check_link(link)?;
     }
     let asked = attached_media(call)?;
+    if link.is_some() && !asked.is_empty() {
+        return Err(Fail::parameter("attached_media and link cannot be used together"));
+    }
     if message.trim().is_empty() && link.is_none() && asked.is_empty() {
         return Err(Fail::parameter("The status you are trying to publish is empty"));
     }
@@ -268,6 +429,7 @@ fn create_post(world: &World, call: &Call, account: String) -> Result<Value, Fai
         message,
         link,
         photos: asked,
+        video: None,
         story: false,
         published: call.flag("published") != Some(false),
         created: call.now,
@@ -332,6 +494,10 @@ fn check_link(link: &str) -> Result<(), Fail> {
     if host == "facebook.com" || host.ends_with(".facebook.com") {
         return Err(Fail::parameter("Posts can't link to facebook.com").sub(1_609_008));
     }
+    if host.ends_with(".invalid") {
+        let message = "There was a problem scraping data from the provided link.";
+        return Err(Fail::parameter(message).sub(1_609_005));
+    }
     Ok(())
 }
 
@@ -382,6 +548,7 @@ async fn create_photo(world: &World, call: &Call, account: String) -> Result<Val
         message: caption,
         link: None,
         photos: vec![id.clone()],
+        video: None,
         story: false,
         published: true,
         created: call.now,
@@ -400,21 +567,331 @@ fn create_story(world: &World, call: &Call, account: String) -> Result<Value, Fa
     if known.post.is_some() {
         return Err(Fail::parameter("These photos were already posted").sub(1_366_051));
     }
-    let post_id = state.id(call.now);
-    let id = format!("{account}_{post_id}");
-    let post = Post {
-        account,
+    Ok(show_story(&mut state, world, call, &account, Some(photo), None))
+}
+
+/// A story of a photo or a video. Its id is answered as a number.
+fn show_story(
+    state: &mut State,
+    world: &World,
+    call: &Call,
+    account: &str,
+    photo: Option<String>,
+    video: Option<String>,
+) -> Value {
+    let number = state.id(call.now);
+    let story = Post {
+        account: account.to_owned(),
         message: String::new(),
         link: None,
-        photos: vec![photo],
+        photos: photo.into_iter().collect(),
+        video: video.clone(),
         story: true,
         published: true,
         created: call.now,
         updated: call.now,
         comments: BTreeSet::new(),
     };
-    state.insert(world, &id, post);
-    Ok(json!({ "success": true, "post_id": id }))
+    if let Some(video) = video.and_then(|id| state.videos.get_mut(&id)) {
+        video.finished = Some((call.now, true));
+        video.post = Some(number.clone());
+    }
+    state.insert(world, &number, story);
+    json!({ "success": true, "post_id": number.parse::<u64>().unwrap_or_default() })
+}
+
+// Videos
+
+fn start_video(world: &World, call: &Call, account: String, kind: Kind) -> Result<Value, Fail> {
+    let size = call.number("file_size").and_then(|size| usize::try_from(size).ok());
+    let size = size.filter(|size| *size > 0);
+    let upload = match (kind, size) {
+        (Kind::Video, None) => return Err(Fail::parameter("The parameter file_size is required")),
+        (Kind::Video, Some(size)) => Upload::of(size),
+        _ => Upload::default(),
+    };
+    let mut state = lock(&world.states.facebook);
+    let id = state.id(call.now);
+    let session = state.id(call.now);
+    let video = Video {
+        account,
+        kind,
+        upload,
+        blob: None,
+        uploaded: 0,
+        title: String::new(),
+        description: String::new(),
+        finished: None,
+        created: call.now,
+        post: None,
+    };
+    state.videos.insert(id.clone(), video);
+    if kind != Kind::Video {
+        let url = format!("{}/facebook/video-upload/v25.0/{id}", call.origin);
+        return Ok(json!({ "video_id": id, "upload_url": url }));
+    }
+    state.sessions.insert(session.clone(), id.clone());
+    let mut answer = expected(0, size.unwrap_or_default());
+    answer["video_id"] = json!(id);
+    answer["upload_session_id"] = json!(session);
+    Ok(answer)
+}
+
+/// The piece of a chunked upload that comes next: none is left when both are equal.
+fn expected(from: usize, size: usize) -> Value {
+    json!({
+        "start_offset": from.to_string(),
+        "end_offset": size.min(from + CHUNK).to_string(),
+    })
+}
+
+/// The video of a chunked upload.
+fn of_session(state: &State, call: &Call, account: &str) -> Result<String, Fail> {
+    let session = call.text("upload_session_id");
+    let session = session.ok_or_else(|| Fail::parameter("upload_session_id is required"))?;
+    let id = state.sessions.get(&session);
+    let own = id.filter(|id| state.videos.get(*id).is_some_and(|video| video.account == account));
+    own.cloned().ok_or_else(|| Fail::new(6_000, "The upload session is not known"))
+}
+
+fn transfer(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
+    let mut state = lock(&world.states.facebook);
+    let id = of_session(&state, call, account)?;
+    let piece = call.file("video_file_chunk");
+    let piece = piece.ok_or_else(|| Fail::parameter("video_file_chunk is required"))?;
+    let from = call.number("start_offset").and_then(|at| usize::try_from(at).ok());
+    let from = from.ok_or_else(|| Fail::parameter("start_offset is required"))?;
+    let video = state.videos.get_mut(&id).ok_or_else(|| Fail::missing(call, &id))?;
+    let size = video.upload.total.unwrap_or_default();
+    let taken = video.upload.take(from, &piece.bytes, size);
+    if piece.bytes.len() > CHUNK || taken.is_err() {
+        let wanted = expected(video.upload.arrived(), size);
+        let message = "There was a problem uploading your video file. Please try again.";
+        return Err(Fail::new(6_001, message).sub(1_363_037).data(wanted));
+    }
+    let answer = expected(video.upload.arrived(), size);
+    video.settle(world, call.now);
+    Ok(answer)
+}
+
+/// What comes to the upload server: bytes, or the address of a file to fetch.
+async fn receive(world: &World, call: &Call, id: &str) -> Answer {
+    let bearer = lock(&world.states.facebook).keys.bearer(call);
+    let own = |state: &State| {
+        let account = bearer.as_ref().ok().map(|bearer| bearer.account.as_str());
+        state.videos.get(id).is_some_and(|video| Some(video.account.as_str()) == account)
+    };
+    let fetched = match call.header("file_url") {
+        Some(address) => match fetch(world, address).await {
+            Ok(bytes) => Some(bytes),
+            Err(_) => {
+                return graph::unreceived("ProcessingFailedError", "Request processing failed");
+            }
+        },
+        None => None,
+    };
+    let mut state = lock(&world.states.facebook);
+    if !own(&state) {
+        let message = "User not authorized to perform this request";
+        return graph::unreceived("NotAuthorizedError", message);
+    }
+    let Some(video) = state.videos.get_mut(id).filter(|v| v.blob.is_none()) else {
+        return graph::unreceived("ProcessingFailedError", "Request processing failed");
+    };
+    let answer = match fetched {
+        Some(bytes) => {
+            video.upload = Upload::default();
+            match video.upload.take(0, &bytes, bytes.len()) {
+                Ok(()) => Answer::json(200, &json!({ "success": true })),
+                Err(_) => graph::unreceived("ProcessingFailedError", "Request processing failed"),
+            }
+        }
+        None => graph::receive(&mut video.upload, call),
+    };
+    video.settle(world, call.now);
+    answer
+}
+
+impl Video {
+    /// Keeps the file once all of it is there.
+    fn settle(&mut self, world: &World, now: i64) {
+        if self.upload.is_complete() {
+            self.blob = Some(world.blobs.keep(&self.upload.finish()));
+            self.upload = Upload::default();
+            self.uploaded = now;
+        }
+    }
+
+    /// Is it what its placement takes?
+    fn check(&self, world: &World) -> Result<(), Fail> {
+        let blob = self.blob.as_ref();
+        let Some(blob) = blob else { return Err(Fail::new(6_000, "Video Upload Is Missing")) };
+        let bytes = world.blobs.get(&blob.hash).unwrap_or_default();
+        let Some(film) = film::measure(&bytes) else {
+            return Err(
+                Fail::parameter("The video has a format that is not supported").sub(1_349_125)
+            );
+        };
+        let longest = match self.kind {
+            Kind::Video => 14_400,
+            Kind::Reel => 90,
+            Kind::Story => 60,
+        };
+        if !film.lasts(if self.kind == Kind::Video { 1 } else { 3 }, longest) {
+            return Err(Fail::new(1_363_128, "The duration of this video is unsupported"));
+        }
+        if self.kind == Kind::Video {
+            return Ok(());
+        }
+        if (film.ratio() - 9.0 / 16.0).abs() > 0.01 {
+            return Err(Fail::new(1_363_040, "The aspect ratio of this video is unsupported"));
+        }
+        if film.width < 540 {
+            return Err(Fail::new(1_363_127, "The resolution of this video is unsupported"));
+        }
+        Ok(())
+    }
+}
+
+fn finish_video(world: &World, call: &Call, account: &str, kind: Kind) -> Result<Value, Fail> {
+    refuse_later(call)?;
+    let description = message(call, "description")?.unwrap_or_default();
+    let shown = match (kind, call.text("video_state").as_deref()) {
+        (Kind::Reel, Some("PUBLISHED")) => true,
+        (Kind::Reel, Some("DRAFT")) => false,
+        (Kind::Reel, _) => {
+            return Err(Fail::parameter("video_state must be one of {DRAFT, PUBLISHED}"));
+        }
+        _ => call.flag("published") != Some(false),
+    };
+    let mut state = lock(&world.states.facebook);
+    let id = match kind {
+        Kind::Video => of_session(&state, call, account)?,
+        _ => call.text("video_id").ok_or_else(|| Fail::parameter("video_id is required"))?,
+    };
+    let own = |video: &&Video| video.account == account && video.kind == kind;
+    let video = state.videos.get(&id).filter(own).ok_or_else(|| Fail::missing(call, &id))?;
+    if video.finished.is_some() {
+        return Err(Fail::parameter("The video has already been published"));
+    }
+    video.check(world)?;
+    if kind == Kind::Story {
+        if video.uploaded + PROCESSING / 2 > call.now {
+            return Err(Fail::new(1_363_047, "The video is still being processed"));
+        }
+        return Ok(show_story(&mut state, world, call, account, None, Some(id)));
+    }
+    if kind == Kind::Reel && shown {
+        let page = state.pages.entry(account.to_owned()).or_default();
+        let from = (call.now - DAY + 1, String::new());
+        if page.reels.range(from..).count() >= REELS_A_DAY {
+            let message = "(#613) Calls to this api have exceeded the rate limit: 30 reels a day";
+            return Err(Fail::new(613, message));
+        }
+        page.reels.insert((call.now, id.clone()));
+    }
+    if let Some(video) = state.videos.get_mut(&id) {
+        video.title = call.text("title").unwrap_or_default();
+        video.description = description;
+        video.finished = Some((call.now, shown));
+    }
+    if shown {
+        state.due.insert((call.now + PROCESSING, id));
+    }
+    Ok(json!({ "success": true }))
+}
+
+/// A video in one request: fetched from an address, or sent along.
+async fn create_video(world: &World, call: &Call, account: String) -> Result<Value, Fail> {
+    let bytes = match (call.file("source"), call.text("file_url")) {
+        (Some(file), _) => file.bytes.clone(),
+        (None, Some(url)) => fetch(world, &url)
+            .await
+            .map_err(|_| Fail::new(389, "(#389) Unable to fetch video file from URL."))?,
+        (None, None) => return Err(Fail::parameter("Requires either file_url or source")),
+    };
+    let description = message(call, "description")?.unwrap_or_default();
+    let shown = call.flag("published") != Some(false);
+    let video = Video {
+        account,
+        kind: Kind::Video,
+        upload: Upload::default(),
+        blob: Some(world.blobs.keep(&bytes)),
+        uploaded: call.now,
+        title: call.text("title").unwrap_or_default(),
+        description,
+        finished: Some((call.now, shown)),
+        created: call.now,
+        post: None,
+    };
+    video.check(world)?;
+    let mut state = lock(&world.states.facebook);
+    let id = state.id(call.now);
+    state.videos.insert(id.clone(), video);
+    if shown {
+        state.due.insert((call.now + PROCESSING, id.clone()));
+    }
+    Ok(json!({ "id": id }))
+}
+
+fn video_json(world: &World, call: &Call, id: &str, video: &Video) -> Value {
+    let slow = world.faults.still_processing(Network::Facebook, &video.account);
+    let phase = |status: &str| json!({ "status": status });
+    let (mut sending, mut working, mut showing) =
+        (phase("complete"), phase("not_started"), phase("not_started"));
+    let status = match (&video.blob, video.finished, &video.post) {
+        (None, ..) => {
+            sending = phase(if video.upload.arrived() > 0 { "in_progress" } else { "not_started" });
+            sending["bytes_transfered"] = json!(video.upload.arrived());
+            "uploading"
+        }
+        (_, _, Some(_)) if !slow => {
+            working = phase("complete");
+            let time = video.finished.map_or(video.uploaded, |(at, _)| at).div_euclid(1_000);
+            showing = json!({
+                "status": "complete", "publish_status": "published", "publish_time": time,
+            });
+            "ready"
+        }
+        (_, Some((at, shown)), _) if slow || shown || call.now < at + PROCESSING => {
+            working = phase("in_progress");
+            "processing"
+        }
+        (_, Some(_), _) => {
+            working = phase("complete");
+            showing = json!({ "status": "complete", "publish_status": "draft" });
+            "ready"
+        }
+        (_, None, _) if video.kind != Kind::Story => "upload_complete",
+        (_, None, _) if slow || video.uploaded + PROCESSING / 2 > call.now => {
+            working = phase("in_progress");
+            "processing"
+        }
+        (_, None, _) => {
+            working = phase("complete");
+            "ready"
+        }
+    };
+    let film = video.blob.as_ref().and_then(|blob| film::measure(&world.blobs.get(&blob.hash)?));
+    json!({
+        "id": id,
+        "title": if video.title.is_empty() { None } else { Some(&video.title) },
+        "description": if video.description.is_empty() { None } else { Some(&video.description) },
+        "created_time": graph::time(video.created),
+        "updated_time": graph::time(video.finished.map_or(video.created, |(at, _)| at)),
+        "length": film.map(|film| film.millis as f64 / 1_000.0),
+        "published": video.post.is_some(),
+        "post_id": video.post,
+        // Without its host, as the network gives it.
+        "permalink_url": format!("/posts/facebook/{id}"),
+        "from": { "id": video.account, "name": video.account },
+        "status": {
+            "video_status": status,
+            "uploading_phase": sending,
+            "processing_phase": working,
+            "publishing_phase": showing,
+        },
+    })
 }
 
 // Comments
@@ -430,7 +907,9 @@ fn comment(world: &World, call: &Call, account: &str, on: &str) -> Result<Value,
     let mut state = lock(&world.states.facebook);
     let of_post = on.rsplit_once('_').map_or(on, |(_, post)| post).to_owned();
     let id = format!("{of_post}_{}", state.id(call.now));
-    let post = state.posts.get_mut(on).filter(|post| post.account == account && post.published);
+    let shown_in = state.post_of(on).to_owned();
+    let post = state.posts.get_mut(&shown_in);
+    let post = post.filter(|post| post.account == account && post.published && !post.story);
     let post = post.ok_or_else(|| Fail::missing(call, on))?;
     post.comments.insert((call.now, id.clone()));
     world.ledger.appear(
@@ -446,7 +925,7 @@ fn comment(world: &World, call: &Call, account: &str, on: &str) -> Result<Value,
         },
     );
     let comment =
-        Comment { account: account.to_owned(), post: on.to_owned(), message, created: call.now };
+        Comment { account: account.to_owned(), post: shown_in, message, created: call.now };
     let node = comment_json(call, &id, &comment);
     state.comments.insert(id, comment);
     graph::select(call, &node, "Comment", &["id"])
@@ -470,7 +949,7 @@ fn comment_json(call: &Call, id: &str, comment: &Comment) -> Value {
 fn list_comments(world: &World, call: &Call, account: &str, on: &str) -> Result<Value, Fail> {
     let paging = Paging::of(call)?;
     let state = lock(&world.states.facebook);
-    let post = state.posts.get(on).filter(|post| post.account == account);
+    let post = state.posts.get(state.post_of(on)).filter(|post| post.account == account);
     let post = post.ok_or_else(|| Fail::missing(call, on))?;
     let mut ids: Vec<&String> = post.comments.iter().map(|(_, id)| id).collect();
     if call.text("order").as_deref() == Some("reverse_chronological") {
@@ -506,10 +985,21 @@ fn post_json(state: &State, call: &Call, id: &str) -> Value {
             })
         })
         .collect();
+    let video = post.video.as_ref().map(|id| {
+        json!({
+            "media_type": "video",
+            "type": "video_inline",
+            "target": { "id": id },
+            "url": format!("{}/posts/facebook/{id}", call.origin),
+        })
+    });
+    let items: Vec<Value> = items.into_iter().chain(video).collect();
     let picture = items.first().map(|item| item["media"]["image"]["src"].clone());
     let attachments = match (items.len(), &post.link) {
         (0, None) => Value::Null,
-        (0, Some(link)) => json!({ "data": [{ "type": "share", "title": link, "url": link }] }),
+        (0, Some(link)) => json!({ "data": [
+            { "media_type": "link", "type": "share", "title": link, "url": link },
+        ] }),
         (1, _) => json!({ "data": items }),
         _ => json!({ "data": [{ "type": "album", "subattachments": { "data": items } }] }),
     };
@@ -519,10 +1009,14 @@ fn post_json(state: &State, call: &Call, id: &str) -> Value {
         "message": if post.message.is_empty() { None } else { Some(&post.message) },
         "created_time": graph::time(post.created),
         "updated_time": graph::time(post.updated),
-        "permalink_url": format!("{}/posts/facebook/{id}", call.origin),
+        "permalink_url": format!("{}/posts/facebook/{}", call.origin, seen_as(id, post)),
         "is_published": post.published,
         "is_hidden": false,
-        "status_type": if post.photos.is_empty() { "mobile_status_update" } else { "added_photos" },
+        "status_type": match (&post.video, post.photos.is_empty()) {
+            (Some(_), _) => "added_video",
+            (None, false) => "added_photos",
+            (None, true) => "mobile_status_update",
+        },
         "from": { "id": post.account, "name": post.account },
         "full_picture": picture,
         "attachments": attachments,
@@ -563,6 +1057,10 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fa
     if let Some(comment) = state.comments.get(id).filter(|comment| comment.account == account) {
         let default = ["created_time", "from", "message", "id"];
         return graph::select(call, &comment_json(call, id, comment), "Comment", &default);
+    }
+    if let Some(video) = state.videos.get(id).filter(|video| video.account == account) {
+        let node = video_json(world, call, id, video);
+        return graph::select(call, &node, "Video", &["updated_time", "description", "id"]);
     }
     let photo = state.photos.get(id).filter(|photo| photo.account == account);
     let photo = photo.ok_or_else(|| Fail::missing(call, id))?;
@@ -605,13 +1103,17 @@ fn list_stories(world: &World, call: &Call, account: &str) -> Result<Value, Fail
     let paging = Paging::of(call)?;
     let state = lock(&world.states.facebook);
     let Some(page) = state.pages.get(account) else { return Ok(json!({ "data": [] })) };
-    let stories = newest(&page.stories, &state, &paging).take(paging.limit).map(|(at, id)| {
+    let archived = call.text("status").as_deref() == Some("ARCHIVED");
+    let over = |at: i64| at + DAY <= call.now;
+    let shown = newest(&page.stories, &state, &paging).filter(|(at, _)| over(*at) == archived);
+    let stories = shown.take(paging.limit).map(|(at, id)| {
+        let story = &state.posts[id];
         json!({
             "post_id": id,
-            "status": "PUBLISHED",
+            "status": if over(*at) { "ARCHIVED" } else { "PUBLISHED" },
             "creation_time": at.div_euclid(1_000).to_string(),
-            "media_type": "photo",
-            "media_id": state.posts[id].photos.first(),
+            "media_type": if story.video.is_some() { "video" } else { "photo" },
+            "media_id": story.video.as_ref().or(story.photos.first()),
             "url": format!("{}/posts/facebook/{id}", call.origin),
         })
     });
@@ -654,14 +1156,14 @@ fn change(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, 
         post.message = message;
         post.updated = call.now;
     }
-    let text = post.message.clone();
+    let (text, shown_as) = (post.message.clone(), seen_as(id, post));
     if call.flag("is_published") == Some(true) && !post.published {
         post.published = true;
         post.created = call.now;
         post.updated = call.now;
         state.publish(world, id);
     } else {
-        world.ledger.edit(Network::Facebook, id, |post| post.text = text);
+        world.ledger.edit(Network::Facebook, &shown_as, |post| post.text = text);
     }
     Ok(json!({ "success": true }))
 }
@@ -678,11 +1180,14 @@ fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, 
         return Ok(json!({ "success": true }));
     }
     let photo = state.photos.get(id).filter(|photo| photo.account == account);
-    // A photo goes with the post that shows it.
-    let id = match photo.map(|photo| photo.post.clone()) {
+    let video = state.videos.get(id).filter(|video| video.account == account);
+    let shown_in = photo.map(|p| p.post.clone()).or(video.map(|v| v.post.clone()));
+    // A photo or video goes with the post that shows it.
+    let id = match shown_in {
         Some(Some(post)) => post,
         Some(None) => {
             state.photos.remove(id);
+            state.videos.remove(id);
             return Ok(json!({ "success": true }));
         }
         None => id.to_owned(),
@@ -691,8 +1196,13 @@ fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, 
         return Err(Fail::missing(call, &id));
     }
     if let Some(post) = state.posts.remove(&id) {
+        let seen_as = seen_as(&id, &post);
+        world.ledger.vanish(Network::Facebook, &seen_as, call.now);
         for photo in &post.photos {
             state.photos.remove(photo);
+        }
+        if let Some(video) = &post.video {
+            state.videos.remove(video);
         }
         for (_, comment) in &post.comments {
             state.comments.remove(comment);
@@ -704,6 +1214,5 @@ fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, 
             page.stories.remove(&key);
         }
     }
-    world.ledger.vanish(Network::Facebook, &id, call.now);
     Ok(json!({ "success": true }))
 }

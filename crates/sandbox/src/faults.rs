@@ -301,7 +301,7 @@ mod tests {
         for (bad, says) in [
             ("nonsense", "not JSON"),
             ("[]", "one JSON object"),
-            (r#"{"network":"x","call":"any","fault":"slow"}"#, "`x` is not a network"),
+            (r#"{"network":"y","call":"any","fault":"slow"}"#, "`y` is not a network"),
             (r#"{"network":"*","call":"post","fault":"slow"}"#, "`post` is not a call"),
             (r#"{"network":"*","call":"any","fault":"fire"}"#, "`fire` is not a fault"),
             (r#"{"network":"*","call":"any","fault":"slow","times":0}"#, "1 or more"),

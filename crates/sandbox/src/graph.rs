@@ -1,13 +1,25 @@
-//! What Facebook and Instagram share: versions, tokens, field lists, paging and the error envelope.
+//! What Facebook and Instagram share: versions, tokens, consents, uploads, field lists, paging and
+//! the error envelope.
 //!
 //! networks.md §1 and §1.5. The token `sandbox-{account}` owns the page `{account}` and the
 //! Instagram account `{account}`. Nearly everything that goes wrong is HTTP 400 with a code.
+//!
+//! A person `{account}` who consents manages the page `{account}`, and a page `{account}-shop`
+//! where they may only look on and which has no Instagram account; the person `nobody` manages
+//! none. People's tokens are for listing pages: each page has one of its own.
+
+use std::collections::HashMap;
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call, Refusal};
-use crate::world::{account_of_secret, stamp};
+use crate::film::{Misplaced, Upload};
+use crate::oauth::{Bad, CLIENT_ID, CLIENT_SECRET, Provider, Rules};
+use crate::world::{account_of_secret, number_of, stamp};
+
+/// How long a person's token lives that was traded for a longer one.
+const LONG_MS: i64 = 60 * 86_400_000;
 
 /// An error of the Graph API.
 pub(crate) struct Fail {
@@ -16,15 +28,22 @@ pub(crate) struct Fail {
     subcode: Option<u32>,
     message: String,
     transient: bool,
+    data: Value,
 }
 
 impl Fail {
     pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
-        Self { status: 400, code, subcode: None, message: message.into(), transient: false }
+        let message = message.into();
+        Self { status: 400, code, subcode: None, message, transient: false, data: Value::Null }
     }
 
     pub(crate) fn sub(self, subcode: u32) -> Self {
         Self { subcode: Some(subcode), ..self }
+    }
+
+    /// What a caller needs to do better.
+    pub(crate) fn data(self, data: Value) -> Self {
+        Self { data, ..self }
     }
 
     /// A parameter that is missing or wrong.
@@ -64,6 +83,9 @@ impl Fail {
             error["error_user_title"] = json!("The request was refused");
             error["error_user_msg"] = json!(self.message);
         }
+        if !self.data.is_null() {
+            error["error_data"] = self.data;
+        }
         error["fbtrace_id"] =
             json!(format!("A{}", &uuid::Uuid::new_v4().simple().to_string()[..22]));
         Answer::json(self.status, &json!({ "error": error }))
@@ -80,19 +102,233 @@ pub(crate) fn segments(call: &Call) -> Vec<&str> {
     segments
 }
 
-pub(crate) fn token_account(call: &Call) -> Option<String> {
-    let token = call.text("access_token").or_else(|| call.bearer().map(str::to_owned))?;
-    account_of_secret(&token).map(str::to_owned)
+/// A parameter, or a header of either scheme: uploads use `OAuth`.
+fn token(call: &Call) -> Option<String> {
+    let header = || {
+        let (scheme, token) = call.header("authorization")?.split_once(' ')?;
+        let known = ["bearer", "oauth"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        known.then(|| token.trim().to_owned())
+    };
+    call.text("access_token").or_else(header)
 }
 
-pub(crate) fn authorized(call: &Call) -> Result<String, Fail> {
-    token_account(call).ok_or_else(|| {
-        if call.text("access_token").is_none() && call.bearer().is_none() {
-            let message = "An access token is required to request this resource.";
-            return Fail::new(104, message);
+/// Whose token a call carries.
+pub(crate) struct Bearer {
+    /// The page, or the person.
+    pub(crate) account: String,
+    pub(crate) is_person: bool,
+    /// `None`: everything.
+    scope: Option<String>,
+}
+
+impl Bearer {
+    pub(crate) fn may(&self, permission: &str) -> bool {
+        let all = |scope: &String| scope.split(',').any(|granted| granted == permission);
+        self.scope.as_ref().is_none_or(all)
+    }
+
+    pub(crate) fn needs(&self, permission: &str) -> Result<(), Fail> {
+        match self.may(permission) {
+            true => Ok(()),
+            false => Err(Fail::new(200, format!("(#200) Requires {permission} permission"))),
         }
-        Fail::new(190, "Invalid OAuth access token - Cannot parse access token")
-    })
+    }
+
+    /// What was asked for and what was granted of it.
+    pub(crate) fn permissions(&self, all: &[&str]) -> Value {
+        let one = |name: &&str| {
+            let status = if self.may(name) { "granted" } else { "declined" };
+            json!({ "permission": name, "status": status })
+        };
+        json!({ "data": all.iter().map(one).collect::<Vec<_>>() })
+    }
+
+    /// The node of a person.
+    pub(crate) fn person(&self) -> Value {
+        json!({
+            "id": number_of(&self.account, 15).to_string(),
+            "name": self.account,
+            "picture": { "data": { "url": "" } },
+        })
+    }
+}
+
+/// A page that a person has something to do with.
+pub(crate) struct Managed {
+    pub(crate) page: String,
+    pub(crate) tasks: &'static [&'static str],
+    pub(crate) has_instagram: bool,
+}
+
+/// What was issued to people, and to their pages.
+#[derive(Default)]
+pub(crate) struct Keys {
+    oauth: Provider,
+    /// The token of a page, by its name and what the person behind it granted.
+    pages: HashMap<(String, String), String>,
+}
+
+impl Keys {
+    pub(crate) fn bearer(&self, call: &Call) -> Result<Bearer, Fail> {
+        let Some(token) = token(call) else {
+            let message = "An access token is required to request this resource.";
+            return Err(Fail::new(104, message));
+        };
+        let account = self.oauth.account_of(&token, call.now).map_err(|bad| match bad {
+            Bad::Unknown => {
+                Fail::new(190, "Invalid OAuth access token - Cannot parse access token")
+            }
+            Bad::Expired => {
+                let message = "Error validating access token: Session has expired on a day before \
+                               this one.";
+                Fail::new(190, message).sub(463)
+            }
+        })?;
+        let scope = self.oauth.scope_of(&token).map(str::to_owned);
+        let is_page = scope.is_none() || self.pages.values().any(|page| *page == token);
+        Ok(Bearer { account, is_person: !is_page, scope })
+    }
+
+    /// For faults that are aimed at an account.
+    pub(crate) fn account(&self, call: &Call) -> Option<String> {
+        self.bearer(call).ok().map(|bearer| bearer.account)
+    }
+
+    /// The pages of a person, where they let them be seen.
+    pub(crate) fn managed(&self, person: &Bearer) -> Vec<Managed> {
+        if person.account == "nobody" || !person.may("pages_show_list") {
+            return Vec::new();
+        }
+        let page = person.account.clone();
+        let shop = format!("{page}-shop");
+        let all = &["ANALYZE", "ADVERTISE", "MESSAGING", "MODERATE", "CREATE_CONTENT", "MANAGE"];
+        vec![
+            Managed { page, tasks: all, has_instagram: true },
+            Managed { page: shop, tasks: &["ANALYZE", "ADVERTISE"], has_instagram: false },
+        ]
+    }
+
+    /// The token of a page for this person: the same one each time.
+    pub(crate) fn page_token(&mut self, page: &str, person: &Bearer) -> String {
+        let scope = person.scope.clone().unwrap_or_default();
+        let key = (page.to_owned(), scope.clone());
+        let Self { oauth, pages } = self;
+        pages.entry(key).or_insert_with(|| oauth.issue(page, &scope, None)).clone()
+    }
+
+    /// The answer of the consent page or the token endpoint, where the call is for one.
+    pub(crate) fn consent(&mut self, rules: &Rules, call: &Call) -> Option<Answer> {
+        let for_tokens = call.path == rules.token;
+        if for_tokens && call.text("grant_type").as_deref() == Some("fb_exchange_token") {
+            return Some(self.lengthen(call).unwrap_or_else(Fail::answer));
+        }
+        let mut answer = self.oauth.answer(rules, call)?;
+        if !for_tokens {
+            // What browsers are sent back to ends so; nobody knows why.
+            for (name, to) in &mut answer.headers {
+                let marked = to.to_str().ok().map(|to| format!("{to}#_=_"));
+                if let Some(marked) = marked.filter(|_| name.as_str() == "location") {
+                    *to = http::HeaderValue::from_str(&marked).unwrap_or_else(|_| to.clone());
+                }
+            }
+            return Some(answer);
+        }
+        let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if !answer.status.is_success() {
+            return Some(untraded(&body, call).answer());
+        }
+        if let Some(fields) = body.as_object_mut() {
+            fields.remove("scope");
+        }
+        Some(Answer::json(200, &body))
+    }
+
+    /// A person's short-lived token for one that lives sixty days.
+    fn lengthen(&mut self, call: &Call) -> Result<Answer, Fail> {
+        let app = (call.text("client_id"), call.text("client_secret"));
+        if app != (Some(CLIENT_ID.to_owned()), Some(CLIENT_SECRET.to_owned())) {
+            return Err(unknown_app(call));
+        }
+        let short = call.text("fb_exchange_token").unwrap_or_default();
+        let scope = self.oauth.scope_of(&short).map(str::to_owned);
+        let person = self.oauth.account_of(&short, call.now).ok().zip(scope);
+        let Some((person, scope)) = person else {
+            return Err(Fail::new(190, "Invalid OAuth access token - Cannot parse access token"));
+        };
+        let long = self.oauth.issue(&person, &scope, Some(call.now + LONG_MS));
+        let body = json!({
+            "access_token": long,
+            "token_type": "bearer",
+            "expires_in": LONG_MS / 1_000,
+        });
+        Ok(Answer::json(200, &body))
+    }
+}
+
+fn unknown_app(call: &Call) -> Fail {
+    match call.text("client_id").as_deref() {
+        Some(CLIENT_ID) => Fail::new(1, "Error validating client secret."),
+        _ => {
+            let message = "Error validating application. Cannot get application info due to a \
+                           system error.";
+            Fail::new(101, message)
+        }
+    }
+}
+
+/// What the standard calls `invalid_grant`, in Meta's numbers.
+fn untraded(body: &Value, call: &Call) -> Fail {
+    let why = body["error_description"].as_str().unwrap_or_default();
+    let wrong = |subcode: u32, message: &str| Fail::new(100, message).sub(subcode);
+    match body["error"].as_str() {
+        Some("invalid_client") => unknown_app(call),
+        _ if why.contains("used") => wrong(36_009, "This authorization code has been used."),
+        _ if why.contains("expired") => wrong(36_007, "This authorization code has expired."),
+        _ if why.contains("redirect") => {
+            let message = "Error validating verification code. Please make sure your redirect_uri \
+                           is identical to the one you used in the OAuth dialog request";
+            wrong(36_008, message)
+        }
+        _ => Fail::new(100, "Invalid verification code format."),
+    }
+}
+
+/// The token that every account has, for answers that are given before anything is read.
+fn token_account(call: &Call) -> Option<String> {
+    account_of_secret(&token(call)?).map(str::to_owned)
+}
+
+/// One request of `rupload.facebook.com`: where it begins and how long the file is stand in
+/// headers, the bytes behind them. A request that ends too early is refused, and what came of it
+/// is kept.
+pub(crate) fn receive(upload: &mut Upload, call: &Call) -> Answer {
+    let number = |name: &str| call.header(name).and_then(|text| text.trim().parse().ok());
+    let Some(at) = number("offset") else {
+        let message = "HeaderValuePredicate: Header Offset not convertable to unsigned long";
+        return unreceived("ParameterValidationError", message);
+    };
+    let Some(total) = number("file_size") else {
+        let message = "HeaderValuePredicate: Header file_size not convertable to unsigned long";
+        return unreceived("ParameterValidationError", message);
+    };
+    match upload.take(at, &call.body, total) {
+        Err(Misplaced::Offset) => {
+            unreceived("OffsetInvalidError", "Request starting offset is invalid")
+        }
+        Ok(()) if upload.is_complete() => {
+            Answer::json(200, &json!({ "success": true, "message": "Upload successful." }))
+        }
+        Ok(()) | Err(Misplaced::Size) => {
+            let message = "Partial request (did not match length of file)";
+            unreceived("PartialRequestError", message)
+        }
+    }
+}
+
+/// The upload server's own way to refuse.
+pub(crate) fn unreceived(kind: &str, message: &str) -> Answer {
+    let info = json!({ "retriable": false, "type": kind, "message": message });
+    Answer::json(400, &json!({ "debug_info": info }))
 }
 
 /// A finished answer with the usage that every answer carries.

@@ -1,9 +1,11 @@
-//! Instagram: the container flow, under `/instagram/{version}/…`.
+//! Instagram: the container flow, under `/instagram/{version}/…`, and the upload server's
+//! `/instagram/ig-api-upload/…`.
 //!
 //! networks.md §2. The account `{account}` belongs to the token `sandbox-{account}`. Media are
-//! fetched from the caller's address when a container is made; its first poll answers IN_PROGRESS,
-//! the next one FINISHED; after a day it is EXPIRED. A hundred posts in a moving day.
-//! Comments are the account's own. Not spoken: resumable uploads, tags. Films are not measured.
+//! fetched from the caller's address when a container is made, or a film is uploaded to it. The
+//! first poll of a picture answers IN_PROGRESS, the next one FINISHED; a film is FINISHED, or in
+//! ERROR where it is not what is taken, twenty seconds after it was there. After a day a container
+//! is EXPIRED. A hundred posts in a moving day. Comments are the account's own. Not spoken: tags.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,9 +14,11 @@ use serde_json::{Value, json};
 
 use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
-use crate::graph::{self, Fail, Paging};
+use crate::film::{self, Upload};
+use crate::graph::{self, Bearer, Fail, Keys, Paging};
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, Unfetched, fetch};
+use crate::oauth::{Refresh, Rules};
 use crate::world::{Fields, Network, World, lock, secret_of};
 
 const DAY: i64 = 86_400_000;
@@ -23,9 +27,33 @@ const CAPTION_LIMIT: usize = 2_200;
 const TAGS: usize = 30;
 const MENTIONS: usize = 20;
 const IMAGE_LIMIT: usize = 8 << 20;
+/// How long a film is worked on, in ms.
+const PROCESSING: i64 = 20_000;
+const RULES: Rules = Rules {
+    name: "Instagram (by Facebook Login)",
+    authorize: "v25.0/dialog/oauth",
+    token: "v25.0/oauth/access_token",
+    id_param: "client_id",
+    basic: false,
+    pkce: false,
+    separator: ',',
+    code_ms: 3_600_000,
+    access_ms: Some(5_400_000),
+    refresh: Refresh::Never,
+};
+const PERMISSIONS: [&str; 7] = [
+    "instagram_basic",
+    "instagram_content_publish",
+    "pages_show_list",
+    "pages_read_engagement",
+    "instagram_manage_comments",
+    "instagram_manage_insights",
+    "business_management",
+];
 
 #[derive(Default)]
 pub(crate) struct State {
+    keys: Keys,
     containers: HashMap<String, Container>,
     media: HashMap<String, Media>,
     comments: HashMap<String, Comment>,
@@ -47,6 +75,13 @@ enum Kind {
     Video,
     Carousel,
     Story,
+    StoryVideo,
+}
+
+impl Kind {
+    fn is_story(self) -> bool {
+        matches!(self, Self::Story | Self::StoryVideo)
+    }
 }
 
 struct Container {
@@ -58,6 +93,12 @@ struct Container {
     created: i64,
     /// Polls that are still answered IN_PROGRESS.
     polls_left: u32,
+    /// A film that is still awaited.
+    upload: Option<Upload>,
+    /// A film's: until when it is worked on.
+    busy_until: i64,
+    /// The subcode of what is wrong with it.
+    broken: Option<u32>,
     ready: bool,
     published: bool,
 }
@@ -88,18 +129,24 @@ pub(crate) fn fields(account: &str, _: &str) -> Fields {
     vec![("igBusinessId", account.to_owned()), ("accessToken", secret_of(account))]
 }
 
-pub(crate) fn aim(_: &World, call: &Call) -> Aim {
+pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let kind = match (&call.method, graph::segments(call).as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (_, [_, "media_publish" | "comments"]) => Calls::Publish,
         _ => Calls::Prepare,
     };
-    Aim { call: kind, account: graph::token_account(call) }
+    Aim { call: kind, account: lock(&world.states.instagram).keys.account(call) }
 }
 
 pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
-    let account = graph::token_account(call);
+    if let Some(answer) = lock(&world.states.instagram).keys.consent(&RULES, call) {
+        return answer;
+    }
+    let account = lock(&world.states.instagram).keys.account(call);
+    if let ["ig-api-upload", .., id] = graph::segments(call).as_slice() {
+        return receive(world, call, id).await;
+    }
     graph::finish(handle(world, call).await, account.as_deref(), "instagram")
 }
 
@@ -108,8 +155,14 @@ pub(crate) fn refuse(call: &Call, refusal: Refusal) -> Answer {
 }
 
 async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
-    let account = graph::authorized(call)?;
+    let bearer = lock(&world.states.instagram).keys.bearer(call)?;
+    let account = bearer.account.clone();
     let segments = graph::segments(call);
+    if let ("GET", ["me"]) = (call.method.as_str(), segments.as_slice())
+        && bearer.is_person
+    {
+        return graph::select(call, &bearer.person(), "User", &["id", "name"]);
+    }
     let node = match segments.first() {
         Some(&"me") => account.as_str(),
         Some(node) => node,
@@ -117,16 +170,26 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
     };
     let own = node == account;
     match (call.method.as_str(), &segments[1..]) {
-        ("GET", ["accounts"]) if segments[0] == "me" => list_pages(call, &account),
+        ("GET", ["accounts"]) if segments[0] == "me" => list_pages(world, call, &bearer),
+        ("GET", ["permissions"]) if segments[0] == "me" => Ok(bearer.permissions(&PERMISSIONS)),
         ("GET", []) if own => {
             graph::select(call, &account_json(world, &account), "IGUser", &["id"])
         }
         ("GET", ["content_publishing_limit"]) if own => limit(world, call, &account),
-        ("POST", ["media"]) if own => create(world, call, account).await,
-        ("POST", ["media_publish"]) if own => publish(world, call, &account),
+        ("POST", ["media"]) if own => {
+            bearer.needs("instagram_content_publish")?;
+            create(world, call, account).await
+        }
+        ("POST", ["media_publish"]) if own => {
+            bearer.needs("instagram_content_publish")?;
+            publish(world, call, &account)
+        }
         ("GET", ["media"]) if own => list(world, call, &account, false),
         ("GET", ["stories"]) if own => list(world, call, &account, true),
-        ("POST", ["comments"]) => comment(world, call, &account, node),
+        ("POST", ["comments"]) => {
+            bearer.needs("instagram_manage_comments")?;
+            comment(world, call, &account, node)
+        }
         ("GET", ["comments"]) => list_comments(world, call, &account, node),
         ("GET", []) => show(world, call, &account, node),
         ("GET", ["insights"]) => insights(world, call, &account, node),
@@ -137,22 +200,37 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
 
 // Accounts
 
-fn list_pages(call: &Call, account: &str) -> Result<Value, Fail> {
-    let page = json!({
-        "id": account,
-        "name": account,
-        "access_token": format!("sandbox-{account}"),
-        "category": "Website",
-        "tasks": ["CREATE_CONTENT", "MANAGE"],
-        "instagram_business_account": { "id": account },
-        "username": account,
-        "picture": { "data": { "url": "" } },
-    });
-    let page = graph::select(call, &page, "Page", &["access_token", "category", "name", "id"])?;
-    Ok(json!({
-        "data": [page],
-        "paging": { "cursors": { "before": account, "after": account } },
-    }))
+fn list_pages(world: &World, call: &Call, bearer: &Bearer) -> Result<Value, Fail> {
+    let paging = Paging::of(call)?;
+    let default = ["access_token", "category", "name", "id"];
+    let page = |name: &str, token: String, tasks: &[&str], has_instagram: bool| {
+        let account = has_instagram.then(|| json!({ "id": name, "username": name }));
+        let page = json!({
+            "id": name,
+            "name": name,
+            "access_token": token,
+            "category": "Website",
+            "tasks": tasks,
+            "instagram_business_account": account,
+            "username": name,
+            "picture": { "data": { "url": "" } },
+        });
+        graph::select(call, &page, "Page", &default)
+    };
+    let mut nodes = Vec::new();
+    if bearer.is_person {
+        let mut state = lock(&world.states.instagram);
+        for one in state.keys.managed(bearer) {
+            let token = state.keys.page_token(&one.page, bearer);
+            nodes.push(page(&one.page, token, one.tasks, one.has_instagram)?);
+        }
+    } else {
+        let account = &bearer.account;
+        nodes.push(page(account, secret_of(account), &["CREATE_CONTENT", "MANAGE"], true)?);
+    }
+    let from = nodes.iter().position(|node| node["id"].as_str() == paging.after.as_deref());
+    let rest = nodes.split_off(from.map_or(0, |at| at + 1));
+    Ok(paging.page(call, rest.into_iter().take(paging.limit + 1).collect()))
 }
 
 fn account_json(world: &World, account: &str) -> Value {
@@ -199,24 +277,31 @@ async fn create(world: &World, call: &Call, account: String) -> Result<Value, Fa
     let caption = call.text("caption").unwrap_or_default();
     check_caption(&caption)?;
     let media_type = call.text("media_type").filter(|kind| !kind.is_empty());
+    let is_film = |kind: &str| {
+        // Retired, and still taken for the children of a carousel.
+        matches!(kind, "REELS" | "STORIES") || (kind == "VIDEO" && is_child(call))
+    };
+    let later = call.text("upload_type").as_deref() == Some("resumable");
+    let mut upload = None;
     let (kind, items) = match media_type.as_deref() {
         Some("CAROUSEL") => (Kind::Carousel, children(world, call, &account)?),
-        Some("REELS") => (Kind::Video, vec![video(world, call).await?]),
-        // Retired, and still taken for the children of a carousel.
-        Some("VIDEO") if is_child(call) => (Kind::Video, vec![video(world, call).await?]),
+        Some(kind) if later && is_film(kind) => {
+            upload = Some(Upload::default());
+            let story = kind == "STORIES";
+            (if story { Kind::StoryVideo } else { Kind::Video }, Vec::new())
+        }
         Some("STORIES") => match call.text("video_url") {
-            Some(_) => (Kind::Story, vec![video(world, call).await?]),
+            Some(_) => (Kind::StoryVideo, vec![video(world, call).await?]),
             None => (Kind::Story, vec![image(world, call, true).await?]),
         },
+        Some(kind) if is_film(kind) => (Kind::Video, vec![video(world, call).await?]),
         None | Some("IMAGE") => (Kind::Image, vec![image(world, call, false).await?]),
         Some(other) => {
             let message = format!("Unknown media type: {other}");
             return Err(Fail::parameter(message).sub(2_207_023));
         }
     };
-    let mut state = lock(&world.states.instagram);
-    let id = graph::next_id(&mut state.last_id, call.now, 10_000);
-    let container = Container {
+    let mut container = Container {
         account,
         kind,
         items,
@@ -224,11 +309,89 @@ async fn create(world: &World, call: &Call, account: String) -> Result<Value, Fa
         is_child: is_child(call),
         created: call.now,
         polls_left: 1,
+        busy_until: call.now,
+        broken: None,
         ready: false,
         published: false,
+        upload,
     };
-    state.containers.insert(id.clone(), container);
-    Ok(json!({ "id": id }))
+    container.measure(world, call.now);
+    let mut state = lock(&world.states.instagram);
+    let id = graph::next_id(&mut state.last_id, call.now, 10_000);
+    let mut answer = json!({ "id": id });
+    if container.upload.is_some() {
+        answer["uri"] = json!(format!("{}/instagram/ig-api-upload/v25.0/{id}", call.origin));
+    }
+    state.containers.insert(id, container);
+    Ok(answer)
+}
+
+impl Container {
+    /// Begins to work on a film that is there.
+    fn measure(&mut self, world: &World, now: i64) {
+        if self.upload.is_some() || !matches!(self.kind, Kind::Video | Kind::StoryVideo) {
+            return;
+        }
+        self.polls_left = 0;
+        self.busy_until = now + PROCESSING;
+        let (longest, most) = match (self.kind, self.is_child) {
+            (Kind::StoryVideo, _) => (60, 100_000_000),
+            (_, true) => (60, 300_000_000),
+            _ => (900, 300_000_000),
+        };
+        let fits = self.items.first().is_some_and(|item| {
+            let film = film::measure(&world.blobs.get(&item.blob.hash).unwrap_or_default());
+            film.is_some_and(|film| {
+                film.header_first
+                    && film.lasts(3, longest)
+                    && film.width <= 1_920
+                    && (0.01..=10.0).contains(&film.ratio())
+            }) && item.blob.size <= most
+        });
+        self.broken = (!fits).then_some(2_207_026);
+    }
+}
+
+/// What comes to the upload server: a film's bytes, or the address of one to fetch.
+async fn receive(world: &World, call: &Call, id: &str) -> Answer {
+    let bearer = lock(&world.states.instagram).keys.bearer(call);
+    let fetched = match call.header("file_url") {
+        Some(address) => match fetch(world, address).await {
+            Ok(bytes) => Some(bytes),
+            Err(_) => {
+                return graph::unreceived("ProcessingFailedError", "Request processing failed");
+            }
+        },
+        None => None,
+    };
+    let mut state = lock(&world.states.instagram);
+    let account = bearer.ok().map(|bearer| bearer.account);
+    let own = state.containers.get_mut(id).filter(|c| Some(&c.account) == account.as_ref());
+    let Some(container) = own else {
+        let message = "User not authorized to perform this request";
+        return graph::unreceived("NotAuthorizedError", message);
+    };
+    let Some(upload) = container.upload.as_mut().filter(|_| call.now - container.created < DAY)
+    else {
+        return graph::unreceived("ProcessingFailedError", "Request processing failed");
+    };
+    let answer = match fetched {
+        Some(bytes) => {
+            *upload = Upload::default();
+            match upload.take(0, &bytes, bytes.len()) {
+                Ok(()) => Answer::json(200, &json!({ "success": true })),
+                Err(_) => graph::unreceived("ProcessingFailedError", "Request processing failed"),
+            }
+        }
+        None => graph::receive(upload, call),
+    };
+    if upload.is_complete() {
+        let blob = world.blobs.keep(&upload.finish());
+        container.items = vec![Item { blob, alt: String::new() }];
+        container.upload = None;
+        container.measure(world, call.now);
+    }
+    answer
 }
 
 fn is_child(call: &Call) -> bool {
@@ -332,7 +495,7 @@ fn usable<'s>(
     if container.published || expired(container, call.now) {
         return Err(gone());
     }
-    if !container.ready {
+    if !container.ready || container.busy_until > call.now || container.broken.is_some() {
         let message = "Media ID is not available: the media is not ready for publishing, please \
                        wait for a moment";
         return Err(Fail::new(9_007, message).sub(2_207_027));
@@ -346,10 +509,15 @@ fn expired(container: &Container, now: i64) -> bool {
 
 /// The state of a container; asking for it is what makes it go on.
 fn poll(world: &World, call: &Call, account: &str, id: &str, container: &mut Container) -> Value {
+    let in_progress = ("IN_PROGRESS", "In Progress: Media is still being processed.");
     let (code, status) = if container.published {
         ("PUBLISHED", "Published: Media has been successfully published.")
     } else if expired(container, call.now) {
         ("EXPIRED", "Expired: The container was not published within 24 hours.")
+    } else if container.upload.is_some() || container.busy_until > call.now {
+        in_progress
+    } else if container.broken.is_some() {
+        ("ERROR", "Error: Media upload has failed with error code 2207026")
     } else {
         if !container.ready && !world.faults.still_processing(Network::Instagram, account) {
             match container.polls_left {
@@ -361,10 +529,28 @@ fn poll(world: &World, call: &Call, account: &str, id: &str, container: &mut Con
             true => {
                 ("FINISHED", "Finished: Media has been uploaded and it is ready to be published.")
             }
-            false => ("IN_PROGRESS", "In Progress: Media is still being processed."),
+            false => in_progress,
         }
     };
-    json!({ "id": id, "status_code": code, "status": status, "copyright_check_status": null })
+    let arrived = match &container.upload {
+        Some(upload) => upload.arrived(),
+        None => container.items.iter().map(|item| item.blob.size).sum(),
+    };
+    let (sending, working) = match (&container.upload, code) {
+        (Some(_), _) => ("in_progress", "not_started"),
+        (None, "IN_PROGRESS") => ("complete", "in_progress"),
+        (None, _) => ("complete", "complete"),
+    };
+    json!({
+        "id": id,
+        "status_code": code,
+        "status": status,
+        "copyright_check_status": null,
+        "video_status": {
+            "uploading_phase": { "status": sending, "bytes_transferred": arrived },
+            "processing_phase": { "status": working },
+        },
+    })
 }
 
 // Publishing
@@ -400,18 +586,22 @@ fn publish(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
     let key = (call.now, id.clone());
     let shelf = state.accounts.entry(account.to_owned()).or_default();
     shelf.published.insert(key.clone());
-    match media.kind {
-        Kind::Story => shelf.stories.insert(key),
-        _ => shelf.feed.insert(key),
+    match media.kind.is_story() {
+        true => shelf.stories.insert(key),
+        false => shelf.feed.insert(key),
     };
     world.ledger.appear(
         Network::Instagram,
         Appeared {
             id: id.clone(),
             account,
-            placement: if media.kind == Kind::Story { "story" } else { "feed" },
+            placement: match media.kind {
+                Kind::Story | Kind::StoryVideo => "story",
+                Kind::Video => "reel",
+                Kind::Image | Kind::Carousel => "feed",
+            },
             reply_to: None,
-            text: if media.kind == Kind::Story { String::new() } else { media.caption.clone() },
+            text: if media.kind.is_story() { String::new() } else { media.caption.clone() },
             media: shown(&media),
             at: call.now,
         },
@@ -504,7 +694,7 @@ fn media_json(call: &Call, id: &str, media: &Media) -> Value {
         "alt_text": first.map(|item| item.alt.as_str()).filter(|alt| !alt.is_empty()),
         "media_type": if carousel { "CAROUSEL_ALBUM" } else { first.map_or("IMAGE", kind_of) },
         "media_product_type": match media.kind {
-            Kind::Story => "STORY",
+            Kind::Story | Kind::StoryVideo => "STORY",
             Kind::Video => "REELS",
             Kind::Image | Kind::Carousel => "FEED",
         },

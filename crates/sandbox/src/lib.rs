@@ -12,25 +12,49 @@
 mod bluesky;
 mod call;
 mod dag;
+mod devto;
+mod discord;
+mod discord_webhook;
 mod facebook;
 mod faults;
+mod film;
+mod gbp;
+mod ghost;
+mod google;
 mod graph;
+mod graphql;
+mod hashnode;
 mod instagram;
 mod ledger;
+mod lemmy;
 mod lexicon;
 mod line;
+mod linkedin;
+mod markdown;
 mod markup;
 mod mastodon;
+mod matrix;
 mod media;
+mod nostr;
 mod oauth;
 mod page;
+mod pinterest;
+mod reddit;
 mod rendering;
 mod requests;
 mod server;
+mod signed;
+mod slack;
+mod slack_webhook;
 mod telegram;
 mod text;
+mod tiktok;
+mod tumblr;
+mod webhook;
 mod wordpress;
 mod world;
+mod x;
+mod youtube;
 
 use std::io;
 use std::net::SocketAddr;
@@ -134,6 +158,9 @@ impl Sandbox {
     /// them, secrets among the rest. Empty for a name that is no network.
     pub fn fields(&self, network: &str, account: &str) -> Vec<(&'static str, String)> {
         let base = format!("{}/{network}", self.url());
+        if network == Network::Nostr.id() {
+            nostr::introduce(&self.world, account);
+        }
         fields(network, account, &base)
     }
 

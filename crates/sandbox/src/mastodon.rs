@@ -2,7 +2,8 @@
 //!
 //! networks.md §11 and §21.1. Bearer `sandbox-{account}`. An upload is answered 202, its first poll
 //! 206, every later one 200. A key in `Idempotency-Key` names the status it made for an hour.
-//! Not spoken: polls, scheduling and OAuth; the first two are refused with 422.
+//! Whoever registers an app is given the one that the sandbox knows; its tokens never end.
+//! Not spoken: polls and scheduling, which are refused with 422.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -15,10 +16,9 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
+use crate::oauth::{self, Refresh, Rules};
 use crate::text::{Piece, escaped, pieces};
-use crate::world::{
-    Fields, Network, World, account_of_secret, is_account, iso, lock, number_of, secret_of,
-};
+use crate::world::{Fields, Network, World, is_account, iso, lock, number_of, secret_of};
 
 const MAX_CHARACTERS: usize = 500;
 const PER_URL: usize = 23;
@@ -26,10 +26,24 @@ const MAX_MEDIA: usize = 4;
 const MAX_DESCRIPTION: usize = 1_500;
 const IMAGE_LIMIT: usize = 16 << 20;
 const KEY_LIFE: i64 = 3_600_000;
+const RULES: Rules = Rules {
+    name: "Mastodon",
+    authorize: "oauth/authorize",
+    token: "oauth/token",
+    id_param: "client_id",
+    basic: false,
+    // Servers take a challenge since 4.3 and demand none.
+    pkce: false,
+    separator: ' ',
+    code_ms: 600_000,
+    access_ms: None,
+    refresh: Refresh::Never,
+};
 const MIMES: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "video/mp4"];
 
 #[derive(Default)]
 pub(crate) struct State {
+    oauth: oauth::Provider,
     accounts: HashMap<String, Account>,
     /// By number.
     names: HashMap<u64, String>,
@@ -74,21 +88,26 @@ pub(crate) fn fields(account: &str, base: &str) -> Fields {
     vec![("server", base.to_owned()), ("accessToken", secret_of(account))]
 }
 
-pub(crate) fn aim(_: &World, call: &Call) -> Aim {
+pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let kind = match (&call.method, call.segments().as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (&Method::POST, ["api", "v1", "statuses"]) => Calls::Publish,
         _ => Calls::Prepare,
     };
-    Aim { call: kind, account: token_account(call).map(str::to_owned) }
+    Aim { call: kind, account: lock(&world.states.mastodon).caller(call) }
 }
 
 pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
     let segments = call.segments();
+    if let Some(answer) = lock(&world.states.mastodon).oauth.answer(&RULES, call) {
+        return answer;
+    }
     let handled = match (call.method.as_str(), segments.as_slice()) {
         ("GET", ["api", "v2", "instance"]) => Ok(instance(call)),
         ("GET", ["api", "v1", "instance"]) => Ok(old_instance(call)),
+        ("POST", ["api", "v1", "apps"]) => register(call),
+        ("POST", ["oauth", "revoke"]) => revoke(world, call),
         ("GET", ["api", "v1", "accounts", "verify_credentials"]) => verify_credentials(world, call),
         ("GET", ["api", "v1", "accounts", "lookup"]) => lookup(world, call),
         ("GET", ["api", "v1", "accounts", id]) => show_account(world, call, id),
@@ -142,16 +161,54 @@ fn not_found() -> Answer {
     error(404, "Record not found")
 }
 
-// Instance and accounts
+// Apps and tokens
 
-fn token_account(call: &Call) -> Option<&str> {
-    account_of_secret(call.bearer()?)
+impl State {
+    /// Whose token the call carries.
+    fn caller(&self, call: &Call) -> Option<String> {
+        self.oauth.account_of(call.bearer()?, call.now).ok()
+    }
 }
 
-fn authorized(call: &Call) -> Result<String, Answer> {
-    let account = token_account(call).map(str::to_owned);
+fn authorized(world: &World, call: &Call) -> Result<String, Answer> {
+    let account = lock(&world.states.mastodon).caller(call);
     account.ok_or_else(|| error(401, "The access token is invalid"))
 }
+
+fn register(call: &Call) -> Result<Value, Answer> {
+    let name = call.text("client_name").filter(|name| !name.trim().is_empty());
+    let name = name.ok_or_else(|| failed("Application name can't be blank"))?;
+    let back = call.text("redirect_uris").filter(|back| url::Url::parse(back).is_ok());
+    let back = back.ok_or_else(|| failed("Redirect URI must be an absolute URI."))?;
+    let scopes = call.text("scopes").unwrap_or_else(|| "read".to_owned());
+    Ok(json!({
+        "id": "1",
+        "name": name,
+        "website": call.text("website"),
+        "scopes": scopes.split_whitespace().collect::<Vec<_>>(),
+        "redirect_uri": back,
+        "redirect_uris": [back],
+        "client_id": oauth::CLIENT_ID,
+        "client_secret": oauth::CLIENT_SECRET,
+        "client_secret_expires_at": 0,
+    }))
+}
+
+fn revoke(world: &World, call: &Call) -> Result<Value, Answer> {
+    let app = call.text("client_id").zip(call.text("client_secret"));
+    if app != Some((oauth::CLIENT_ID.to_owned(), oauth::CLIENT_SECRET.to_owned())) {
+        let body = json!({
+            "error": "unauthorized_client",
+            "error_description": "You are not authorized to revoke this token",
+        });
+        return Err(Answer::json(403, &body));
+    }
+    let token = call.text("token").unwrap_or_default();
+    lock(&world.states.mastodon).oauth.revoke(&token);
+    Ok(json!({}))
+}
+
+// Instance and accounts
 
 fn limits() -> Value {
     json!({
@@ -255,7 +312,7 @@ fn account_json(state: &State, call: &Call, account: &str) -> Value {
 }
 
 fn verify_credentials(world: &World, call: &Call) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let mut state = lock(&world.states.mastodon);
     state.names.insert(account_id(&account), account.clone());
     let mut body = account_json(&state, call, &account);
@@ -284,8 +341,8 @@ fn show_account(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 /// The account of a number: of the caller, or one that was seen before.
 fn named(state: &State, call: &Call, id: &str) -> Option<String> {
     let id: u64 = id.parse().ok()?;
-    let own = token_account(call).filter(|name| account_id(name) == id);
-    own.map(str::to_owned).or_else(|| state.names.get(&id).cloned())
+    let own = state.caller(call).filter(|name| account_id(name) == id);
+    own.or_else(|| state.names.get(&id).cloned())
 }
 
 // Media
@@ -306,7 +363,7 @@ fn upload(world: &World, call: &Call, polls_left: u32) -> Answer {
 }
 
 fn try_upload(world: &World, call: &Call, polls_left: u32) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let file = call.file("file").ok_or_else(|| failed("File can't be blank"))?;
     let blob = world.blobs.keep(&file.bytes);
     if blob.kind.is_none_or(|kind| !MIMES.contains(&kind.mime)) {
@@ -390,7 +447,7 @@ fn own_media<'s>(
 }
 
 fn poll(world: &World, call: &Call, id: &str) -> Answer {
-    let polled = authorized(call).and_then(|account| {
+    let polled = authorized(world, call).and_then(|account| {
         let mut state = lock(&world.states.mastodon);
         let (id, media) = own_media(&mut state, &account, id)?;
         if media.ready {
@@ -410,7 +467,7 @@ fn poll(world: &World, call: &Call, id: &str) -> Answer {
 }
 
 fn describe(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let (new_description, new_focus) = (description(call)?, focus(call)?);
     let mut state = lock(&world.states.mastodon);
     let (id, media) = own_media(&mut state, &account, id)?;
@@ -425,7 +482,7 @@ fn describe(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 }
 
 fn discard(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let mut state = lock(&world.states.mastodon);
     let (id, media) = own_media(&mut state, &account, id)?;
     if media.status.is_some() {
@@ -438,7 +495,7 @@ fn discard(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 // Statuses
 
 fn create(world: &World, call: &Call) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let key = call.header("idempotency-key").filter(|key| !key.is_empty());
     let mut state = lock(&world.states.mastodon);
     state.names.insert(account_id(&account), account.clone());
@@ -686,7 +743,7 @@ fn visible<'s>(state: &'s State, call: &Call, id: &str) -> Result<(u64, &'s Stat
     let id: u64 = id.parse().map_err(|_| not_found())?;
     let status = state.statuses.get(&id).ok_or_else(not_found)?;
     let open = ["public", "unlisted"].contains(&status.visibility.as_str());
-    if open || token_account(call) == Some(&status.account) {
+    if open || state.caller(call).as_ref() == Some(&status.account) {
         Ok((id, status))
     } else {
         Err(not_found())
@@ -717,7 +774,7 @@ fn own(state: &State, account: &str, id: &str) -> Result<u64, Answer> {
 }
 
 fn source(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let state = lock(&world.states.mastodon);
     let id = own(&state, &account, id)?;
     let Status { text, spoiler, .. } = &state.statuses[&id];
@@ -725,7 +782,7 @@ fn source(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 }
 
 fn edit(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let mut state = lock(&world.states.mastodon);
     let id = own(&state, &account, id)?;
     let new = content(&state, call, &account, Some(id))?;
@@ -755,7 +812,7 @@ fn edit(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
 }
 
 fn delete(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
-    let account = authorized(call)?;
+    let account = authorized(world, call)?;
     let mut state = lock(&world.states.mastodon);
     let id = own(&state, &account, id)?;
     let status = state.statuses.remove(&id).ok_or_else(not_found)?;

@@ -95,16 +95,22 @@ impl Requests {
 }
 
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 9] = [
+    const SECRETS: &[&str] = &[
         "accessjwt",
         "access_token",
+        "api-key",
         "authfactortoken",
         "authorization",
         "client_secret",
         "cookie",
+        "fb_exchange_token",
+        "jwt",
         "password",
+        "refresh_token",
         "refreshjwt",
         "token",
+        "upload_id",
+        "upload_token",
     ];
     SECRETS.contains(&name.to_ascii_lowercase().as_str())
 }
@@ -114,9 +120,20 @@ fn masked_path(network: Network, path: &str) -> String {
     let path = match (network, path.split_once('/')) {
         (Network::Telegram, Some((_, method))) => format!("bot{MASK}/{method}"),
         (Network::Telegram, None) => format!("bot{MASK}"),
+        (Network::DiscordWebhook, _) => masked_part(path, "webhooks", 2),
+        (Network::SlackWebhook, _) => masked_part(path, "services", 3),
+        // The ticket of an upload is a right of its own.
+        (Network::Slack, _) => masked_part(path, "v1", 1),
         _ => path.to_owned(),
     };
     format!("/{}/{path}", network.id())
+}
+
+/// The path without its part so many places behind `mark`: where a webhook's token stands.
+fn masked_part(path: &str, mark: &str, behind: usize) -> String {
+    let at = path.split('/').position(|part| part == mark).map(|at| at + behind);
+    let shown = |(i, part)| if Some(i) == at { MASK } else { part };
+    path.split('/').enumerate().map(shown).collect::<Vec<_>>().join("/")
 }
 
 fn masked(pairs: &[(String, String)]) -> BTreeMap<String, String> {
@@ -197,6 +214,19 @@ mod tests {
         assert!(written.contains("Bearer ***"), "{written}");
         assert_eq!(recorded.path, "/telegram/bot***/x");
         assert_eq!(recorded.query["fields"], "id");
+    }
+
+    #[test]
+    fn a_webhooks_token_is_masked() {
+        let shown = |path| masked_path(Network::DiscordWebhook, path);
+        assert_eq!(
+            shown("api/v10/webhooks/1/sEcret/messages/5"),
+            "/discord-webhook/api/v10/webhooks/1/***/messages/5"
+        );
+        assert_eq!(shown("api/webhooks/1/sEcret"), "/discord-webhook/api/webhooks/1/***");
+        assert_eq!(shown("api/webhooks"), "/discord-webhook/api/webhooks");
+        let shown = masked_path(Network::SlackWebhook, "services/T0/B0/sEcret");
+        assert_eq!(shown, "/slack-webhook/services/T0/B0/***");
     }
 
     #[tokio::test]

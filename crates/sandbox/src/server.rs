@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::{Fault, Trouble};
 use crate::line::Cut;
+use crate::nostr;
 use crate::page;
 use crate::requests::Recorded;
 use crate::world::{Network, World};
@@ -40,6 +41,9 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         let base = format!("/{}", network.id());
         let speak =
             any(move |State(world): State<Arc<World>>, request: Request<Body>| async move {
+                if network == Network::Nostr && nostr::is_upgrade(&request) {
+                    return nostr::open(world, request).await;
+                }
                 Box::pin(answer(network, &world, request)).await
             });
         routes = routes

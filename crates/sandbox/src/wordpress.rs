@@ -1,4 +1,5 @@
-//! WordPress: one site with every account as an editor, under `/wordpress/wp-json/wp/v2/…` and
+//! WordPress: one site with every account as an editor, and those whose name begins with `author` as
+//! authors who may not make categories, under `/wordpress/wp-json/wp/v2/…` and
 //! `/wordpress/?rest_route=/wp/v2/…`.
 //!
 //! networks.md §7 and §23.1, and held against a real WordPress 6.1.9, call by call. Basic
@@ -163,10 +164,13 @@ pub(crate) fn fields(account: &str, base: &str) -> Fields {
 pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let path = route(call).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
-    let shows = call.text("status").is_some_and(|s| s == "publish" || s == "future");
+    let status = call.text("status");
+    let shows = status.as_deref().is_some_and(|s| s == "publish" || s == "future");
     let kind = match (&call.method, segments.as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
+        // A change of what is there already, and the last word on a draft.
+        (_, ["wp", "v2", "posts", _]) => Calls::Publish,
         (_, ["wp", "v2", "posts", ..]) if shows => Calls::Publish,
         _ => Calls::Prepare,
     };
@@ -364,6 +368,11 @@ fn signed_in<'u>(user: Option<&'u str>, code: &'static str, what: &str) -> Resul
     user.ok_or_else(|| Fail::new(401, code, format!("Sorry, you are not allowed to {what}.")))
 }
 
+/// Others are editors.
+fn is_author(account: &str) -> bool {
+    account.starts_with("author")
+}
+
 fn user_id(account: &str) -> u64 {
     number_of(account, 9)
 }
@@ -386,7 +395,8 @@ fn user_json(call: &Call, account: &str) -> Value {
         json["nickname"] = json!(account);
         json["email"] = json!(format!("{account}@example.test"));
         json["locale"] = json!("en_US");
-        json["roles"] = json!(["editor"]);
+        let role = if is_author(account) { "author" } else { "editor" };
+        json["roles"] = json!([role]);
         json["registered_date"] = json!("2026-01-01T00:00:00+00:00");
         json["capabilities"] = json!({
             "edit_posts": true,
@@ -395,8 +405,8 @@ fn user_json(call: &Call, account: &str) -> Value {
             "delete_posts": true,
             "delete_published_posts": true,
             "upload_files": true,
-            "manage_categories": true,
-            "editor": true,
+            "manage_categories": !is_author(account),
+            role: true,
         });
     }
     json
@@ -645,7 +655,11 @@ fn create_term(
     user: Option<&str>,
     taxonomy: Taxonomy,
 ) -> Result<Answer, Fail> {
-    signed_in(user, "rest_cannot_create", "create terms in this taxonomy")?;
+    let user = signed_in(user, "rest_cannot_create", "create terms in this taxonomy")?;
+    if taxonomy == Taxonomy::Categories && is_author(user) {
+        let message = "Sorry, you are not allowed to create terms in this taxonomy.";
+        return Err(Fail::new(403, "rest_cannot_create", message));
+    }
     let name = call.text("name").ok_or_else(|| {
         Fail::new(400, "rest_missing_callback_param", "Missing parameter(s): name")
             .with("params", json!(["name"]))

@@ -13,7 +13,6 @@ use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
 use crate::requests::Requests;
-use crate::{bluesky, facebook, instagram, mastodon, telegram, wordpress};
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
 /// `fields`, `aim`, `answer` and `refuse` (call.rs says what they are for); `processes` marks those
@@ -42,29 +41,29 @@ macro_rules! networks {
 
             /// What somebody enters to connect `account`, when the network is at `base`.
             pub(crate) fn fields(self, account: &str, base: &str) -> Fields {
-                match self { $(Self::$variant => $module::fields(account, base),)+ }
+                match self { $(Self::$variant => crate::$module::fields(account, base),)+ }
             }
 
             pub(crate) fn aim(self, world: &World, call: &Call) -> Aim {
-                match self { $(Self::$variant => $module::aim(world, call),)+ }
+                match self { $(Self::$variant => crate::$module::aim(world, call),)+ }
             }
 
             pub(crate) async fn answer(self, world: &World, call: &Call) -> Answer {
-                match self { $(Self::$variant => $module::answer(world, call).await,)+ }
+                match self { $(Self::$variant => crate::$module::answer(world, call).await,)+ }
             }
 
             pub(crate) fn refuse(self, call: &Call, refusal: Refusal) -> Answer {
-                match self { $(Self::$variant => $module::refuse(call, refusal),)+ }
+                match self { $(Self::$variant => crate::$module::refuse(call, refusal),)+ }
             }
         }
 
         /// What each network remembers.
         #[derive(Default)]
-        pub(crate) struct States { $(pub(crate) $module: Mutex<$module::State>,)+ }
+        pub(crate) struct States { $(pub(crate) $module: Mutex<crate::$module::State>,)+ }
 
         impl States {
             fn clear(&self) {
-                $(*lock(&self.$module) = $module::State::default();)+
+                $(*lock(&self.$module) = crate::$module::State::default();)+
             }
         }
     };
@@ -73,12 +72,31 @@ macro_rules! networks {
 }
 
 networks! {
-    Facebook = facebook, "facebook", "Facebook";
+    Facebook = facebook, "facebook", "Facebook", processes;
     Instagram = instagram, "instagram", "Instagram", processes;
-    Bluesky = bluesky, "bluesky", "Bluesky";
+    Bluesky = bluesky, "bluesky", "Bluesky", processes;
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
+    X = x, "x", "X";
+    Linkedin = linkedin, "linkedin", "LinkedIn", processes;
+    Lemmy = lemmy, "lemmy", "Lemmy";
     Wordpress = wordpress, "wordpress", "WordPress";
     Telegram = telegram, "telegram", "Telegram";
+    Pinterest = pinterest, "pinterest", "Pinterest";
+    Reddit = reddit, "reddit", "Reddit";
+    Tumblr = tumblr, "tumblr", "Tumblr";
+    Discord = discord, "discord", "Discord";
+    DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
+    Gbp = gbp, "gbp", "Google Business Profile", processes;
+    Youtube = youtube, "youtube", "YouTube", processes;
+    Slack = slack, "slack", "Slack", processes;
+    SlackWebhook = slack_webhook, "slack-webhook", "Slack webhook";
+    Matrix = matrix, "matrix", "Matrix";
+    Ghost = ghost, "ghost", "Ghost";
+    Devto = devto, "devto", "DEV Community";
+    Hashnode = hashnode, "hashnode", "Hashnode";
+    Webhook = webhook, "webhook", "Webhook";
+    Nostr = nostr, "nostr", "Nostr";
+    Tiktok = tiktok, "tiktok", "TikTok", processes;
 }
 
 /// Keys of a connection, and what goes there.
@@ -127,8 +145,12 @@ impl World {
 
     /// Lets appear what a network shows by itself at a time.
     pub(crate) fn catch_up(&self, network: Network) {
-        if network == Network::Wordpress {
-            wordpress::tick(self, self.now());
+        match network {
+            Network::Wordpress => crate::wordpress::tick(self, self.now()),
+            Network::Youtube => crate::youtube::tick(self, self.now()),
+            Network::Facebook => crate::facebook::tick(self, self.now()),
+            Network::Tiktok => crate::tiktok::tick(self, self.now()),
+            _ => {}
         }
     }
 

@@ -46,13 +46,38 @@ export interface Placement {
     derivative: 'original' | 'square' | 'story' | 'landscape';
     pull: boolean;
     altMax: number;
+    video: VideoRule | null;
   };
+  options: Choice[];
+}
+export interface VideoRule {
+  max: number;
+  types: string[];
+  maxBytes: number;
+  seconds: [number, number];
+  ratio: [number, number] | null;
+  mixed: boolean;
+}
+/** What a placement asks beside text and media. */
+export interface Choice {
+  key: string;
+  label: string;
+  help: string;
+  required: boolean;
+  kind:
+    | { type: 'line' | 'words'; max: number }
+    | { type: 'link' | 'localTime' | 'flag' }
+    | { type: 'oneOf'; picks: { value: string; label: string }[] }
+    | { type: 'picture'; maxBytes: number };
 }
 export interface Network {
   id: string;
   name: string;
   code: string;
+  /** Empty where the network is many servers. */
   baseUrl: string;
+  /** Its own consent page, where it has one. */
+  oauth: { scopes: string[]; guide: string[] } | null;
   fields: SpecField[];
   placements: Placement[];
   abilities: { delete: boolean; readBack: boolean; altText: boolean };
@@ -75,9 +100,50 @@ export interface Connection {
   problem: ConnectionProblem | null;
   settings: Record<string, string>;
   waiting: number;
+  token: TokenLife;
   lastPublishedAt: Iso | null;
   checkedAt: Iso | null;
   createdAt: Iso;
+}
+/** How long a connection's token lasts, as far as that is known. */
+export interface TokenLife {
+  expiresAt: Iso | null;
+  /** When Carillon renews it by itself. */
+  renewsAt: Iso | null;
+  renewedAt: Iso | null;
+  /** When it stops working unless a person connects it again. */
+  endsAt: Iso | null;
+  /** Why it cannot be renewed. */
+  problem: ConnectionProblem | null;
+}
+export interface Target {
+  id: string;
+  name: string;
+  problem: string | null;
+}
+/** What came of a network's consent page. */
+export interface Consent {
+  id: Id;
+  network: string;
+  state: 'waiting' | 'choice' | 'connected' | 'failed';
+  problem: ConnectionProblem | null;
+  targets: Target[];
+  preselected: string | null;
+  missing: string[];
+  connectionId: Id | null;
+  expiresAt: Iso;
+}
+/** A network with a consent page, and the apps that are set for it. */
+export interface NetworkApp {
+  network: string;
+  name: string;
+  ready: boolean;
+  registers: boolean;
+  redirectUri: string;
+  redirectProblem: string | null;
+  scopes: string[];
+  guide: string[];
+  apps: { server: string; clientId: string; origin: 'entered' | 'registered' | 'sandbox'; since: Iso | null }[];
 }
 export interface CheckResult {
   ok: boolean;
@@ -101,6 +167,7 @@ export interface Diagnosis {
   remoteId: string;
   state: Connection['state'];
   tokens: { key: string; masked: string; expiresAt: Iso | null }[];
+  token: TokenLife;
   key: string | null;
   newestKey: boolean;
   unopened: string | null;
@@ -174,6 +241,7 @@ export interface Delivery {
   network: string;
   placement: string;
   text: string | null;
+  options: Record<string, string>;
   state: DeliveryState;
   scheduledAt: Iso | null;
   nextAttemptAt: Iso | null;
@@ -236,6 +304,7 @@ export interface PostBody {
     text?: string;
     thread?: 'all' | 'first' | Part[];
     firstComment?: string;
+    options?: Record<string, string>;
   }[];
 }
 /** A part of a thread after the first. */

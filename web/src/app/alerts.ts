@@ -5,6 +5,7 @@ import { store } from './store.svelte';
 
 const HREF: Record<string, string> = {
   connection_needs_action: '/connections',
+  connection_ends: '/connections',
   circuit_open: '/queue',
   no_worker: '/queue',
   delivery_late: '/queue',

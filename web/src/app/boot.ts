@@ -7,6 +7,8 @@ import type { Connection, Network, Post, Session } from '../api/types';
 export interface Boot {
   session?: Session;
   networks?: Network[];
+  /** Networks whose consent page can be used. */
+  consents?: string[];
   connections?: Connection[];
   posts?: Post[];
   /** What the bands above every page say. */

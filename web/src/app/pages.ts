@@ -8,5 +8,6 @@ export const pages = {
   queue: () => import('../features/queue/Queue.svelte'),
   'dead-letters': () => import('../features/dead-letters/DeadLetters.svelte'),
   audit: () => import('../features/audit/Audit.svelte'),
+  apps: () => import('../features/apps/Apps.svelte'),
   unknown: () => import('./Unknown.svelte'),
 };

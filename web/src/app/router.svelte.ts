@@ -5,12 +5,13 @@ import { isMonth, type Month } from '../time/calendar';
 
 export type Route =
   | { page: 'planner'; month: Month | null; post: string | null }
-  | { page: 'connections' }
+  | { page: 'connections'; consent: string | null }
   | { page: 'diagnostics' }
   | { page: 'media' }
   | { page: 'queue' }
   | { page: 'dead-letters'; query: URLSearchParams }
   | { page: 'audit'; query: URLSearchParams }
+  | { page: 'apps' }
   | { page: 'unknown' };
 
 export function parse(url: URL): Route {
@@ -20,11 +21,12 @@ export function parse(url: URL): Route {
   if (path === '/' || path === '/planner') return { page: 'planner', month: shown, post: null };
   const post = /^\/posts\/([0-9a-zA-Z-]+)$/.exec(path)?.[1];
   if (post) return { page: 'planner', month: shown, post };
-  if (path === '/connections') return { page: 'connections' };
+  if (path === '/connections') return { page: 'connections', consent: url.searchParams.get('consent') };
   if (path === '/connections/diagnostics') return { page: 'diagnostics' };
   if (path === '/media') return { page: 'media' };
   if (path === '/queue') return { page: 'queue' };
   if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };
+  if (path === '/apps') return { page: 'apps' };
   if (path === '/audit') return { page: 'audit', query: url.searchParams };
   return { page: 'unknown' };
 }

@@ -3,13 +3,15 @@
 // events at a time as one request each.
 
 import { all, ApiError, get } from '../api/client';
-import type { Connection, LiveEvent, Network, Post, Session } from '../api/types';
+import type { Connection, LiveEvent, Network, NetworkApp, Post, Session } from '../api/types';
 import type { Boot } from './boot';
 import { withEvent, without, withPosts, withRange, type Posts } from './merge';
 
 class Store {
   session = $state.raw<Session | null>(null);
   networks = $state.raw<Network[]>([]);
+  /** Networks whose own consent page can be used; null until that is known. */
+  consents = $state.raw<ReadonlySet<string> | null>(null);
   connections = $state.raw<Connection[]>([]);
   posts = $state.raw<Posts>(new Map());
   /** Where the live feed goes on from. */
@@ -25,6 +27,7 @@ class Store {
     this.session = boot.session ?? null;
     this.lastEventId = boot.lastEventId ?? null;
     this.networks = boot.networks ?? [];
+    if (boot.consents) this.consents = new Set(boot.consents);
     if (boot.connections) this.setConnections(boot.connections);
     if (boot.posts) this.posts = withPosts(this.posts, boot.posts);
   }
@@ -35,9 +38,21 @@ class Store {
       this.session ?? get<Session>('/session'),
       this.networks.length ? this.networks : all<Network>('/networks'),
       this.connectionsKnown ? null : this.loadConnections(),
+      this.consents ? null : this.loadApps(),
     ]);
     this.session = session;
     this.networks = networks;
+  }
+
+  /** What is set up at the networks, for their page and for who may change it. */
+  async loadApps(): Promise<{ items: NetworkApp[]; editable: boolean }> {
+    const found = await get<{ items: NetworkApp[]; editable: boolean }>('/apps');
+    this.consents = new Set(found.items.filter((a) => a.ready).map((a) => a.network));
+    return found;
+  }
+  /** Can an account be connected through its network's consent page? */
+  hasConsent(network: string): boolean {
+    return this.consents?.has(network) ?? false;
   }
 
   network(id: string): Network | undefined {

@@ -32,6 +32,7 @@ const media = (max, more = {}) => ({
   derivative: 'original',
   pull: false,
   altMax: 1500,
+  video: null,
   ...more,
 });
 const field = (key, label, help, secret = false, required = true) => ({ key, label, help, secret, required });
@@ -48,7 +49,7 @@ export const networks = [
       field('appPassword', 'App password', 'Settings → Privacy and security → App passwords.', true),
     ],
     placements: [
-      { id: 'feed', name: 'Post', follows: [], send: { class: 'keyed' }, text: text(300, 'graphemes', { maxBytes: 3000 }), media: media(4, { maxBytes: 1_000_000 }) },
+      { id: 'feed', name: 'Post', follows: [], options: [], send: { class: 'keyed' }, text: text(300, 'graphemes', { maxBytes: 3000 }), media: media(4, { maxBytes: 1_000_000 }) },
     ],
     abilities,
     budgets: [{ posts: 1666, per: 3600 }],
@@ -62,7 +63,7 @@ export const networks = [
       field('server', 'Server', 'The address of your server, for example `https://mastodon.social`.'),
       field('token', 'Access token', 'Preferences → Development → New application, with `read` and `write`.', true),
     ],
-    placements: [{ id: 'feed', name: 'Post', follows: [], send: { class: 'keyed', horizon: 3600 }, text: text(500, 'mastodon'), media: media(4) }],
+    placements: [{ id: 'feed', name: 'Post', follows: [], options: [], send: { class: 'keyed', horizon: 3600 }, text: text(500, 'mastodon'), media: media(4) }],
     abilities,
     budgets: [{ posts: 300, per: 10_800 }],
   },
@@ -76,8 +77,8 @@ export const networks = [
       field('token', 'Access token', 'From your app’s dashboard; lasts 60 days.', true),
     ],
     placements: [
-      { id: 'feed', name: 'Feed', follows: [], send: { class: 'handle' }, text: text(2200, 'chars', { maxHashtags: 30, maxMentions: 20 }), media: media(10, { min: 1, ratio: [0.8, 1.91], pull: true, altMax: 1000 }) },
-      { id: 'story', name: 'Story', follows: [], send: { class: 'handle' }, text: text(0, 'chars'), media: media(1, { min: 1, derivative: 'story', pull: true, altMax: 0 }) },
+      { id: 'feed', name: 'Feed', follows: [], options: [], send: { class: 'handle' }, text: text(2200, 'chars', { maxHashtags: 30, maxMentions: 20 }), media: media(10, { min: 1, ratio: [0.8, 1.91], pull: true, altMax: 1000 }) },
+      { id: 'story', name: 'Story', follows: [], options: [], send: { class: 'handle' }, text: text(0, 'chars'), media: media(1, { min: 1, derivative: 'story', pull: true, altMax: 0 }) },
     ],
     abilities: { ...abilities, delete: false },
     budgets: [{ posts: 100, per: 86_400 }],
@@ -91,7 +92,7 @@ export const networks = [
       field('chat', 'Channel', 'For example `@yourchannel`; the bot must be an administrator.'),
       field('token', 'Bot token', 'From @BotFather.', true),
     ],
-    placements: [{ id: 'message', name: 'Message', follows: [], send: { class: 'blind' }, text: text(4096, 'utf16', { maxWithMedia: 1024 }), media: media(10, { altMax: 0 }) }],
+    placements: [{ id: 'message', name: 'Message', follows: [], options: [], send: { class: 'blind' }, text: text(4096, 'utf16', { maxWithMedia: 1024 }), media: media(10, { altMax: 0 }) }],
     abilities: { delete: true, readBack: false, altText: false },
     budgets: [{ posts: 20, per: 60 }],
   },
@@ -105,7 +106,7 @@ export const networks = [
       field('user', 'User name', 'A user that may publish.'),
       field('appPassword', 'Application password', 'Users → Profile → Application passwords.', true),
     ],
-    placements: [{ id: 'article', name: 'Article', follows: [], send: { class: 'readable', lag: 5 }, text: text(100_000, 'chars', { titleMax: 200, required: true }), media: media(20) }],
+    placements: [{ id: 'article', name: 'Article', follows: [], options: [], send: { class: 'readable', lag: 5 }, text: text(100_000, 'chars', { titleMax: 200, required: true }), media: media(20) }],
     abilities,
     budgets: [],
   },
@@ -121,6 +122,7 @@ export function workspace(now) {
     problem: null,
     settings: {},
     waiting: 0,
+    token: { expiresAt: null, renewsAt: null, renewedAt: null, endsAt: null, problem: null },
     lastPublishedAt: iso(now - 5 * 3_600_000),
     checkedAt: iso(now - 26 * MINUTE),
     createdAt: iso(now - 90 * DAY),
@@ -179,7 +181,7 @@ function posts(now, connections) {
       const c = connections.find((x) => x.network === t);
       const delivery = {
         id: uuid(`delivery ${i} ${t}`), postId: id, connectionId: c.id, connectionName: c.name, network: t,
-        parentId: null, position: 0, placement: networks.find((n) => n.id === t).placements[0].id, text: null, state: 'queued', scheduledAt: iso(at),
+        parentId: null, position: 0, placement: networks.find((n) => n.id === t).placements[0].id, text: null, options: {}, state: 'queued', scheduledAt: iso(at),
         nextAttemptAt: null, attempts: 0, remoteId: null, remoteUrl: null, publishedAt: null, problem: null, question: null, can: ['cancel'],
       };
       if (state === 'published') live(delivery, at + 1200);

@@ -150,7 +150,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
         const c = connections.get(want.connectionId);
         return {
           id: uuid(`${post.id} ${c.id}`), postId: post.id, connectionId: c.id, connectionName: c.name, network: c.network,
-          parentId: null, position: 0, placement: want.placement ?? networks.find((n) => n.id === c.network).placements[0].id, text: want.text ?? null, state: 'queued',
+          parentId: null, position: 0, placement: want.placement ?? networks.find((n) => n.id === c.network).placements[0].id, text: want.text ?? null, options: want.options ?? {}, state: 'queued',
           scheduledAt: iso(at ?? now()), nextAttemptAt: null, attempts: 0, remoteId: null, remoteUrl: null, publishedAt: null,
           problem: null, question: null, can: body.draft ? [] : ['cancel'],
         };
@@ -172,6 +172,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     ['GET', '/session', () => session],
     ['DELETE', '/session', (_, __, ___, ____, response) => (response.setHeader('set-cookie', 'carillon_session=; Path=/; Max-Age=0'), null)],
     ['GET', '/networks', () => ({ items: networks, next: null })],
+    ['GET', '/apps', () => ({ items: [], editable: true })],
     ['GET', '/connections', () => ({ items: [...connections.values()], next: null })],
     ['POST', '/connections', (_, body) => {
       const n = networks.find((x) => x.id === body.network);
@@ -179,7 +180,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       if (!/^sandbox-/.test(body.credentials?.[secret.key] ?? '')) {
         throw new Refusal(422, 'connection_refused', `${n.name} refused the credentials.`, [{ field: `credentials.${secret.key}`, code: 'auth', message: `${n.name} does not accept this ${secret.label.toLowerCase()}.` }]);
       }
-      const c = { id: uuid(`connection ${connections.size} ${now()}`), network: n.id, name: body.name ?? 'bob', remoteId: '2', state: 'active', problem: null, settings: body.settings ?? {}, waiting: 0, lastPublishedAt: null, checkedAt: iso(now()), createdAt: iso(now()) };
+      const c = { id: uuid(`connection ${connections.size} ${now()}`), network: n.id, name: body.name ?? 'bob', remoteId: '2', state: 'active', problem: null, settings: body.settings ?? {}, waiting: 0, token: { expiresAt: null, renewsAt: null, renewedAt: null, endsAt: null, problem: null }, lastPublishedAt: null, checkedAt: iso(now()), createdAt: iso(now()) };
       connections.set(c.id, c);
       emit('connection', { kind: 'connection.added', connectionId: c.id });
       return [201, c];
@@ -193,7 +194,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     ['GET', '/connections/diagnostics', () => ({ next: null, items: [...connections.values()].map((c) => ({
       connectionId: c.id, network: c.network, name: c.name, remoteId: c.remoteId, state: c.state, key: 'k1f09ab3e', newestKey: c.network !== 'telegram', unopened: null, missing: [],
       tokens: [{ key: 'accessToken', masked: 'EAAB…x7Qz', expiresAt: c.network === 'instagram' ? iso(now() - 3_600_000) : null }],
-      settings: c.settings, checkedAt: c.checkedAt, lastPublishedAt: c.lastPublishedAt, createdAt: c.createdAt,
+      token: c.token, settings: c.settings, checkedAt: c.checkedAt, lastPublishedAt: c.lastPublishedAt, createdAt: c.createdAt,
     })) })],
     ['POST', '/connections/:id/check', ({ id }) => {
       const c = need(connections, id, 'connection');

@@ -34,6 +34,20 @@ describe('the body of the API', () => {
   });
 });
 
+describe('what a placement asks beside text and media', () => {
+  const draft = { ...newDraft(NOW, zone, null, ['c1', 'c2']), text: 'Bread', options: { c1: { start: '2026-12-01T10:00', end: ' ' } } };
+  test('is sent for whom it was answered, without what was left empty', () => {
+    expect(bodyOf(draft, 'now', none).deliveries).toEqual([{ connectionId: 'c1', options: { start: '2026-12-01T10:00' } }, { connectionId: 'c2' }]);
+  });
+  test('an edit says also that there is nothing', () => {
+    expect(bodyOf(draft, 'now', none, true).deliveries[1]).toMatchObject({ options: {} });
+  });
+  test('a problem with an answer is shown beside it', () => {
+    const problem = { field: 'deliveries[0].options.start', code: 'option_invalid', message: 'No.' };
+    expect(placeOf(problem, draft)).toEqual({ place: 'options', connectionId: 'c1' });
+  });
+});
+
 describe('what follows a post', () => {
   const base = { ...newDraft(NOW, zone, null, ['c1', 'c2']), text: 'One', thread: ['Two'], comment: 'Tickets' };
   const only = (id: string) => (of: string) => (of === id ? all() : none());
@@ -65,7 +79,7 @@ describe('what follows a post', () => {
     });
   });
   test('of a post comes back into the draft, shared and own', () => {
-    const d = (id: string, more: object) => ({ id, placement: 'feed', text: null, state: 'queued', parentId: null, ...more });
+    const d = (id: string, more: object) => ({ id, placement: 'feed', text: null, options: {}, state: 'queued', parentId: null, ...more });
     const post = {
       text: 'One', title: null, media: [], timezone: zone, scheduledAt: null, thread: [{ text: 'Two' }],
       deliveries: [
@@ -86,10 +100,10 @@ test('a post becomes a draft in its own zone, with what its connections override
   const post = {
     text: 'Bread', title: null, media: [], thread: [], timezone: 'America/New_York', scheduledAt: '2026-11-25T14:00:00Z',
     deliveries: [
-      { connectionId: 'c1', placement: 'feed', text: null, state: 'queued' },
-      { connectionId: 'c2', placement: 'feed', text: 'Pain', state: 'queued' },
-      { connectionId: 'c2', placement: 'reply', text: 'Et encore', state: 'queued', parentId: 'd2' },
-      { connectionId: 'c3', placement: 'feed', text: null, state: 'removed' },
+      { connectionId: 'c1', placement: 'feed', text: null, options: {}, state: 'queued' },
+      { connectionId: 'c2', placement: 'feed', text: 'Pain', options: {}, state: 'queued' },
+      { connectionId: 'c2', placement: 'reply', text: 'Et encore', options: {}, state: 'queued', parentId: 'd2' },
+      { connectionId: 'c3', placement: 'feed', text: null, options: {}, state: 'removed' },
     ],
   } as unknown as Post;
   expect(draftOf(post, NOW)).toMatchObject({ day: '2026-11-25', time: '09:00', zone: 'America/New_York', connections: ['c1', 'c2'], overrides: { c2: 'Pain' } });

@@ -185,6 +185,11 @@ fn diagnosed(all: &[Diagnosis]) -> String {
             let ends = token.expires_at.as_ref().map(|at| format!(", ends {at}"));
             line(&token.key, format!("{}{}", token.masked, ends.unwrap_or_default()));
         }
+        for (name, at) in [("ends", &d.token.expires_at), ("renewed", &d.token.renewed_at)] {
+            if let Some(at) = at {
+                line(name, at.clone());
+            }
+        }
         let age = if d.newest_key { "the newest" } else { "an older one" };
         line("key", d.key.as_ref().map_or("none".into(), |key| format!("{key}, {age}")));
         for (key, value) in &d.settings {
@@ -249,7 +254,7 @@ fn pairs(given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
 }
 
 /// One line of standard input for each key: what stands on a command line is seen by everybody.
-fn read_secrets(keys: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+pub(super) fn read_secrets(keys: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for key in keys {
         // Whoever sits at a terminal would otherwise wonder what it waits for.

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 not found, 4 conflict, 5 not
 //! available at the moment.
 
+mod app;
 mod config;
 mod connection;
 mod delivery;
@@ -81,6 +82,9 @@ enum Command {
     /// Connect accounts and check that they can post
     #[command(subcommand, after_help = connection::EXAMPLES)]
     Connection(connection::Connection),
+    /// Set up the apps that networks' consent pages ask for
+    #[command(subcommand, after_help = app::EXAMPLES)]
+    App(app::AppCommand),
     /// Upload pictures and see what became of them
     #[command(subcommand, after_help = media::EXAMPLES)]
     Media(media::Media),
@@ -148,6 +152,7 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             let here = Here::of(app, cli.global.workspace.as_deref()).await?;
             return command.run(&here, out).await;
         }
+        Command::App(command) => Box::pin(command.run(&open(&given).await?, out)).await?,
         Command::Media(command) => {
             let here = Here::open(&cli.global, given).await?;
             command.run(&here, out).await?;

@@ -55,6 +55,10 @@ pub(super) struct Create {
     /// feed, story, …; the network's first when absent
     #[arg(long)]
     placement: Option<String>,
+    /// What a placement asks beside text and media, as KEY=VALUE (docs/networks names the
+    /// keys); repeat for several
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = answer)]
+    options: Vec<(String, String)>,
     /// Id of an uploaded picture; repeat for several
     #[arg(long)]
     media: Vec<String>,
@@ -189,9 +193,16 @@ impl Create {
             placement: self.placement.clone(),
             thread: (self.where_possible && !threads).then_some(Parts::FIRST),
             first_comment: comment.filter(|_| comments || !self.where_possible),
+            options: Some(self.options.iter().cloned().collect()),
             ..DraftDelivery::default()
         })
     }
+}
+
+/// `KEY=VALUE`, taken apart.
+fn answer(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
 }
 
 fn comment_unused() -> Refusal {

@@ -26,7 +26,13 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "segments",
         sql: include_str!("../../migrations/0004_segments.sql"),
     },
-    Migration { version: 6, name: "keys", sql: include_str!("../../migrations/0006_keys.sql") },
+    Migration {
+        version: 5,
+        name: "options",
+        sql: include_str!("../../migrations/0005_options.sql"),
+    },
+    Migration { version: 6, name: "tokens", sql: include_str!("../../migrations/0006_tokens.sql") },
+    Migration { version: 7, name: "keys", sql: include_str!("../../migrations/0007_keys.sql") },
 ];
 
 /// What [`run`] did.

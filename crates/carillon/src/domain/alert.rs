@@ -13,6 +13,9 @@ words! {
         PreflightFailed = "preflight_failed",
         /// A network refused a connection. Its subject is the connection.
         ConnectionNeedsAction = "connection_needs_action",
+        /// A connection stops working soon unless a person connects it again. Its subject is the
+        /// connection.
+        ConnectionEnds = "connection_ends",
         /// Nothing is sent to a network for a while. Its subject is the circuit.
         CircuitOpen = "circuit_open",
     }

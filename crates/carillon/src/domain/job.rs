@@ -17,6 +17,10 @@ words! {
         Preflight = "preflight",
         /// Looks at those of one connection.
         Check = "check",
+        /// Finds connections whose tokens are to be renewed, or end.
+        Tokens = "tokens",
+        /// Renews the tokens of one connection.
+        Renew = "renew",
         /// Enqueues media that were never finished.
         MediaNet = "media_net",
     }
@@ -40,8 +44,10 @@ impl Kind {
         match self {
             Kind::Deliver => Pool::Send,
             Kind::Derive => Pool::Media,
-            Kind::Check => Pool::Check,
-            Kind::Sweep | Kind::Prune | Kind::MediaNet | Kind::Preflight => Pool::Housekeeping,
+            Kind::Check | Kind::Renew => Pool::Check,
+            Kind::Sweep | Kind::Prune | Kind::MediaNet | Kind::Preflight | Kind::Tokens => {
+                Pool::Housekeeping
+            }
         }
     }
 }

@@ -12,6 +12,10 @@ words! {
     pub enum Place {
         /// The credentials of a connection, as JSON.
         ConnectionSecrets = "connection.secrets",
+        /// The secret of an operator's app at a network; its row is called by network and server.
+        AppSecret = "network_app.secret",
+        /// What a consent under way brought so far.
+        ConsentSealed = "consent.sealed",
     }
 }
 
@@ -19,8 +23,9 @@ impl Place {
     /// What a text in this row is sealed to, so that a copy of it opens nowhere else.
     pub fn belongs_to(self, row: &str) -> String {
         match self {
-            // As it was before there were other places; those take their name in front.
-            Place::ConnectionSecrets => row.to_owned(),
+            // Nothing but an id, which is no other place's: as it was before there was a list.
+            Place::ConnectionSecrets | Place::ConsentSealed => row.to_owned(),
+            Place::AppSecret => format!("app {row}"),
         }
     }
 }

@@ -191,16 +191,20 @@ fn unopened(place: Place, row: String, text: &str, error: KeyError) -> Unopened 
     Unopened { place, row, key, reason: error.to_string(), error }
 }
 
-/// Keeps a proof of every key that is the right one and was not seen here before.
-pub async fn prove(app: &App, found: &Survey) -> Result<(), Error> {
-    let new = |key: &&KeyUse| key.rows > 0 || found.of_key(&key.id).is_empty();
-    let made: Vec<(String, String)> = found
-        .keys
-        .iter()
-        .filter(|key| key.proven != Some(true))
-        .filter(new)
-        .filter_map(|key| Some((key.id.clone(), app.keys.proof(&key.id)?)))
-        .collect();
+/// Keeps a proof of every key that was not seen here before. Refuses one that a living process has
+/// another one of under the same name: it could not open what is sealed with this one.
+pub async fn prove(app: &App, found: &Survey) -> Result<(), Refusal> {
+    let servers = servers(app).await?;
+    let mut made = Vec::new();
+    for key in found.keys.iter().filter(|key| key.proven != Some(true)) {
+        let of_others = servers.iter().find(|s| s.keys.iter().flatten().any(|id| *id == key.id));
+        match (key.rows, key.proven, of_others) {
+            // Nothing of this name opens, so it is not known whose proof it would be.
+            (0, ..) if !found.of_key(&key.id).is_empty() => {}
+            (0, Some(false), Some(server)) => return Err(another(&key.id, server)),
+            _ => made.extend(app.keys.proof(&key.id).map(|proof| (key.id.clone(), proof))),
+        }
+    }
     if made.is_empty() {
         return Ok(());
     }
@@ -213,6 +217,16 @@ pub async fn prove(app: &App, found: &Survey) -> Result<(), Error> {
             Ok(())
         })
         .await
+}
+
+fn another(id: &str, server: &Server) -> Refusal {
+    let sentence = format!(
+        "The key `{id}` here is another one than the server {} (seen {}) has under this name.",
+        server.id, server.seen_at
+    );
+    let fix = "Set the same CARILLON_KEYS everywhere: each key with its own id and the same text. A server that was killed \
+               counts for a minute.";
+    Refusal::new(Kind::Invalid, "key_wrong", sentence, fix)
 }
 
 /// A process that works on this database.

@@ -9,7 +9,7 @@ use std::future::Future;
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::connecting::{self, Filling};
+use super::connecting::{self, ConnectionState, Filling};
 use crate::domain::refusal::Refusal;
 use crate::store::accounts;
 use crate::store::connections::{self, Connection};
@@ -112,6 +112,8 @@ async fn check_one(app: &App, row: &Connection, about: About) -> Option<Checked>
         None => Proof::Works,
         // The only step that says nothing about the connection itself.
         Some(item) if item.name == "reach" => Proof::Unknown,
+        // Refused, and not condemned: its token has ended, and a new one is not to be had yet.
+        Some(_) if found.connection.state != ConnectionState::NeedsAction => Proof::Unknown,
         Some(_) => Proof::Broken,
     };
     let said = failed.or(found.checks.last());

@@ -26,10 +26,15 @@ use crate::words;
 
 /// The circuit that a connection with these settings is behind.
 pub fn name(spec: &Spec, settings: &BTreeMap<String, String>) -> String {
-    let server = settings.get("server").and_then(|s| s.trim().parse::<url::Url>().ok());
-    match server.as_ref().and_then(|url| url.host_str()) {
-        Some(host) if spec.base_url.is_empty() => format!("{}:{host}", spec.id),
-        _ => spec.id.to_owned(),
+    // Where every connection has a server of its own, one that is down is not the others' trouble.
+    let own = match spec.base_url {
+        "" => settings.get("server"),
+        _ => settings.get("url"),
+    };
+    let own = own.and_then(|address| address.trim().parse::<url::Url>().ok());
+    match own.as_ref().and_then(|url| url.host_str()) {
+        Some(host) => format!("{}:{host}", spec.id),
+        None => spec.id.to_owned(),
     }
 }
 

@@ -3,10 +3,12 @@
 //!
 //! Secrets are sealed to their connection and leave here only towards the network. A connection
 //! that the network refuses keeps its deliveries waiting behind a paused lane; a good check lets
-//! them go. `form.rs` reads what people enter, `check.rs` what networks answer, `fill.rs` completes
-//! what is known, `disconnect.rs` ends it, `account.rs` opens what is stored.
+//! them go. `form.rs` reads what people enter, `consent.rs` what consent pages bring, `check.rs`
+//! what networks answer, `fill.rs` completes what is known, `disconnect.rs` ends it, `account.rs`
+//! opens what is stored.
 
 mod check;
+pub mod consent;
 mod disconnect;
 mod fill;
 mod form;
@@ -20,14 +22,15 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 pub use check::CheckItem;
-use check::{Renewals, Verdict};
+use check::Verdict;
 pub use disconnect::{Disconnected, Revocation, disconnect};
 pub use fill::{Filling, fill_in};
 use form::Form;
-pub(super) use form::missing;
+pub(super) use form::{missing, server};
 
-use super::{account, circuits};
-use crate::db::Tx;
+use super::account::Renewals;
+use super::{account, apps, circuits, tokens};
+use crate::db::{self, Tx};
 use crate::domain::alert::AlertKind;
 use crate::domain::job::Pool;
 use crate::domain::problem::Problem;
@@ -38,6 +41,7 @@ use crate::store::connections::{self, Connection, Standing};
 use crate::store::deliveries;
 use crate::store::events;
 use crate::store::queue::gates::{self, Lane};
+use crate::store::tokens::{self as lives, TokenLife};
 use crate::{App, ids, words};
 
 /// Why a lane is paused: its owner wanted it so …
@@ -74,9 +78,38 @@ pub struct ConnectionView {
     pub send_twice: bool,
     /// How many deliveries are still to go out through it.
     pub waiting: i64,
+    pub token: TokenView,
     pub last_published_at: Option<String>,
     pub checked_at: Option<String>,
     pub created_at: String,
+}
+
+/// How long a connection's token lasts, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenView {
+    /// When the token ends; `null` where it does not, or nobody knows.
+    pub expires_at: Option<String>,
+    /// When Carillon renews it by itself.
+    pub renews_at: Option<String>,
+    pub renewed_at: Option<String>,
+    /// When the connection stops working unless a person connects it again; `null` where that is
+    /// not foreseen.
+    pub ends_at: Option<String>,
+    /// Why it cannot be renewed.
+    pub problem: Option<Problem>,
+}
+
+impl TokenView {
+    pub(super) fn of(life: &TokenLife) -> Self {
+        Self {
+            expires_at: life.expires_at.map(when::iso),
+            renews_at: life.renew_at.map(when::iso),
+            renewed_at: life.refreshed_at.map(when::iso),
+            ends_at: life.ends_at.map(when::iso),
+            problem: life.problem.clone(),
+        }
+    }
 }
 
 /// An account to be connected.
@@ -137,35 +170,85 @@ pub async fn add(app: &App, workspace: &str, new: New) -> Result<ConnectionView,
     form.enter("settings", &new.settings, &BTreeMap::new());
     form.enter("credentials", &new.credentials, &BTreeMap::new());
     let name = name_of(new.name.as_deref().filter(|n| !n.trim().is_empty()), &mut form);
-    let account = form.finish()?;
-    let identity = identify(app, network, &account).await?;
+    let mut account = form.finish()?;
+    let identity = Box::pin(identify(app, network, &mut account)).await?;
 
     let (app_, ws, now) = (app.clone(), workspace.to_owned(), app.clock.now());
+    let life = tokens::by_hand(spec, account.secret("refreshToken").is_ok(), now);
     let view = app
         .db
         .write(move |tx| async move {
-            let twin = twin(&tx, &ws, spec, &identity, &account).await?;
-            let what = if twin.is_some() { "connection.updated" } else { "connection.created" };
-            let mut row = twin.clone().unwrap_or_else(|| blank(&ws, spec, &identity, now));
-            row.name = name.unwrap_or(row.name);
-            fill(&app_, &mut row, account, identity, now);
-            match twin {
-                Some(_) => {
-                    connections::save(&tx, &row).await?;
-                    connections::renew(&tx, &row.id, &row.secrets).await?;
-                }
-                None => connections::add(&tx, &row).await?,
-            }
-            open_lanes(&tx, spec, &row).await?;
-            release(&tx, &row, now).await?;
-            tell(&tx, what, &row, now).await
+            let row = twin(&tx, &ws, spec, &identity, &account).await?;
+            put(&tx, &app_, &ws, Put { spec, row, name, account, identity, life }, now).await
         })
         .await?;
     app.ring();
     Ok(view)
 }
 
-fn unknown(network: &str) -> Refusal {
+/// An account that its network has agreed to, on its way into a row.
+struct Put {
+    spec: &'static Spec,
+    /// The connection that is there already.
+    row: Option<Connection>,
+    name: Option<String>,
+    account: Account,
+    identity: Identity,
+    life: TokenLife,
+}
+
+/// Makes a connection of an account, or fills the one that is there; what waited for it goes on.
+async fn put(
+    tx: &Tx,
+    app: &App,
+    workspace: &str,
+    put: Put,
+    now: i64,
+) -> Result<ConnectionView, Refusal> {
+    let Put { spec, row, name, account, identity, life } = put;
+    let known = row.is_some();
+    let mut row = row.unwrap_or_else(|| blank(workspace, spec, &identity, now));
+    row.name = name.unwrap_or(row.name);
+    fill(app, &mut row, account, identity, now);
+    if known {
+        connections::save(tx, &row).await?;
+    } else {
+        connections::add(tx, &row).await?;
+    }
+    install(tx, &mut row, Some(life), now).await?;
+    open_lanes(tx, spec, &row).await?;
+    release(tx, &row, now).await?;
+    let what = if known { "connection.updated" } else { "connection.created" };
+    tell(tx, what, &row, now).await
+}
+
+/// Puts the secrets of a row in the place of those that it had when it was read; `life` says how
+/// long they last, where they are others.
+async fn install(
+    tx: &Tx,
+    row: &mut Connection,
+    life: Option<TokenLife>,
+    now: i64,
+) -> Result<(), Refusal> {
+    let version = row.tokens.version;
+    let installed = match &life {
+        Some(life) => lives::replace(tx, &row.id, version, &row.secrets, life).await?,
+        None => connections::renew(tx, &row.id, version, &row.secrets).await?,
+    };
+    if !installed {
+        let sentence = format!("The tokens of {} were renewed in this moment.", row.name);
+        let fix = "Send it again; nothing was saved.";
+        return Err(Refusal::conflict("changed_meanwhile", sentence, fix));
+    }
+    if let Some(life) = life {
+        alerts::clear(tx, AlertKind::ConnectionEnds, &row.id, now).await?;
+        row.tokens = TokenLife { version, ..life };
+    }
+    row.tokens.version += 1;
+    Ok(())
+}
+
+pub(super) fn unknown(network: &str) -> Refusal {
     let known: Vec<&str> = carillon_networks::ALL.iter().map(|n| n.spec().id).collect();
     let message = format!("There is no network `{network}`; there are {}.", known.join(", "));
     Refusal::invalid(vec![Wrong::new("network", "unknown_network", message)])
@@ -185,11 +268,15 @@ fn name_of(name: Option<&str>, form: &mut Form) -> Option<String> {
 async fn identify(
     app: &App,
     network: &dyn Network,
-    account: &Account,
+    account: &mut Account,
 ) -> Result<Identity, Refusal> {
     let refused = |e: Error| check::refusal(network.spec(), &e);
     check::address(app, network, account).map_err(refused)?;
-    check::ask(app, network, account, &Forgetful).await.map_err(refused)
+    let client = apps::of(app, network.spec(), &account.settings).await.map_err(refused)?;
+    apps::lend(account, client.as_ref());
+    let identity = check::ask(app, network, account, &Forgetful).await;
+    apps::take_back(account);
+    identity.map_err(refused)
 }
 
 /// The connection of this workspace that is for the same account already.
@@ -226,6 +313,7 @@ fn blank(workspace: &str, spec: &Spec, identity: &Identity, now: i64) -> Connect
         created_at: now,
         twice_at: None,
         quota_until: None,
+        tokens: TokenLife::default(),
     }
 }
 
@@ -285,8 +373,8 @@ pub async fn edit(
     let name = name_of(change.name.as_deref(), &mut form);
     let (new_settings, new_secrets) = (form.new_settings, form.new_secrets);
     let tried = if new_settings || new_secrets {
-        let account = form.finish()?;
-        let identity = identify(app, network, &account).await?;
+        let mut account = form.finish()?;
+        let identity = Box::pin(identify(app, network, &mut account)).await?;
         if !new_settings && identity.remote_id != old.remote_id {
             return Err(other_account(&old, &identity));
         }
@@ -308,8 +396,15 @@ pub async fn edit(
                 if let Some(twin) = twin.filter(|twin| twin.id != row.id) {
                     return Err(connected_already(&twin));
                 }
+                let life = new_secrets.then(|| {
+                    let renewable = account.secret("refreshToken").is_ok();
+                    tokens::by_hand(network.spec(), renewable, now)
+                });
+                if row.tokens.version != old.tokens.version {
+                    overlay(&app_, &row, &account, network.spec(), &change.credentials);
+                }
                 fill(&app_, &mut row, account, identity, now);
-                connections::renew(&tx, &row.id, &row.secrets).await?;
+                install(&tx, &mut row, life, now).await?;
                 open_lanes(&tx, network.spec(), &row).await?;
                 release(&tx, &row, now).await?;
             }
@@ -323,6 +418,25 @@ pub async fn edit(
         .await?;
     app.ring();
     Ok(view)
+}
+
+/// Tokens may have been renewed while the network was asked about an edit: what nobody entered is
+/// taken from the row as it is now.
+fn overlay(
+    app: &App,
+    row: &Connection,
+    account: &Account,
+    spec: &Spec,
+    entered: &BTreeMap<String, String>,
+) {
+    let Ok(newer) = account::open(app, row) else { return };
+    let newer = newer.secrets.into_inner().unwrap_or_else(|e| e.into_inner());
+    let stays = |key: &String| {
+        let typed = entered.get(key).is_some_and(|v| !v.trim().is_empty());
+        !typed && spec.fields.iter().any(|f| f.secret && f.key == key)
+    };
+    let mut held = account.secrets.lock().unwrap_or_else(|e| e.into_inner());
+    held.extend(newer.into_iter().filter(|(key, _)| stays(key)));
 }
 
 fn other_account(old: &Connection, found: &Identity) -> Refusal {
@@ -340,11 +454,28 @@ fn connected_already(twin: &Connection) -> Refusal {
 /// Finds out whether a post can be published with it now. A refusal of the network pauses it, a
 /// good answer lets it go on, and no answer changes nothing.
 pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Refusal> {
-    let old = load(app, workspace, id).await?;
+    let mut old = load(app, workspace, id).await?;
     let network = network_of(app, &old)?;
-    let account = account::open(app, &old)?;
-    let keeper = Renewals { app, connection: &old.id };
-    let (checks, verdict) = check::examine(app, network, &account, &old.remote_id, &keeper).await;
+    match Box::pin(tokens::fresh(app, &old)).await {
+        Ok(Some(newer)) => old = newer,
+        Ok(None) => {}
+        // What the network says of a token that has ended is told in its own words.
+        Err(tokens::Unusable::Wait(..) | tokens::Unusable::Broken(_)) => {}
+        Err(tokens::Unusable::Db(e)) => return Err(e.into()),
+    }
+    let (mut checks, mut verdict) = Box::pin(examine(app, network, &old)).await?;
+    if let Verdict::Broken(error) = &verdict {
+        let error = error.clone();
+        match Box::pin(tokens::after(app, &old, &error)).await? {
+            tokens::After::Again => {
+                old = load(app, workspace, id).await?;
+                (checks, verdict) = Box::pin(examine(app, network, &old)).await?;
+            }
+            // It may be that only its token has ended, and a new one is not to be had yet.
+            tokens::After::Wait(_) => verdict = Verdict::Away(error),
+            tokens::After::Refused(_) => {}
+        }
+    }
     let now = app.clock.now();
     let connection = app
         .db
@@ -376,6 +507,36 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
         .await?;
     app.ring();
     Ok(CheckView { ok: checks.iter().all(|c| c.ok), checks, connection })
+}
+
+async fn examine(
+    app: &App,
+    network: &dyn Network,
+    c: &Connection,
+) -> Result<(Vec<CheckItem>, Verdict), Refusal> {
+    let mut account = account::open(app, c)?;
+    // Few networks need an app to tell whose a token is; without one they say so.
+    if let Ok(client) = apps::of(app, network.spec(), &c.settings).await {
+        apps::lend(&mut account, client.as_ref());
+    }
+    let keeper = Renewals { app, connection: &c.id };
+    Ok(check::examine(app, network, &account, &c.remote_id, &keeper).await)
+}
+
+/// It needs its owner, and what goes through it waits.
+pub(super) async fn broken(
+    tx: &Tx,
+    c: &Connection,
+    problem: &Problem,
+    now: i64,
+) -> Result<(), db::Error> {
+    connections::break_(tx, &c.id, problem, now).await?;
+    alerts::clear(tx, AlertKind::ConnectionEnds, &c.id, now).await?;
+    if gates::paused_why(tx, &c.lane()).await?.is_none() {
+        gates::pause(tx, &c.lane(), Some((now, NEEDS_ACTION))).await?;
+    }
+    let data = json!({ "connectionId": c.id, "network": c.network, "problem": problem });
+    events::add(tx, &c.workspace_id, "connection.broken", &c.id, &data, now).await
 }
 
 /// Keeps the lane shut until the connection works; an owner's own pause stays one.
@@ -468,6 +629,7 @@ fn view(row: &Connection, standing: Standing) -> ConnectionView {
         settings: row.settings.clone(),
         send_twice: row.twice_at.is_some(),
         waiting: standing.waiting,
+        token: TokenView::of(&row.tokens),
         last_published_at: row.published_at.map(when::iso),
         checked_at: row.checked_at.map(when::iso),
         created_at: when::iso(row.created_at),

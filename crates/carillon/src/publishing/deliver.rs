@@ -14,14 +14,16 @@ use super::keeper::Durable;
 use super::load::{self, Work};
 use super::outcome::{self, Line, Lost, Next, Outcome};
 use super::segments::{self, Stop};
-use super::{account, circuits, intent, lateness, settle};
+use super::tokens::{After, Unusable};
+use super::{account, circuits, intent, lateness, settle, tokens};
 use crate::db;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Claim, Pool};
 use crate::domain::problem::Problem;
 use crate::media::{Unfit, derive};
+use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery};
-use crate::store::{connections, queue};
+use crate::store::queue;
 use crate::{App, bugs, ids};
 
 /// Under this name it is kept beside the network's handles that its large files are there.
@@ -139,7 +141,23 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
             return outcome::write(app, claim, d, from, o).await;
         }
     };
-    let account = match account::open(app, &work.connection) {
+    let newer = match Box::pin(tokens::fresh(app, &work.connection)).await {
+        Ok(newer) => newer,
+        Err(Unusable::Db(e)) => return Err(e.into()),
+        Err(Unusable::Wait(at, problem)) => {
+            let o = waits_for_token(d, at, prepare_line("waits"));
+            return outcome::write(app, claim, d, from, o.because(problem)).await;
+        }
+        Err(Unusable::Broken(problem)) => {
+            let o = Outcome {
+                breaks: true,
+                ..Outcome::of(d, State::Queued, Next::At(started_at), prepare_line("refused"))
+            };
+            return outcome::write(app, claim, d, from, o.because(problem)).await;
+        }
+    };
+    let connection = newer.as_ref().unwrap_or(&work.connection);
+    let account = match account::open(app, connection) {
         Ok(account) => account,
         Err(refusal) => {
             let problem = Problem::new("config", refusal.sentence, "ask_operator", &refusal.fix);
@@ -167,7 +185,7 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
             keeper.still_ours()?;
             // Nothing of a preparation is visible: whatever came of it, it may be done again.
             let e = Error { applied: Applied::No, ..e };
-            let o = refused(app, work, &e, prepare_line("refused"));
+            let o = turned_away(app, work, connection, &e, &prepare_line).await?;
             return outcome::write(app, claim, d, from, o).await;
         }
     }
@@ -214,8 +232,42 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         Some(answer) => answer,
         None => work.noted(&base, work.network.publish(&cx, &out).await),
     };
-    let o = published(app, work, answer, intent.line);
+    let o = match answer {
+        Err(e) if e.class == Class::Auth && !unsure(work, &e) => {
+            let line = |word| Line::End { id: intent.line.clone(), word };
+            let o = turned_away(app, work, connection, &e, &line).await?;
+            settle::no(work, Outcome { intent_at: None, ..o })
+        }
+        answer => published(app, work, answer, intent.line),
+    };
     outcome::write(app, claim, d, State::Sending, o).await
+}
+
+/// What a refusal leads to that may be one of a token which ended on the way: with a newer one it
+/// is tried again at once, and nothing is counted.
+async fn turned_away(
+    app: &App,
+    work: &Work,
+    connection: &Connection,
+    e: &Error,
+    line: &(dyn Fn(&'static str) -> Line + Sync),
+) -> Result<Outcome, Lost> {
+    let (d, now) = (&work.delivery, app.clock.now());
+    let o = match Box::pin(tokens::after(app, connection, e)).await? {
+        After::Again => Outcome::of(d, State::Queued, Next::At(now), line("renewed")),
+        After::Wait(at) => waits_for_token(d, at, line("waits")),
+        After::Refused(None) => return Ok(refused(app, work, e, line("refused"))),
+        After::Refused(Some(problem)) => {
+            return Ok(refused(app, work, e, line("refused")).because(problem));
+        }
+    };
+    Ok(Outcome { forget: e.restart, ..o }.because(account::problem(e)))
+}
+
+/// Its lane waits until a token is to be had.
+fn waits_for_token(d: &Delivery, at: i64, line: Line) -> Outcome {
+    let o = Outcome::of(d, State::Queued, Next::At(at), line);
+    Outcome { hold_lane_until: Some(at), ..o }
 }
 
 /// What a send that came back led to.
@@ -355,6 +407,7 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
         key: if bugs::on("new key each try") { ids::secret() } else { d.send_key.clone() },
         created_at: d.scheduled_at.unwrap_or(d.created_at),
         reply_to: reply_to(&work.before),
+        extra: d.options.clone(),
     })
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::account;
-use super::connecting::{self, ConnectionState};
+use super::connecting::{self, ConnectionState, TokenView};
 use crate::App;
 use crate::domain::refusal::{Kind, Refusal};
 use crate::domain::when::iso;
@@ -39,7 +39,9 @@ pub struct Diagnosis {
     /// The network's own id of the account.
     pub remote_id: String,
     pub state: ConnectionState,
-    pub tokens: Vec<TokenView>,
+    pub tokens: Vec<MaskedToken>,
+    /// How long its access lasts, as far as that is known.
+    pub token: TokenView,
     /// The key that its credentials are sealed with.
     #[schema(example = "k1f09ab3e")]
     pub key: Option<String>,
@@ -60,7 +62,7 @@ pub struct Diagnosis {
 /// A secret, masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TokenView {
+pub struct MaskedToken {
     #[schema(example = "accessToken")]
     pub key: String,
     /// Its first and last four characters; nothing of a short one.
@@ -138,7 +140,8 @@ fn diagnosis(app: &App, row: &Connection, state: ConnectionState, newest: &str) 
         name: row.name.clone(),
         remote_id: row.remote_id.clone(),
         state,
-        tokens: secrets.iter().map(|(key, secret)| token(key, secret)).collect(),
+        tokens: secrets.iter().map(|(key, secret)| masked(key, secret)).collect(),
+        token: TokenView::of(&row.tokens),
         newest_key: key.as_deref() == Some(newest),
         key,
         unopened,
@@ -150,9 +153,9 @@ fn diagnosis(app: &App, row: &Connection, state: ConnectionState, newest: &str) 
     }
 }
 
-fn token(key: &str, secret: &Secret) -> TokenView {
+fn masked(key: &str, secret: &Secret) -> MaskedToken {
     let value = secret.reveal();
-    TokenView { key: key.to_owned(), masked: mask(value), expires_at: ends(value).map(iso) }
+    MaskedToken { key: key.to_owned(), masked: mask(value), expires_at: ends(value).map(iso) }
 }
 
 /// Enough to tell two tokens apart.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::options::Answers;
 use super::segments;
 use crate::domain::delivery::DeliveryState as State;
 pub use crate::domain::post::Part;
@@ -90,6 +91,11 @@ pub struct DraftDelivery {
     /// was; an empty one takes it away.
     #[serde(default)]
     pub first_comment: Option<String>,
+    /// Answers to what the placement asks beside text and media, by the keys of its `options`. In
+    /// an edit nothing said means: as it was.
+    #[serde(default)]
+    #[schema(example = json!({ "actionType": "BOOK" }))]
+    pub options: Option<Answers>,
 }
 
 impl DraftDelivery {
@@ -202,6 +208,7 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
         });
         let comment = segments.into_iter().find(|s| s.placement == "comment");
         d.first_comment = d.first_comment.take().or(comment.and_then(|c| c.text));
+        d.options = d.options.take().or_else(|| Some(old.options.clone()));
     }
     Draft {
         text: change.text.unwrap_or_else(|| post.text.clone()),

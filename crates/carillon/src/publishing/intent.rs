@@ -132,6 +132,9 @@ fn request_hash(out: &Rendition) -> String {
     if let Some(to) = &out.reply_to {
         hash.update(to.parent.id.as_bytes());
     }
+    for (key, answer) in &out.extra {
+        hash.update(format!("{}={key}={answer}", answer.len()));
+    }
     for m in &out.media {
         hash.update(Sha256::digest(&m.data));
     }

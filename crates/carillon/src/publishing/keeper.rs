@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use carillon_networks::{Class, Error, Keeper, Secret};
 use serde_json::Value as Json;
 
-use super::account;
+use super::account::{self, NotKept};
 use super::load::Work;
 use super::outcome::Lost;
 use crate::domain::job::Claim;
-use crate::store::connections::{self, Connection};
+use crate::store::connections::Connection;
 use crate::store::{deliveries, queue};
 use crate::{App, bugs};
 
@@ -80,15 +80,9 @@ impl Keeper for Durable<'_> {
     }
 
     async fn renew(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), Error> {
-        let account = account::open(self.app, self.connection)
-            .map_err(|e| Error::new(Class::Config, e.sentence).code("secrets_sealed"))?;
-        account.secrets.lock().unwrap_or_else(|e| e.into_inner()).extend(secrets.clone());
-        let sealed = account::seal(self.app, &account, &self.connection.id);
-        let id = self.connection.id.clone();
-        self.app
-            .db
-            .write(move |tx| async move { connections::renew(&tx, &id, &sealed).await })
-            .await
-            .map_err(|e| self.lost(Lost::Db(e)))
+        account::keep(self.app, &self.connection.id, secrets).await.map_err(|e| match e {
+            NotKept::Db(e) => self.lost(Lost::Db(e)),
+            sealed => account::not_kept(&sealed),
+        })
     }
 }

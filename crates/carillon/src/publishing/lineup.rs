@@ -53,6 +53,7 @@ pub(super) async fn replace_deliveries(
             Some(old) => {
                 let d = Delivery {
                     text: p.text.clone(),
+                    options: p.options.clone(),
                     scheduled_at: p.at,
                     position: p.position as i64,
                     ..old.clone()
@@ -130,6 +131,7 @@ async fn add_segment(
         placement: segment.placement.id.to_owned(),
         position: n as i64 + 1,
         text: Some(segment.text.clone()),
+        options: Default::default(),
         scheduled_at: None,
         state: waiting(post),
         next_attempt_at: None,
@@ -181,6 +183,7 @@ fn planned(post: &Post, p: &Planned, now: i64) -> Delivery {
         placement: p.placement.id.to_owned(),
         position: p.position as i64,
         text: p.text.clone(),
+        options: p.options.clone(),
         scheduled_at: p.at,
         state: waiting(post),
         send_key: ids::secret(),

@@ -5,6 +5,7 @@ use carillon_networks::text;
 
 use super::draft::Draft;
 use super::guard;
+use super::options;
 use super::plan::Planned;
 use crate::App;
 use crate::app::Networks;
@@ -58,24 +59,48 @@ pub(super) fn measure(
     let rule = &p.placement.media;
     let min = rule.min.max(usize::from(rules.media_required));
     let asked = draft.media.len();
+    let place = p.placement.name;
+    let what = match (rule.types.is_empty(), &rule.video) {
+        (true, Some(_)) => "video",
+        (false, Some(_)) => "picture or video",
+        (_, None) => "picture",
+    };
+    let mut say = |code, message: String| {
+        wrong.push(Wrong::new(format!("{field}.media"), code, message).at(&id));
+    };
     if asked < min {
-        let message = format!("{name} ({}) needs at least {min} picture.", p.placement.name);
-        wrong.push(Wrong::new(format!("{field}.media"), "media_required", message).at(&id));
+        say("media_required", format!("{name} ({place}) needs at least {min} {what}."));
     }
     if asked > rule.max {
-        let message = format!(
-            "{name} ({}) takes at most {} pictures, there are {asked}.",
-            p.placement.name, rule.max
+        let some = if rule.max == 1 { "" } else { "s" };
+        say(
+            "too_many_media",
+            format!("{name} ({place}) takes at most {} {what}{some}, there are {asked}.", rule.max),
         );
-        wrong.push(Wrong::new(format!("{field}.media"), "too_many_media", message).at(&id));
+    }
+    let films = media.iter().filter(|m| m.content_type.starts_with("video/")).count();
+    let pictures = media.len() - films;
+    if films > 0 && rule.video.is_none() {
+        say("no_videos", format!("{name} ({place}) takes no videos."));
+    }
+    if pictures > 0 && rule.types.is_empty() && rule.max > 0 {
+        say("no_pictures", format!("{name} ({place}) takes a video, and no pictures."));
+    }
+    if let Some(video) = rule.video.filter(|v| films > v.max || films * pictures > 0 && !v.mixed) {
+        let beside = if video.mixed { "" } else { ", and none beside pictures" };
+        say(
+            "too_many_videos",
+            format!("{name} ({place}) takes at most {} video{beside}.", video.max),
+        );
     }
     if rule.pull && asked > 0 && !rules.reachable {
         let message = format!(
             "{name} fetches pictures from this server, which has no public https address: set \
              `CARILLON_PUBLIC_URL`."
         );
-        wrong.push(Wrong::new(format!("{field}.media"), "public_url_required", message).at(&id));
+        say("public_url_required", message);
     }
+    options::measure(p, wrong);
 }
 
 /// What stands against a delivery that was planned before, as things are now.
@@ -107,6 +132,7 @@ pub(super) fn remeasured(
         spec,
         placement,
         text: d.text.clone(),
+        options: d.options.clone(),
         at: d.scheduled_at,
         content_hash: String::new(),
         count: 0,

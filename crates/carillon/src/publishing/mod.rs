@@ -1,6 +1,7 @@
 //! The heart: from a written post to a live one, once. Read deliver.rs first.
 
 pub mod account;
+pub mod apps;
 pub mod budget;
 pub mod checking;
 pub mod circuits;
@@ -19,7 +20,8 @@ mod lateness;
 mod lineup;
 mod load;
 mod measure;
-pub mod outcome;
+pub mod options;
+mod outcome;
 pub mod pausing;
 pub mod plan;
 pub mod preflight;
@@ -30,4 +32,5 @@ pub mod settle;
 pub mod slots;
 mod spool;
 pub mod sweep;
+pub mod tokens;
 pub mod view;

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::draft::{Draft, DraftDelivery};
 use super::guard::Warning;
 use super::measure::{Rules, measure};
+use super::options::Answers;
 use super::segments::{self, Segment};
 use super::view::{self, Names};
 use crate::app::{self, Networks};
@@ -64,6 +65,7 @@ pub(super) struct Planned {
     pub spec: &'static Spec,
     pub placement: &'static Placement,
     pub text: Option<String>,
+    pub options: Answers,
     pub at: Option<i64>,
     pub content_hash: String,
     pub count: usize,
@@ -151,6 +153,7 @@ pub(super) async fn plan_for(
         || draft.thread.iter().any(|part| part.text.len() > MOST_TEXT)
         || draft.deliveries.iter().any(|d| {
             let texts = [&d.text, &d.first_comment].into_iter().flatten();
+            let texts = texts.chain(d.options.iter().flat_map(Answers::values));
             let parts = d.parts(&[]).iter().map(|part| &part.text);
             texts.chain(parts).any(|t| t.len() > MOST_TEXT)
         })
@@ -296,6 +299,7 @@ fn find_target(
         spec,
         placement,
         text: d.text.clone(),
+        options: d.options.clone().unwrap_or_default(),
         at: None,
         content_hash: String::new(),
         count: 0,

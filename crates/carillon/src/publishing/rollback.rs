@@ -1,15 +1,12 @@
 //! Taking a published post down again, network by network, with an honest answer for each.
 
-use std::collections::BTreeMap;
-
-use async_trait::async_trait;
-use carillon_networks::{Class, Context, Error, Keeper, Secret};
+use carillon_networks::{Class, Context};
 use serde::Serialize;
-use serde_json::Value as Json;
 use utoipa::ToSchema;
 
+use super::account::Renewals;
 use super::view::{self, PostView};
-use super::{account, lineup, outcome, segments};
+use super::{account, lineup, outcome, segments, tokens};
 use crate::App;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
@@ -119,9 +116,11 @@ async fn take_down(
             format!("{name} does not let programs delete posts; delete it there by hand.");
         return Ok(says("cannot_be_deleted", sentence, d.remote_url.clone()));
     }
+    let newer = Box::pin(tokens::fresh(app, &connection)).await?;
+    let connection = newer.unwrap_or(connection);
     let account = account::open(app, &connection)?;
     let base = account::base(app, network, &connection.settings);
-    let keeper = Renewing { app, connection: &connection };
+    let keeper = Renewals { app, connection: &connection.id };
     let cx = Context::new(
         &app.http,
         &account,
@@ -172,30 +171,4 @@ async fn to_draft(app: &App, post: &Post) -> Result<(), Refusal> {
         .await?;
     app.ring();
     Ok(())
-}
-
-/// Keeps renewed sessions; a deletion has no handles.
-struct Renewing<'a> {
-    app: &'a App,
-    connection: &'a Connection,
-}
-
-#[async_trait]
-impl Keeper for Renewing<'_> {
-    async fn checkpoint(&self, _: &str, _: &Json) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn renew(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), Error> {
-        let account = account::open(self.app, self.connection)
-            .map_err(|e| Error::new(Class::Config, e.sentence).code("secrets_sealed"))?;
-        account.secrets.lock().unwrap_or_else(|e| e.into_inner()).extend(secrets.clone());
-        let sealed = account::seal(self.app, &account, &self.connection.id);
-        let id = self.connection.id.clone();
-        self.app
-            .db
-            .write(move |tx| async move { connections::renew(&tx, &id, &sealed).await })
-            .await
-            .map_err(|e| Error::new(Class::Transient, e.to_string()).code("not_kept"))
-    }
 }

@@ -11,6 +11,7 @@ use carillon_networks::{Class, Context, Error, Polled, Remote, SendClass, Window
 use super::keeper::Durable;
 use super::load::Work;
 use super::outcome::{self, Line, Lost, Next, Outcome};
+use super::tokens::{self, After, Unusable};
 use super::{account, deliver};
 use crate::config::Publishing;
 use crate::domain::delivery::DeliveryState as State;
@@ -115,7 +116,7 @@ pub(super) async fn poll(app: &App, claim: &Claim, work: &Work) -> Result<(), Lo
     let line = |word| Line::New { step: "poll", started_at: now, word };
     let o = match ask(app, claim, work).await? {
         Ok(answer) => handled(app, work, answer, &line),
-        Err(e) if needs_owner(&e) => closed(work, &e, now, line("refused")),
+        Err(e) if needs_owner(&e) => closed(app, work, &e, now, &line).await?,
         Err(e) => {
             let next = Next::At(now + 30_000);
             Outcome {
@@ -146,12 +147,12 @@ pub(super) async fn look(app: &App, claim: &Claim, work: &Work) -> Result<(), Lo
     let o = if work.placement.send == SendClass::Handle {
         match ask(app, claim, work).await? {
             Ok(answer) => handled(app, work, answer, &line),
-            Err(e) if needs_owner(&e) => closed(work, &e, now, line("refused")),
+            Err(e) if needs_owner(&e) => closed(app, work, &e, now, &line).await?,
             Err(e) => next_look(app, work, Some(&e), line("unavailable")),
         }
     } else {
         match candidates(app, claim, work).await? {
-            Err(e) if needs_owner(&e) => closed(work, &e, now, line("refused")),
+            Err(e) if needs_owner(&e) => closed(app, work, &e, now, &line).await?,
             Err(e) => next_look(app, work, Some(&e), line("unavailable")),
             Ok(found) => match found.as_slice() {
                 [one] => is_live(work, one, line("found")),
@@ -175,11 +176,25 @@ fn needs_owner(e: &Error) -> bool {
     matches!(e.class, Class::Auth | Class::Config)
 }
 
-/// It cannot be told before the owner acts; the lane is paused until then.
-fn closed(work: &Work, e: &Error, now: i64, line: Line) -> Outcome {
+/// It cannot be told before the owner acts; the lane is paused until then. A token that ended
+/// meanwhile is renewed, and the network asked again.
+async fn closed(
+    app: &App,
+    work: &Work,
+    e: &Error,
+    now: i64,
+    line: &(dyn Fn(&'static str) -> Line + Sync),
+) -> Result<Outcome, Lost> {
     let d = &work.delivery;
-    Outcome { breaks: true, ..Outcome::of(d, d.state, Next::At(now), line) }
-        .because(account::problem(e))
+    let to = |at, word| Outcome::of(d, d.state, Next::At(at), line(word));
+    Ok(match Box::pin(tokens::after(app, &work.connection, e)).await? {
+        After::Again => to(now, "renewed").because(account::problem(e)),
+        After::Wait(at) => to(at, "waits").because(account::problem(e)),
+        After::Refused(why) => {
+            let why = why.unwrap_or_else(|| account::problem(e));
+            Outcome { breaks: true, ..to(now, "refused") }.because(why)
+        }
+    })
 }
 
 fn handled(app: &App, work: &Work, answer: Polled, line: &dyn Fn(&'static str) -> Line) -> Outcome {
@@ -402,7 +417,16 @@ type Call<'a> = (carillon_networks::Account, String, carillon_networks::Renditio
 
 /// What a look is made with.
 async fn call<'a>(app: &'a App, claim: &'a Claim, work: &'a Work) -> Result<Call<'a>, Error> {
-    let account = account::open(app, &work.connection)
+    let newer = Box::pin(tokens::fresh(app, &work.connection)).await.map_err(|e| {
+        let (class, says) = match e {
+            Unusable::Wait(_, problem) => (Class::Transient, problem.sentence),
+            Unusable::Broken(problem) => (Class::Auth, problem.sentence),
+            Unusable::Db(e) => (Class::Transient, format!("{e}.")),
+        };
+        Error::new(class, says)
+    })?;
+    let connection = newer.as_ref().unwrap_or(&work.connection);
+    let account = account::open(app, connection)
         .map_err(|r| Error::new(Class::Config, r.sentence).code("secrets_sealed"))?;
     let base = account::base(app, work.network, &work.connection.settings);
     let out = deliver::rendition(app, work).await.map_err(|_| {

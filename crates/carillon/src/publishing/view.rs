@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::draft::{self, Part};
+use super::options::Answers;
 use crate::App;
 use crate::db::{self, Tx};
 use crate::domain::delivery::DeliveryState;
@@ -70,6 +71,8 @@ pub struct DeliveryView {
     pub placement: String,
     /// `null`: the post's text.
     pub text: Option<String>,
+    /// Answers to its placement's options.
+    pub options: Answers,
     pub state: DeliveryState,
     pub scheduled_at: Option<String>,
     pub next_attempt_at: Option<String>,
@@ -305,6 +308,7 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
         network: d.network.clone(),
         placement: d.placement.clone(),
         text: d.text.clone(),
+        options: d.options.clone(),
         state: d.state,
         scheduled_at: d.scheduled_at.map(iso),
         next_attempt_at: d.next_attempt_at.map(iso),

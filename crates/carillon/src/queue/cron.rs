@@ -13,10 +13,11 @@ const SET_BACK: i64 = 15 * 60_000;
 
 /// What comes round, and how often. Slots lie at multiples of the period since 1970, so that every
 /// node names them alike.
-fn table(app: &App) -> [(Kind, Duration); 4] {
+fn table(app: &App) -> [(Kind, Duration); 5] {
     [
         (Kind::Sweep, app.config.queue.sweep_every),
         (Kind::Preflight, Duration::from_secs(60)),
+        (Kind::Tokens, Duration::from_secs(60)),
         (Kind::MediaNet, Duration::from_secs(15 * 60)),
         (Kind::Prune, Duration::from_secs(3600)),
     ]

@@ -157,6 +157,20 @@ pub async fn role(tx: &Tx, account: &str, workspace: &str) -> Result<Option<Stri
     row.map(|r| r.text("role")).transpose()
 }
 
+/// Is this whoever runs the installation: an owner of its first workspace, or (without an account) a
+/// key to it?
+pub async fn operates(tx: &Tx, workspace: &str, account: Option<&str>) -> Result<bool, Error> {
+    let first = tx
+        .row("SELECT id FROM workspace ORDER BY created_at, id LIMIT 1", params![])
+        .await?
+        .map_or(Ok(String::new()), |r| r.text("id"))?;
+    if first != workspace {
+        return Ok(false);
+    }
+    let Some(account) = account else { return Ok(true) };
+    Ok(role(tx, account, workspace).await?.as_deref() == Some("owner"))
+}
+
 pub async fn add_session(
     tx: &Tx,
     hash: &str,

@@ -6,6 +6,7 @@ use crate::db::{Error, Row, Tx};
 use crate::domain::alert::AlertKind;
 use crate::domain::problem::Problem;
 use crate::store::alerts;
+use crate::store::tokens::{self, TokenLife};
 use crate::{params, row, store};
 
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Connection {
     pub twice_at: Option<i64>,
     /// The network said that no post is left before then, ms UTC.
     pub quota_until: Option<i64>,
+    /// How long its secrets last.
+    pub tokens: TokenLife,
     pub created_at: i64,
 }
 
@@ -169,8 +172,8 @@ pub async fn standings(tx: &Tx, workspace: &str) -> Result<BTreeMap<String, Stan
         .collect()
 }
 
-/// What a check or an edit changes. Not the secrets: whoever has none to enter would put back those
-/// that it read, over a session renewed or a text sealed anew meanwhile; see [`renew`].
+/// What a check or an edit changes. Never the secrets: newer ones may have been kept meanwhile, or
+/// the same sealed anew.
 pub async fn save(tx: &Tx, c: &Connection) -> Result<(), Error> {
     tx.execute(
         "UPDATE connection SET name = $1, remote_id = $2, settings = $3, broken_at = $4, problem = $5, \
@@ -212,15 +215,17 @@ pub async fn fill(tx: &Tx, old: &Connection, new: &Connection, now: i64) -> Resu
     Ok(changed == 1)
 }
 
-/// Replaces the sealed secrets only: new ones were entered, or the network renewed a session. Those
-/// of a connection that was disconnected meanwhile stay erased.
-pub async fn renew(tx: &Tx, id: &str, secrets: &str) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE connection SET secrets = $1 WHERE id = $2 AND deleted_at IS NULL",
-        params![secrets, id],
-    )
-    .await?;
-    Ok(())
+/// Replaces the sealed secrets of this version only: the network renewed a session. `false` when
+/// they are others by now.
+pub async fn renew(tx: &Tx, id: &str, version: i64, secrets: &str) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE connection SET secrets = $1, token_version = token_version + 1 \
+             WHERE id = $2 AND token_version = $3 AND deleted_at IS NULL",
+            params![secrets, id, version],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// The network refused it: its owner has to act, and is told so.
@@ -270,7 +275,8 @@ pub async fn published(tx: &Tx, ids: &BTreeSet<&str>, now: i64) -> Result<(), Er
 pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(
-            "UPDATE connection SET deleted_at = $1, secrets = '' WHERE workspace_id = $2 AND id = $3 AND deleted_at IS NULL",
+            "UPDATE connection SET deleted_at = $1, secrets = '', renew_at = NULL, ends_at = NULL, \
+             token_version = token_version + 1 WHERE workspace_id = $2 AND id = $3 AND deleted_at IS NULL",
             params![now, workspace, id],
         )
         .await?;
@@ -312,7 +318,7 @@ pub async fn lanes(tx: &Tx, now: i64) -> Result<Vec<Lanes>, Error> {
         .collect()
 }
 
-fn read(r: &Row) -> Result<Connection, Error> {
+pub(super) fn read(r: &Row) -> Result<Connection, Error> {
     Ok(Connection {
         id: r.text("id")?,
         workspace_id: r.text("workspace_id")?,
@@ -327,6 +333,7 @@ fn read(r: &Row) -> Result<Connection, Error> {
         published_at: r.opt_int("published_at")?,
         twice_at: r.opt_int("twice_at")?,
         quota_until: r.opt_int("quota_until")?,
+        tokens: tokens::read(r)?,
         created_at: r.int("created_at")?,
     })
 }

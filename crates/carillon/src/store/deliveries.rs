@@ -24,6 +24,8 @@ pub struct Delivery {
     pub position: i64,
     /// `None`: the post's text.
     pub text: Option<String>,
+    /// Answers to its placement's options.
+    pub options: BTreeMap<String, String>,
     /// Of a segment: when what it follows was live, `None` before.
     pub scheduled_at: Option<i64>,
     pub state: DeliveryState,
@@ -121,8 +123,9 @@ impl<'a> Moved<'a> {
 pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO delivery (id, workspace_id, post_id, parent_id, connection_id, network, placement, position, text, \
-         scheduled_at, state, send_key, checkpoints, tries, looks, next_attempt_at, content_hash, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '{}', 0, 0, $13, $14, $15, $16)",
+         options, scheduled_at, state, send_key, checkpoints, tries, looks, next_attempt_at, content_hash, created_at, \
+         updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '{}', 0, 0, $14, $15, $16, $17)",
         params![
             &d.id,
             &d.workspace_id,
@@ -133,6 +136,7 @@ pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
             &d.placement,
             d.position,
             d.text.clone(),
+            store::json(&d.options),
             d.scheduled_at,
             d.state.as_str(),
             &d.send_key,
@@ -151,12 +155,13 @@ pub async fn add(tx: &Tx, d: &Delivery) -> Result<(), Error> {
 pub async fn edit(tx: &Tx, d: &Delivery, from: DeliveryState, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(
-        "UPDATE delivery SET text = $1, scheduled_at = $2, state = $3, position = $4, checkpoints = $5, tries = $6, \
-         looks = $7, intent_at = $8, first_intent_at = $9, next_attempt_at = $10, problem = $11, cause = $12, \
-         content_hash = $13, checked_at = NULL, warning = NULL, \
-         cancel_wish_at = NULL, updated_at = $14 WHERE id = $15 AND state = $16",
+        "UPDATE delivery SET text = $1, options = $2, scheduled_at = $3, state = $4, position = $5, checkpoints = $6, \
+         tries = $7, looks = $8, intent_at = $9, first_intent_at = $10, next_attempt_at = $11, problem = $12, cause = $13, \
+         content_hash = $14, checked_at = NULL, warning = NULL, \
+         cancel_wish_at = NULL, updated_at = $15 WHERE id = $16 AND state = $17",
         params![
             d.text.clone(),
+            store::json(&d.options),
             d.scheduled_at,
             d.state.as_str(),
             d.position,
@@ -475,6 +480,7 @@ pub(super) fn read(r: &Row) -> Result<Delivery, Error> {
         placement: r.text("placement")?,
         position: r.int("position")?,
         text: r.opt_text("text")?,
+        options: r.json("options")?,
         scheduled_at: r.opt_int("scheduled_at")?,
         state: r.word("state")?,
         send_key: r.text("send_key")?,

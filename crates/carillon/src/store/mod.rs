@@ -6,11 +6,13 @@
 
 pub mod accounts;
 pub mod alerts;
+pub mod apps;
 pub mod attempts;
 pub mod audit;
 pub mod budgets;
 pub mod circuits;
 pub mod connections;
+pub mod consents;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod events;
@@ -24,6 +26,7 @@ pub mod posts;
 pub mod queue;
 pub mod sealed;
 pub mod sweeps;
+pub mod tokens;
 
 use serde::Serialize;
 

@@ -57,6 +57,15 @@ fn statements(place: Place) -> Statements {
             page: "SELECT id, secrets AS sealed FROM connection WHERE id > $1 AND secrets <> '' ORDER BY id LIMIT $2",
             replace: "UPDATE connection SET secrets = $1 WHERE id = $2 AND secrets = $3",
         },
+        Place::AppSecret => Statements {
+            page: "SELECT network || ' ' || server AS id, secret AS sealed FROM network_app WHERE network || ' ' || server > $1 \
+                   AND secret <> '' ORDER BY network || ' ' || server LIMIT $2",
+            replace: "UPDATE network_app SET secret = $1 WHERE network || ' ' || server = $2 AND secret = $3",
+        },
+        Place::ConsentSealed => Statements {
+            page: "SELECT id, sealed AS sealed FROM consent WHERE id > $1 AND sealed <> '' ORDER BY id LIMIT $2",
+            replace: "UPDATE consent SET sealed = $1 WHERE id = $2 AND sealed = $3",
+        },
     }
 }
 

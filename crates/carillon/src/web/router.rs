@@ -14,11 +14,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
-    alerts, audit, circuits, connections, dead_letters, deliveries, events, health, media,
-    networks, pauses, posts, queue, session, sweeps, workspace,
+    alerts, apps, audit, circuits, connections, consents, dead_letters, deliveries, events, health,
+    media, networks, pauses, posts, queue, session, sweeps, workspace,
 };
-use crate::web::pages::{layout, login, setup};
+use crate::web::pages::{consent, layout, login, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
 
 /// Most bytes of a JSON body.
@@ -30,7 +31,11 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(session::show, session::end))
         .routes(routes!(workspace::policies, workspace::set_policies))
         .routes(routes!(networks::list))
+        .routes(routes!(apps::list, apps::create))
+        .routes(routes!(apps::delete))
         .routes(routes!(connections::list, connections::create))
+        .routes(routes!(consents::create))
+        .routes(routes!(consents::show, consents::choose))
         .routes(routes!(connections::show, connections::edit, connections::delete))
         .routes(routes!(connections::diagnose_all))
         .routes(routes!(connections::diagnose))
@@ -111,6 +116,7 @@ fn pages() -> Router<Web> {
     Router::new()
         .route("/login", get(login::show).post(login::submit))
         .route("/login/{token}", get(login::link))
+        .route(CALLBACK, get(consent::back))
         .route("/logout", post(login::leave))
         .route("/setup", get(setup::show).post(setup::submit))
         .route(layout::CSS_PATH, get(layout::css))

@@ -14,7 +14,7 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::refusal::Refusal;
 use crate::domain::when;
 use crate::ids;
-use crate::publishing::{connecting, dead_letters, pausing, view};
+use crate::publishing::{apps, connecting, dead_letters, pausing, view};
 use crate::store::dead_letters::Filter;
 use crate::watch::trail;
 use crate::web::api::session;
@@ -48,7 +48,8 @@ pub async fn fallback(State(web): State<Web>, request: Request) -> Result<Respon
     }
 }
 
-fn sign_in(uri: &Uri) -> String {
+/// Where somebody who is signed out goes first.
+pub(crate) fn sign_in(uri: &Uri) -> String {
     let wanted = uri.path_and_query().map_or("/", |p| p.as_str());
     if wanted == "/" {
         return "/login".to_owned();
@@ -122,9 +123,12 @@ async fn boot(app: &App, caller: &Caller) -> Result<Value, Refusal> {
     let doubts =
         dead_letters::list(app, &caller.workspace_id, doubts, None, MOST_QUESTIONS).await?.items;
     let networks: Vec<_> = carillon_networks::ALL.iter().map(|n| n.spec()).collect();
+    let ready = apps::list(app).await?.into_iter().filter(|a| a.ready).map(|a| a.network);
     let mut boot = json!({
         "session": session,
         "networks": networks,
+        // Those that can be connected through their own consent page.
+        "consents": ready.collect::<Vec<_>>(),
         "connections": connections,
         "pauses": pauses,
         "alerts": alerts,

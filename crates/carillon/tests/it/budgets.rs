@@ -166,6 +166,7 @@ async fn connect(app: &App, workspace: &str, twice_at: Option<i64>) -> String {
         problem: None,
         twice_at,
         quota_until: None,
+        tokens: Default::default(),
         checked_at: None,
         published_at: None,
         created_at: now,

@@ -41,6 +41,16 @@ async fn row(t: &TestApp, id: &str) -> Connection {
     found.expect("the database answers").expect("the row")
 }
 
+async fn put(t: &TestApp, id: &str, secrets: &str) {
+    let (id, secrets, version) =
+        (id.to_owned(), secrets.to_owned(), row(t, id).await.tokens.version);
+    let done = t
+        .app
+        .db
+        .write(move |tx| async move { connections::renew(&tx, &id, version, &secrets).await });
+    assert!(done.await.expect("it is written"));
+}
+
 /// As an older version, or a hand, left it.
 async fn set(t: &TestApp, id: &str, remote_id: &str, settings: Value) {
     let (id, remote_id, settings) = (id.to_owned(), remote_id.to_owned(), settings.to_string());
@@ -127,7 +137,7 @@ both! {
         let (bad, good) = (t.connect("mastodon").await, t.connect("telegram").await);
         let id = bad.clone();
         let text = t.app.keys.seal("{}", carillon::domain::sealed::Place::ConnectionSecrets, "another row");
-        t.app.db.write(move |tx| async move { connections::renew(&tx, &id, &text).await }).await.expect("set");
+        put(&t, &id, &text).await;
         let found = all(&t.app, 8).await;
         assert_eq!((found.works, found.broken), (1, 1), "{found:?}");
         let broken = found.items.iter().find(|i| i.proof == Proof::Broken).unwrap();
@@ -204,7 +214,7 @@ both! {
         let account = carillon::publishing::account::open(&t.app, &stolen).expect("opens");
         let sealed = carillon::publishing::account::seal(&t.app, &account, &second);
         let id = second.clone();
-        t.app.db.write(move |tx| async move { connections::renew(&tx, &id, &sealed).await }).await.expect("set");
+        put(&t, &id, &sealed).await;
         let known = row(&t, &second).await;
         let done = told(&t, &["ops", "backfill-connections"]);
         assert_eq!(done["skipped"][0]["reason"], "other_account", "{done}");

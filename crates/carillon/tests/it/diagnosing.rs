@@ -30,6 +30,15 @@ const ON: (&str, &str) = ("ENABLE_CONNECTION_DIAGNOSTICS", "true");
 /// Long enough for its ends to be shown.
 const LONG: &str = "alice-of-the-harbour-street-bakery";
 
+async fn set_secrets(t: &TestApp, id: &str, text: &str) {
+    let (id, text) = (id.to_owned(), text.to_owned());
+    let set = t.app.db.write(move |tx| async move {
+        let row = connections::load(&tx, &id).await?.expect("the row");
+        connections::renew(&tx, &id, row.tokens.version, &text).await
+    });
+    assert!(set.await.expect("it is written"));
+}
+
 /// The installation with diagnostics switched on.
 async fn on(mut t: TestApp) -> TestApp {
     t.settings.insert(ON.0.into(), ON.1.into());
@@ -156,8 +165,7 @@ both! {
         // What does not open is said, and what an older key seals as well.
         told(&t, &["keys", "generate", "--add"]);
         let text = t.app.keys.seal("{}", Place::ConnectionSecrets, "another row");
-        let id = long.clone();
-        t.app.db.write(move |tx| async move { connections::renew(&tx, &id, &text).await }).await.expect("set");
+        set_secrets(&t, &long, &text).await;
         let one = &told(&t, &["connection", "diagnose", &long])[0];
         assert!(one["unopened"].as_str().unwrap().contains("cannot be opened"), "{one}");
         assert_eq!((one["newestKey"].as_bool(), &one["tokens"]), (Some(false), &json!([])), "{one}");
@@ -245,7 +253,7 @@ both! {
         let away = || NetworkError::new(Class::Transient, format!("The harbour is closed to {token}."));
         for (answer, revocation, says) in [
             (Ok(()), Revocation::Revoked, "harbour has ended the session"),
-            (Err(NetworkError::unsupported("revoke")), Revocation::Unsupported, "does not let programs end"),
+            (Err(NetworkError::unsupported("revoke")), Revocation::Unsupported, "does not let Carillon end"),
             (Err(NetworkError::new(Class::Auth, "The token is unknown.")), Revocation::Revoked, "no longer"),
             (Err(away()), Revocation::Failed, "may work at harbour still"),
             (Err(NetworkError::garbled("HTML")), Revocation::Failed, "by hand"),

@@ -306,7 +306,7 @@ both! {
         t.worker.tick().await.expect("a tick");
         let medium = load(&t.app, &medium.id).await.unwrap();
         for network in carillon_networks::ALL {
-            for placement in network.spec().placements {
+            for placement in network.spec().placements.iter().filter(|p| !p.media.types.is_empty()) {
                 let (rule, who) = (&placement.media, network.spec().id);
                 let out = derive::rendition(&t.app, &medium, placement).await.expect(who);
                 let header = probe::probe(&out.data).expect(who);

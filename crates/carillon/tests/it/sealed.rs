@@ -15,8 +15,12 @@ use carillon::identity::keys::Keys;
 use carillon::identity::sealing::{self, Survey};
 use carillon::params;
 use carillon::publishing::account;
+use carillon::publishing::apps::{self, NewApp};
+use carillon::store::accounts;
 use carillon::store::connections::{self, Connection};
+use carillon::store::consents::{self, Consent};
 use carillon::store::sealed::Resealed;
+use carillon::store::tokens::TokenLife;
 use carillon::store::{nodes, sealed};
 use serde_json::Value;
 
@@ -43,10 +47,14 @@ async fn row(app: &App, id: &str) -> Connection {
     found.expect("the database answers").expect("the row")
 }
 
-async fn put(app: &App, id: &str, secrets: &str) {
+/// Puts another sealed text there; `false` where nothing is to be put any more.
+async fn put(app: &App, id: &str, secrets: &str) -> bool {
+    let version = row(app, id).await.tokens.version;
     let (id, secrets) = (id.to_owned(), secrets.to_owned());
-    let done = app.db.write(move |tx| async move { connections::renew(&tx, &id, &secrets).await });
-    done.await.expect("it is written");
+    let done = app
+        .db
+        .write(move |tx| async move { connections::renew(&tx, &id, version, &secrets).await });
+    done.await.expect("it is written")
 }
 
 /// One bit of the sealed part is another.
@@ -97,6 +105,7 @@ both! {
             t.schedule(draft).await;
         }
         t.pass(Duration::from_secs(3_600)).await;
+        fill_every_place(&t).await;
         let known: BTreeSet<String> = Place::ALL.iter().map(Place::to_string).collect();
         let mut seen = BTreeSet::new();
         let mut wrong = Vec::new();
@@ -124,6 +133,42 @@ both! {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert_eq!(seen, known, "each place of the list was seen in use: else this test looks at nothing");
     }
+}
+
+/// Something sealed in every place of the list.
+async fn fill_every_place(t: &TestApp) {
+    t.connect("mastodon").await;
+    let (client_id, client_secret) = ("78abc".to_owned(), "the app's own secret".replace(' ', "-"));
+    let app = NewApp { network: "linkedin".into(), client_id, client_secret, server: None };
+    apps::set(&t.app, app, "operator").await.expect("the app is set");
+    let (id, person) = (carillon::ids::new(START), carillon::ids::new(START));
+    let account = accounts::Account {
+        id: person.clone(),
+        email: format!("{person}@example.com"),
+        name: "Ada".into(),
+        password_hash: None,
+    };
+    let consent = Consent {
+        sealed: t.app.keys.seal("a verifier", Place::ConsentSealed, &id),
+        id,
+        workspace_id: t.workspace.clone(),
+        account_id: person,
+        network: "linkedin".into(),
+        server: String::new(),
+        connection_id: None,
+        redirect_uri: "https://posts.example.com/oauth/callback".into(),
+        problem: None,
+        created_at: START,
+        expires_at: START + 86_400_000,
+        returned_at: None,
+        ended_at: None,
+    };
+    let workspace = t.workspace.clone();
+    let added = t.app.db.write(move |tx| async move {
+        accounts::add_account(&tx, &account, &workspace, "editor", START).await?;
+        consents::add(&tx, &consent, &consent.id).await
+    });
+    added.await.expect("a consent under way");
 }
 
 async fn columns(t: &TestApp) -> Vec<(String, String)> {
@@ -246,6 +291,31 @@ both! {
         assert_eq!(deeds["items"].as_array().map(Vec::len), Some(rounds), "{deeds}");
     }
 
+    /// Whatever is in the list is gone through, each text under its own row's name.
+    async fn every_place_is_sealed_anew(t: TestApp) {
+        fill_every_place(&t).await;
+        let before = survey(&t.app).await;
+        let old = t.app.keys.newest();
+        Keys::add_in_folder(Path::new(&t.settings["CARILLON_DATA"])).expect("a new key");
+        let done = sealing::rotate(&t.app, false, "operator", quiet).await.expect("sealed anew");
+        assert_eq!((done.resealed, done.whole()), (before.keys[0].rows, true), "{done:?}");
+        assert_eq!(done.free, [old]);
+        let after = survey(&t.app).await;
+        let all: BTreeSet<String> = Place::ALL.iter().map(Place::to_string).collect();
+        assert_eq!(after.keys[0].places.keys().cloned().collect::<BTreeSet<_>>(), all);
+        assert_eq!(after.keys[0].places, before.keys[0].places);
+        for place in Place::ALL.iter().copied() {
+            let page = t.app.db.read(move |tx| async move { sealed::page(&tx, place, "", 100).await });
+            for text in page.await.expect("a page") {
+                assert_eq!(Keys::id_of(&text.text), Some(&t.app.keys.newest()[..]), "{place}");
+                assert!(t.app.keys.open(&text.text, place, &text.row).is_ok(), "{place}");
+                assert!(t.app.keys.open(&text.text, place, "another row").is_err(), "{place}");
+            }
+            let empty = t.app.db.read(move |tx| async move { sealed::page(&tx, place, "~", 100).await });
+            assert!(empty.await.expect("a page").is_empty(), "{place}: pages come to an end");
+        }
+    }
+
     async fn a_dry_run_changes_nothing(t: TestApp) {
         let id = t.connect("mastodon").await;
         let before = row(&t.app, &id).await.secrets;
@@ -295,7 +365,7 @@ both! {
         assert_eq!(row(&t.app, &id).await.secrets, newer);
         let (ws, gone) = (t.workspace.clone(), id.clone());
         t.app.db.write(move |tx| async move { connections::delete(&tx, &ws, &gone, START).await }).await.expect("erased");
-        put(&t.app, &id, &old.secrets).await;
+        assert!(!put(&t.app, &id, &old.secrets).await);
         assert_eq!(row(&t.app, &id).await.secrets, "");
     }
 
@@ -344,6 +414,30 @@ both! {
 
         let app = started_with(&t, &two).await.expect("the old key is not needed");
         account::open(&app, &row(&app, &c).await).expect("it opens");
+    }
+
+    /// Two machines were given different keys of the same name: neither could open the other's.
+    async fn a_key_is_the_same_everywhere_or_nothing_is_sealed_with_it(t: TestApp) {
+        let (one, two, three) = (Keys::fresh(), Keys::fresh(), Keys::fresh());
+        let id = two.split(':').next().unwrap().to_owned();
+        let other = format!("{id}:{}", three.split(':').nth(1).unwrap());
+        let t = on_ring(t, &one).await;
+        let c = t.connect("mastodon").await;
+        // The server has it, and has nothing sealed with it yet.
+        drop(started_with(&t, &format!("{two},{one}")).await.expect("it starts"));
+        seen(&t, "server-a", &format!("{id},{}", one.split(':').next().unwrap())).await;
+        let e = started_with(&t, &format!("{other},{one}")).await.err().expect("it does not start");
+        assert!(e.to_string().contains("server-a") && e.to_string().contains(&id), "{e}");
+        let config = with_ring(&t, &format!("{other},{one}"));
+        let app = App::open_unchecked(config, t.clock.clone(), carillon_networks::ALL).await.expect("opens");
+        let before = row(&app, &c).await.secrets;
+        let refused = sealing::rotate(&app, false, "operator", quiet).await.expect_err("not with this key");
+        assert_eq!(refused.code, "key_wrong");
+        assert_eq!(row(&app, &c).await.secrets, before);
+        // Where nobody has the first of that name, it is forgotten.
+        t.clock.advance(Duration::from_secs(61));
+        sealing::rotate(&app, false, "operator", quiet).await.expect("sealed anew");
+        drop(started_with(&t, &other).await.expect("it opens everything"));
     }
 
     async fn a_key_that_is_needed_stops_the_start_and_names_the_rows(t: TestApp) {
@@ -620,6 +714,7 @@ fn filler(t: &TestApp, n: usize) -> Connection {
         published_at: None,
         twice_at: None,
         quota_until: None,
+        tokens: TokenLife::default(),
         created_at: t.clock.now(),
     }
 }

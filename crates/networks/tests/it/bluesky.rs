@@ -14,7 +14,8 @@ use carillon_sandbox::{Calls, Fault, Trouble};
 
 use serde_json::Value;
 
-use crate::support::{Desk, Kept, account, jpeg, only, post, to_the_brim};
+use crate::facebook::torn;
+use crate::support::{Desk, Kept, account, jpeg, mp4, only, post, to_the_brim};
 
 async fn desk() -> Desk {
     desk_with("alice.test", "sandbox-alice").await
@@ -238,7 +239,7 @@ async fn refusals_say_when_and_what() {
         (Trouble::Slow, Class::Unknown, Applied::Maybe),
     ] {
         desk.fault(Calls::Publish, trouble);
-        let cx = desk.cx_within(Duration::from_millis(300));
+        let cx = desk.cx_within(Duration::from_secs(2));
         let error = Bluesky.publish(&cx, &out).await.unwrap_err();
         assert_eq!((error.class, error.applied), (class, applied), "{trouble:?}: {error:?}");
         let waits =
@@ -378,4 +379,59 @@ async fn a_real_server_agrees() {
             assert_eq!(refused, (!taken).then_some((Class::Content, Applied::No)), "{text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_video_is_worked_on_by_the_service_and_handed_over_once() {
+    let desk = desk().await;
+    let (_, film) = torn(mp4(1080, 1920, 30, 3_000_000), u64::MAX);
+    let out = post("feed", "A film", vec![film]);
+    desk.sandbox.add_fault(Fault::new("bluesky", Calls::Read, Trouble::Processing).times(2));
+    let mut waits = 0;
+    while let Prepared::Processing { again_in } = Bluesky.prepare(&desk.cx(), &out).await.unwrap() {
+        waits += 1;
+        desk.pass(again_in);
+    }
+    assert!(waits >= 2, "{waits}");
+    let remote = publish(&desk, &out).await;
+    let seen = &desk.visible()[0];
+    assert_eq!((&seen.id, seen.media[0].kind.as_str()), (&remote.id, "video"));
+    assert_eq!(
+        (seen.media[0].alt.as_str(), seen.media[0].bytes as u64),
+        ("A film", out.media[0].size())
+    );
+    assert_eq!(desk.requests("POST", "uploadVideo"), 1);
+
+    // A crash before the job was kept: the service knows the film.
+    ["job", "blob:0", "record"].iter().for_each(|name| desk.kept.lose(name));
+    assert_eq!(publish(&desk, &out).await, remote);
+    assert_eq!(desk.requests("POST", "uploadVideo"), 2);
+    assert_eq!(desk.visible().len(), 1);
+}
+
+#[tokio::test]
+async fn a_video_that_is_not_taken_is_said_by_its_job() {
+    let desk = desk().await;
+    let out = post("feed", "Too long", vec![mp4(1080, 1920, 181, 100)]);
+    let error = loop {
+        match Bluesky.prepare(&desk.cx(), &out).await {
+            Ok(Prepared::Processing { again_in }) => desk.pass(again_in),
+            Ok(Prepared::Ready) => panic!("it is taken"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.class, error.code.as_deref()), (Class::Content, Some("video_failed")));
+    assert!(!desk.kept.all().contains_key("job"), "another film would be another job");
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_takes_a_video_as_any_file() {
+    let mut desk = desk().await;
+    let base = desk.parts().1.to_owned();
+    desk.account.settings.insert("server".to_owned(), base);
+    let (_, film) = torn(mp4(1080, 1920, 30, 3_000_000), u64::MAX);
+    let out = post("feed", "A film", vec![film]);
+    publish(&desk, &out).await;
+    assert_eq!(desk.visible()[0].media[0].kind, "video");
+    assert_eq!((desk.requests("POST", "uploadBlob"), desk.requests("POST", "uploadVideo")), (1, 0));
 }

@@ -8,11 +8,13 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use carillon_networks::http::{Guard, Http};
+use carillon_networks::spec::Kind;
 use carillon_networks::{
-    ALL, Account, Applied, Class, Context, Error, Forgetful, Network, Polled, Prepared, Published,
-    Remote, Rendition, ReplyTo, SendClass,
+    ALL, Account, Applied, Class, Context, Error, Forgetful, Grant, Network, Polled, Prepared,
+    Published, Remote, Rendition, ReplyTo, Secret, SendClass,
 };
 use carillon_sandbox::{Calls, Fault, Trouble};
+use futures_util::future::join_all;
 
 use crate::support::{Desk, hosted, jpeg, mp4, only, post};
 
@@ -27,13 +29,15 @@ struct Stand {
 
 /// Runs for every network and placement that the suite can begin with.
 async fn each<F: AsyncFn(Stand, Rendition, SendClass)>(test: F) {
-    for &network in ALL {
+    let one = async |network: &'static dyn Network| {
         for placement in network.spec().placements {
             let stand = Stand { desk: Desk::of(network).await, network };
             let out = stand.sample(placement.id, "first").await;
             Box::pin(test(stand, out, placement.send)).await;
         }
-    }
+    };
+    // Beside each other, because some wait for a time limit.
+    join_all(ALL.iter().map(|&network| Box::pin(one(network)))).await;
 }
 
 impl Stand {
@@ -53,6 +57,9 @@ impl Stand {
         let text = if place.text.max == 0 { "" } else { "Fresh bread, from seven" };
         let mut out = Rendition { key: format!("key-{key}"), ..post(placement, text, media) };
         out.title = place.text.title_max.map(|_| "Open on Sunday".to_owned());
+        let asked = place.options.iter().filter(|option| option.required).enumerate();
+        out.extra =
+            asked.map(|(i, option)| (option.key.to_owned(), answer(option.kind, i))).collect();
         if let Some(head) = place.follows.first() {
             let head = Box::pin(self.sample(head, &format!("{key}-head"))).await;
             let parent = self.send(&head).await;
@@ -135,6 +142,19 @@ impl Stand {
         for (key, secret) in secrets.iter().filter(|(_, s)| s.reveal().len() > 3) {
             assert!(!what.contains(secret.reveal()), "`{key}` is in {what}");
         }
+    }
+}
+
+/// What somebody answers to the option at this place, later days to later ones.
+fn answer(kind: Kind, at: usize) -> String {
+    match kind {
+        Kind::Line { .. } => "Something".to_owned(),
+        Kind::Words { .. } => "bread, rye".to_owned(),
+        Kind::Link => "https://example.com/bread".to_owned(),
+        Kind::LocalTime => format!("2026-12-{:02}T09:30", at + 1),
+        Kind::Flag => "true".to_owned(),
+        Kind::OneOf { picks } => picks[0].value.to_owned(),
+        Kind::Picture { .. } => panic!("the suite has no picture for an option"),
     }
 }
 
@@ -235,7 +255,8 @@ async fn a_refusal_has_its_class_and_changes_nothing() {
             let times = if trouble == Trouble::Auth { 3 } else { 1 };
             let fault = Fault::new(stand.network.spec().id, Calls::Publish, trouble);
             stand.desk.sandbox.add_fault(fault.times(times));
-            let cx = stand.desk.cx_within(Duration::from_millis(400));
+            let slow = trouble == Trouble::Slow;
+            let cx = stand.desk.cx_within(Duration::from_secs(if slow { 2 } else { 20 }));
             let error = stand.network.publish(&cx, &out).await.unwrap_err();
             assert!(classes.contains(&error.class), "{name}: {trouble:?}: {error:?}");
             // A refusal that is known to have changed nothing may say so.
@@ -437,6 +458,15 @@ fn every_spec_makes_sense() {
                 assert!(spec.abilities.read_back, "{name} is looked up and cannot be read");
             }
             assert!(spec.abilities.alt_text || place.media.alt_max == 0, "{name}");
+            let mut keys = BTreeSet::new();
+            for option in place.options {
+                let name = format!("{name} {}", option.key);
+                assert!(keys.insert(option.key), "{name} is not unique");
+                assert!(option.help.ends_with('.') && !option.label.is_empty(), "{name}");
+                if let Kind::OneOf { picks } = option.kind {
+                    assert!(picks.len() > 1, "{name}");
+                }
+            }
         }
         if let Some(oauth) = &spec.oauth {
             assert!(!oauth.guide.is_empty(), "{} has no guide for its app", spec.id);
@@ -451,5 +481,42 @@ fn every_spec_makes_sense() {
                 field.key
             );
         }
+    }
+}
+
+/// The code of a call that a SPEC does not declare.
+const UNSUPPORTED: Option<&str> = Some("unsupported");
+
+#[tokio::test]
+async fn what_is_declared_is_there_and_nothing_else() {
+    for &network in ALL {
+        let (spec, desk) = (network.spec(), Desk::of(network).await);
+        let declared = |what: &str, declared: bool, said: Option<Error>| {
+            let there = said.and_then(|e| e.code).as_deref() != UNSUPPORTED;
+            assert_eq!(there, declared, "{}: {what} is declared or there, not both", spec.id);
+        };
+        let cx = desk.cx();
+        declared("delete", spec.abilities.delete, network.delete(&cx, "1").await.err());
+        let has = |class: fn(SendClass) -> bool| spec.placements.iter().any(|p| class(p.send));
+        let out = post(spec.placements[0].id, "Never sent", vec![]);
+        let handle = has(|class| matches!(class, SendClass::Handle));
+        // Others may have one as well, for what is processed after it was taken.
+        if handle {
+            declared("poll", true, network.poll(&cx, &out).await.err());
+        }
+        // Whoever sends with a key that holds for ever need not look.
+        let keyed = has(|class| matches!(class, SendClass::Keyed { .. }));
+        let listed = has(|class| matches!(class, SendClass::Readable { .. }));
+        let read_back = spec.abilities.read_back;
+        if listed || (read_back && !handle) || (!read_back && !keyed) {
+            let looked = network.look_up(&cx, &out, desk.window()).await;
+            declared("look_up", read_back, looked.err());
+        }
+        let grant = Grant {
+            code: Secret::new("no-such-code"),
+            redirect_uri: "https://carillon.example/back".to_owned(),
+            verifier: Secret::new("verifier"),
+        };
+        declared("a consent page", spec.oauth.is_some(), network.exchange(&cx, &grant).await.err());
     }
 }

@@ -8,7 +8,8 @@ use carillon_networks::{
 };
 use carillon_sandbox::{Calls, Trouble};
 
-use crate::support::{Desk, hosted, jpeg, only, post};
+use crate::facebook::{connect, fresh, hold};
+use crate::support::{Desk, hosted, jpeg, mp4, only, post};
 
 async fn desk() -> Desk {
     desk_with("sandbox-alice").await
@@ -241,4 +242,131 @@ async fn deleting_twice_is_fine() {
     Instagram.delete(&desk.cx(), &remote.id).await.unwrap();
     Instagram.delete(&desk.cx(), &remote.id).await.unwrap();
     assert!(desk.visible().is_empty());
+}
+
+#[tokio::test]
+async fn a_film_is_fetched_or_uploaded_and_is_a_reel_where_it_stands_alone() {
+    let desk = desk().await;
+    let film = || mp4(1080, 1920, 30, 50_000);
+    for (out, uploads, placement) in [
+        (post("reel", "Fetched", vec![hosted(film())]), 0, "reel"),
+        (post("reel", "Uploaded", vec![film()]), 1, "reel"),
+        (post("feed", "Alone", vec![hosted(film())]), 1, "reel"),
+        (post("story", "", vec![film()]), 2, "story"),
+    ] {
+        let remote = publish(&desk, &out).await;
+        let seen = desk.visible();
+        let seen = seen.last().unwrap();
+        assert_eq!((&seen.id, seen.placement.as_str()), (&remote.id, placement), "{out:?}");
+        assert_eq!((&seen.text, seen.media[0].kind.as_str()), (&out.text, "video"));
+        assert_eq!(seen.media[0].bytes as u64, out.media[0].size());
+        let sent = desk.sandbox.requests("instagram");
+        assert_eq!(sent.iter().filter(|r| r.path.contains("ig-api-upload")).count(), uploads);
+        assert_eq!(found(&desk, &out).await.id, remote.id);
+        desk.kept.all().keys().for_each(|name| desk.kept.lose(name));
+        desk.pass(Duration::from_secs(60));
+    }
+}
+
+#[tokio::test]
+async fn pictures_and_films_stand_in_one_carousel() {
+    let desk = desk().await;
+    let media =
+        vec![hosted(jpeg(1080, 1350, 1)), mp4(1080, 1350, 20, 9_000), hosted(jpeg(1080, 1350, 2))];
+    let out = post("feed", "Both", media);
+    desk.fault(Calls::Publish, Trouble::ResetAfterAccept);
+    ready(&desk, &out).await;
+    Instagram.publish(&desk.cx(), &out).await.unwrap_err();
+    let remote = found(&desk, &out).await;
+    let seen = &desk.visible()[0];
+    assert_eq!((&seen.id, seen.placement.as_str()), (&remote.id, "feed"));
+    let kinds: Vec<_> = seen.media.iter().map(|m| m.kind.as_str()).collect();
+    assert_eq!(kinds, ["image", "video", "image"]);
+    // The same words over another number of items are another's.
+    let fewer = post("feed", "Both", pictures(2));
+    assert_eq!(Instagram.look_up(&desk.cx(), &fewer, desk.window()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_it_broke_off() {
+    let desk = desk().await;
+    let film = mp4(1080, 1920, 30, 90_000);
+    let whole = film.data.clone();
+    let out = post("reel", "A reel", vec![film]);
+    // The container is there, and nothing of the film.
+    let (http, base, _) = desk.parts();
+    let form = [("media_type", "REELS"), ("upload_type", "resumable"), ("caption", "A reel")];
+    let made =
+        http.post(&format!("{base}/v25.0/alice/media")).bearer_auth("sandbox-alice").form(&form);
+    let made = http.send(made, Duration::from_secs(5)).await.unwrap().value();
+    let id = made["id"].as_str().unwrap().to_owned();
+    let saved = serde_json::json!({ "id": id, "at": desk.now(), "awaits": true });
+    carillon_networks::Keeper::checkpoint(&desk.kept, "container", &saved).await.unwrap();
+    carillon_networks::Keeper::checkpoint(&desk.kept, "container:from", &0.into()).await.unwrap();
+    let first = http
+        .post(&format!("{base}/ig-api-upload/v25.0/{id}"))
+        .header("authorization", "OAuth sandbox-alice")
+        .header("offset", "0")
+        .header("file_size", whole.len())
+        .body(whole.slice(..40_000));
+    assert_eq!(http.send(first, Duration::from_secs(5)).await.unwrap().status.as_u16(), 400);
+    publish(&desk, &out).await;
+    assert_eq!(desk.visible()[0].media[0].bytes, whole.len());
+    let sent = desk.sandbox.requests("instagram");
+    let offsets: Vec<_> = sent.iter().filter_map(|r| r.headers.get("offset")).collect();
+    assert_eq!(offsets, ["0", "40000"]);
+    assert_eq!(desk.requests("POST", "/media"), 1, "no second container");
+}
+
+#[tokio::test]
+async fn a_film_that_is_not_taken_is_said_by_its_container() {
+    let desk = desk().await;
+    for out in [
+        post("reel", "", vec![mp4(1080, 1920, 2, 100)]),
+        post("reel", "", vec![hosted(mp4(1080, 1920, 901, 100))]),
+        post("story", "", vec![mp4(1080, 1920, 61, 100)]),
+    ] {
+        let error = loop {
+            match Instagram.prepare(&desk.cx(), &out).await {
+                Ok(Prepared::Processing { again_in }) => desk.pass(again_in),
+                Ok(Prepared::Ready) => panic!("it is taken: {out:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.class, error.code.as_deref()), (Class::Content, Some("0/2207026")));
+        desk.kept.all().keys().for_each(|name| desk.kept.lose(name));
+    }
+}
+
+#[tokio::test]
+async fn a_consent_opens_the_accounts_of_the_persons_pages() {
+    let mut desk = fresh(&Instagram).await;
+    let all = Instagram.spec().oauth.as_ref().unwrap().scopes;
+    let (tokens, targets) = connect(&desk, &Instagram, "alice", all).await;
+    assert_eq!((tokens.refresh, tokens.expires_in), (None, None));
+    let targets = targets.unwrap();
+    let told: Vec<_> = targets.iter().map(|t| (t.name.as_str(), t.problem.is_some())).collect();
+    assert_eq!(told, [("alice", false), ("alice-shop", true)]);
+    let problem = targets[1].problem.as_deref().unwrap();
+    assert!(problem.contains("no professional Instagram account"), "{problem}");
+    assert!(targets[1].secrets.is_empty() && targets[1].settings.is_empty());
+
+    let target = targets[0].clone();
+    hold(&desk, &[("accessToken", target.secrets["accessToken"].clone())]);
+    desk.account.settings.extend(target.settings);
+    assert_eq!(desk.account.settings["instagramUsername"], "alice");
+    assert_eq!(Instagram.check(&desk.cx()).await.unwrap().remote_id, "alice");
+    desk.pass(Duration::from_secs(61 * 86_400));
+    publish(&desk, &post("feed", "Still here", pictures(1))).await;
+    assert_eq!(desk.visible().len(), 1);
+
+    let (_, targets) = connect(&desk, &Instagram, "nobody", all).await;
+    assert_eq!(targets.unwrap_err().code.as_deref(), Some("no_pages"));
+    let (_, targets) = connect(&desk, &Instagram, "bob", &["pages_show_list"]).await;
+    let target = targets.unwrap().remove(0);
+    hold(&desk, &[("accessToken", target.secrets["accessToken"].clone())]);
+    desk.account.settings.extend(target.settings);
+    desk.kept.all().keys().for_each(|name| desk.kept.lose(name));
+    let error = Instagram.prepare(&desk.cx(), &post("feed", "x", pictures(1))).await.unwrap_err();
+    assert_eq!((error.class, error.applied), (Class::Auth, Applied::No), "{error:?}");
 }

@@ -6,11 +6,32 @@
 )]
 
 mod bluesky;
+mod consent;
 mod contract;
+mod devto;
+mod discord;
+mod discord_webhook;
 mod facebook;
+mod gbp;
+mod ghost;
+mod hashnode;
 mod instagram;
+mod lemmy;
+mod linkedin;
 mod mastodon;
+mod matrix;
+mod nostr;
+mod pinterest;
+mod reddit;
 mod segments;
+mod slack;
+mod slack_webhook;
 mod support;
 mod telegram;
+mod text;
+mod tiktok;
+mod tumblr;
+mod webhook;
 mod wordpress;
+mod x;
+mod youtube;

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use carillon_networks::mastodon::Mastodon;
-use carillon_networks::{Applied, Class, Network, Prepared, Published, Remote, Rendition, Window};
+use carillon_networks::{
+    Applied, Class, Grant, Network, Prepared, Published, Remote, Rendition, Secret, Window,
+};
 use carillon_sandbox::{Calls, Fault, Trouble};
 
-use crate::support::{Desk, jpeg, only, post, to_the_brim};
+use crate::facebook::torn;
+use crate::support::{Desk, jpeg, mp4, only, post, to_the_brim};
 
 async fn desk() -> Desk {
     desk_with("sandbox-alice").await
@@ -174,7 +177,7 @@ async fn refusals_say_when_and_what() {
         (Trouble::Slow, Class::Unknown, Applied::Maybe),
     ] {
         desk.fault(Calls::Publish, trouble);
-        let cx = desk.cx_within(Duration::from_millis(300));
+        let cx = desk.cx_within(Duration::from_secs(2));
         let error = Mastodon.publish(&cx, &out).await.unwrap_err();
         assert_eq!((error.class, error.applied), (class, applied), "{trouble:?}: {error:?}");
         let waits =
@@ -204,4 +207,64 @@ async fn text_is_counted_as_the_network_counts() {
         let error = Mastodon.publish(&desk.cx(), &post("feed", &over, vec![])).await.unwrap_err();
         assert_eq!(error.class, Class::Content, "{over}");
     }
+}
+
+#[tokio::test]
+async fn a_video_stands_alone_and_is_found_again() {
+    let desk = desk().await;
+    let out = post("feed", "A film", vec![torn(mp4(640, 360, 30, 3_000_000), u64::MAX).1]);
+    let remote = publish(&desk, &out).await;
+    let seen = &desk.visible()[0];
+    assert_eq!((&seen.id, seen.media[0].kind.as_str()), (&remote.id, "video"));
+    assert_eq!(seen.media[0].bytes as u64, out.media[0].size());
+    let found = Mastodon.look_up(&desk.cx(), &out, desk.window()).await.unwrap();
+    assert_eq!(only(&found), &remote);
+
+    let both = post("feed", "Both", vec![jpeg(90, 60, 1), mp4(640, 360, 30, 100)]);
+    desk.kept.all().keys().for_each(|name| desk.kept.lose(name));
+    while Mastodon.prepare(&desk.cx(), &both).await.unwrap() != Prepared::Ready {}
+    let error = Mastodon.publish(&desk.cx(), &Rendition { key: "b".into(), ..both }).await;
+    assert_eq!(error.unwrap_err().class, Class::Content);
+}
+
+#[tokio::test]
+async fn an_app_registers_itself_and_a_consent_is_traded_and_given_back() {
+    let mut desk = desk_with("").await;
+    let (back, verifier) = ("https://c.example/oauth/callback", "a-verifier-of-enough-characters");
+    let client = Mastodon.register(&desk.cx(), back).await.unwrap();
+    desk.account.settings.insert("clientId".into(), client.id.clone());
+    let secrets = desk.account.secrets.get_mut().unwrap();
+    secrets.insert("clientSecret".into(), client.secret);
+
+    let oauth = Mastodon.spec().oauth.as_ref().unwrap();
+    let base = desk.parts().1.to_owned();
+    let page = oauth.consent_url(&base, "", &client.id, back, "st4te", verifier).unwrap();
+    assert!(page.as_str().starts_with(&format!("{base}/oauth/authorize?")), "{page}");
+    let mut form = vec![("account", "alice"), ("allow", "1"), ("redirect_uri", back)];
+    let challenge = carillon_networks::oauth::challenge(verifier);
+    form.extend([("state", "st4te"), ("code_challenge", challenge.as_str())]);
+    form.extend(oauth.scopes.iter().map(|scope| ("grant", *scope)));
+    let (http, ..) = desk.parts();
+    let pressed = http.send(http.post(page.as_str()).form(&form), Duration::from_secs(5)).await;
+    let way: url::Url = pressed.unwrap().header("location").unwrap().parse().unwrap();
+    let brought = |key: &str| way.query_pairs().find(|(k, _)| k == key).unwrap().1.into_owned();
+    assert_eq!(brought("state"), "st4te");
+    let grant = |verifier: &str| Grant {
+        code: Secret::new(brought("code")),
+        redirect_uri: back.into(),
+        verifier: Secret::new(verifier),
+    };
+    let tokens = Mastodon.exchange(&desk.cx(), &grant(verifier)).await.unwrap();
+    assert_eq!((tokens.refresh, tokens.expires_in), (None, None), "it never ends");
+    assert_eq!(oauth.missing(&tokens.scopes.unwrap()), [""; 0]);
+    let used = Mastodon.exchange(&desk.cx(), &grant(verifier)).await.unwrap_err();
+    assert_eq!((used.class, used.applied), (Class::Auth, Applied::No), "{used:?}");
+
+    desk.account.secrets.get_mut().unwrap().insert("accessToken".into(), tokens.access);
+    let name = Mastodon.check(&desk.cx()).await.unwrap().name;
+    assert!(name.starts_with("@alice@"), "{name}");
+    desk.pass(Duration::from_secs(400 * 86_400));
+    publish(&desk, &post("feed", "A year later", vec![])).await;
+    Mastodon.revoke(&desk.cx()).await.unwrap();
+    assert_eq!(Mastodon.check(&desk.cx()).await.unwrap_err().class, Class::Auth);
 }

@@ -199,7 +199,6 @@ impl Desk {
 }
 
 /// Fields as SPEC tells them apart: open, and sealed.
-#[expect(clippy::type_complexity, reason = "the two halves of an account")]
 fn split(
     network: &dyn Network,
     fields: Vec<(&'static str, String)>,
@@ -234,6 +233,7 @@ pub(crate) fn post(placement: &str, text: &str, media: Vec<Media>) -> Rendition 
         key: "5b2c1f0a-delivery".to_owned(),
         created_at: NOON,
         reply_to: None,
+        extra: BTreeMap::new(),
     }
 }
 

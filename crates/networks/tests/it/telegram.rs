@@ -6,7 +6,8 @@ use carillon_networks::telegram::Telegram;
 use carillon_networks::{Applied, Class, Network, Prepared, Published, Remote, Rendition};
 use carillon_sandbox::{Calls, Trouble};
 
-use crate::support::{Desk, jpeg, post, to_the_brim};
+use crate::facebook::torn;
+use crate::support::{Desk, jpeg, mp4, post, to_the_brim};
 
 const TOKEN: &str = "123:sandbox-alice";
 
@@ -84,7 +85,7 @@ async fn a_lost_answer_stays_a_doubt() {
         for media in [vec![], vec![jpeg(90, 60, 1)], vec![jpeg(90, 60, 1), jpeg(90, 60, 2)]] {
             let desk = desk().await;
             desk.fault(Calls::Publish, trouble);
-            let cx = desk.cx_within(Duration::from_millis(500));
+            let cx = desk.cx_within(Duration::from_secs(2));
             let error = Telegram.publish(&cx, &post("message", "Once", media)).await.unwrap_err();
             let doubt = (Class::Unknown, Applied::Maybe);
             assert_eq!((error.class, error.applied), doubt, "{trouble:?}: {error:?}");
@@ -134,4 +135,26 @@ async fn text_is_counted_as_the_network_counts() {
             assert_eq!(error.class, Class::Content, "{max}");
         }
     }
+}
+
+#[tokio::test]
+async fn videos_are_posted_alone_and_among_pictures() {
+    let desk = desk().await;
+    let alone = post("message", "A film", vec![torn(mp4(640, 360, 30, 3_000_000), u64::MAX).1]);
+    let media = vec![jpeg(90, 60, 1), mp4(640, 360, 5, 100), jpeg(90, 60, 2)];
+    let album = post("message", "All", media);
+    for out in [&alone, &album] {
+        let remote = publish(&desk, out).await;
+        assert!(desk.opens(&remote).await, "{remote:?}");
+    }
+    let kinds =
+        |at: usize| -> Vec<_> { desk.visible()[at].media.iter().map(|m| m.kind.clone()).collect() };
+    assert_eq!(
+        (kinds(0), kinds(1)),
+        (vec!["video".to_owned()], ["image", "video", "image"].map(str::to_owned).to_vec())
+    );
+    assert_eq!(desk.visible()[0].media[0].bytes as u64, alone.media[0].size());
+    let sent = desk.sandbox.requests("telegram");
+    assert!(sent[0].path.ends_with("/sendVideo"), "{}", sent[0].path);
+    assert!(sent[0].body.contains("duration=30"), "{}", sent[0].body);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{World, ok, png, said, start};
+use crate::support::{World, mp4, ok, png, said, start};
 
 const POST: &str = "app.bsky.feed.post";
 const CREATED: &str = "2026-11-18T11:06:40.000Z";
@@ -292,4 +292,62 @@ async fn counts_of_posts_can_be_read() {
     let (status, error) = said(world.post(&xrpc("com.atproto.repo.applyWrites"))).await;
     assert_eq!(status, 400);
     assert_eq!(error["message"], "No service configured for com.atproto.repo.applyWrites");
+}
+
+#[tokio::test]
+async fn a_video_is_a_job_that_ends_in_a_blob() {
+    let world = start().await;
+    let ann = log_in(&world, "ann").await;
+    let pass = async |lxm: &str, exp: i64| {
+        let query = [("aud", "did:web:localhost"), ("lxm", lxm), ("exp", &exp.to_string())];
+        let request = world.get(&xrpc("com.atproto.server.getServiceAuth")).query(&query);
+        said(request.bearer_auth(&ann.access)).await
+    };
+    let now = 1_795_000_000;
+    let (status, body) = pass("com.atproto.repo.uploadBlob", now + 4_000).await;
+    assert_eq!((status, &body["error"]), (400, &json!("BadExpiration")));
+    let upload = |token: &str, did: &str, film: &[u8]| {
+        world
+            .post(&xrpc("app.bsky.video.uploadVideo"))
+            .query(&[("did", did), ("name", "a.mp4")])
+            .header("content-type", "video/mp4")
+            .bearer_auth(token)
+            .body(film.to_vec())
+    };
+    let film = mp4(1080, 1920, 30);
+    let other = pass("app.bsky.feed.getTimeline", now + 1_800).await.1["token"].clone();
+    let token = pass("com.atproto.repo.uploadBlob", now + 1_800).await.1["token"].clone();
+    let (other, token) = (other.as_str().unwrap(), token.as_str().unwrap());
+    for request in [
+        upload(other, &ann.did, &film),
+        upload(&ann.access, &ann.did, &film),
+        upload(token, "did:plc:bob", &film),
+    ] {
+        assert_eq!(said(request).await.0, 401);
+    }
+    let job = ok(upload(token, &ann.did, &film)).await;
+    let id = job["jobId"].as_str().unwrap().to_owned();
+    let (status, again) = said(upload(token, &ann.did, &film)).await;
+    assert_eq!((status, &again["jobId"]), (409, &job["jobId"]));
+    let ask = |id: &str| world.get(&xrpc("app.bsky.video.getJobStatus")).query(&[("jobId", id)]);
+    assert_eq!(ok(ask(&id)).await["jobStatus"]["state"], "JOB_STATE_ENCODING");
+    world.pass(10);
+    let done = ok(ask(&id)).await["jobStatus"].clone();
+    assert_eq!(
+        (&done["state"], &done["blob"]["size"]),
+        (&json!("JOB_STATE_COMPLETED"), &json!(film.len()))
+    );
+    let embed = json!({"$type": "app.bsky.embed.video", "video": done["blob"], "alt": "A film"});
+    let mut post = record("Film");
+    post["embed"] = embed;
+    ok(ann.put(&world, "3jui7kd54zh2y", post)).await;
+    let seen = &world.sandbox.ledger("bluesky")[0].media[0];
+    assert_eq!((seen.kind.as_str(), seen.alt.as_str()), ("video", "A film"));
+
+    let long = ok(upload(token, &ann.did, &mp4(1080, 1920, 181))).await;
+    world.pass(10);
+    let failed = ok(ask(long["jobId"].as_str().unwrap())).await;
+    assert_eq!(failed["jobStatus"]["state"], "JOB_STATE_FAILED");
+    world.pass(1_800);
+    assert_eq!(said(upload(token, &ann.did, &film)).await.0, 401);
 }

@@ -3,7 +3,7 @@
 use carillon_sandbox::{Calls, Fault, Trouble};
 use serde_json::{Value, json};
 
-use crate::support::{World, host, jpeg, ok, png, said, start};
+use crate::support::{World, host, jpeg, mp4, ok, png, said, start};
 
 const V: &str = "/instagram/v25.0";
 
@@ -248,4 +248,50 @@ async fn tokens_open_their_own_account_only() {
     assert_eq!(refused(get(&world, "ann")).await, (190, 460));
     world.sandbox.add_fault(Fault::new("instagram", Calls::Read, Trouble::ServerError));
     assert_eq!(refused(get(&world, "ann")).await, (2, 0));
+}
+
+#[tokio::test]
+async fn a_film_is_uploaded_to_its_container_and_worked_on_by_the_clock() {
+    let world = start().await;
+    let film = mp4(1_080, 1_920, 30);
+    let body = json!({"media_type": "REELS", "upload_type": "resumable", "caption": "Reel"});
+    let made = ok(post(&world, "ann/media", body)).await;
+    let id = made["id"].as_str().unwrap().to_owned();
+    assert!(made["uri"].as_str().unwrap().ends_with(&format!("/ig-api-upload/v25.0/{id}")));
+    assert_eq!(state(&world, &id).await, "IN_PROGRESS");
+    let send = |at: usize, bytes: &[u8]| {
+        world
+            .post(&format!("/instagram/ig-api-upload/v25.0/{id}"))
+            .header("authorization", "OAuth sandbox-ann")
+            .header("offset", at)
+            .header("file_size", film.len())
+            .body(bytes.to_vec())
+    };
+    let (code, body) = said(send(0, &film[..60])).await;
+    assert_eq!((code, &body["debug_info"]["type"]), (400, &json!("PartialRequestError")));
+    let node = ok(get(&world, &format!("{id}?fields=status_code,video_status"))).await;
+    assert_eq!(node["video_status"]["uploading_phase"]["bytes_transferred"], 60);
+    ok(send(60, &film[60..])).await;
+    for _ in 0..3 {
+        assert_eq!(state(&world, &id).await, "IN_PROGRESS");
+    }
+    assert_eq!(refused(publish(&world, &id)).await, (9_007, 2_207_027));
+    world.pass(20);
+    assert_eq!(state(&world, &id).await, "FINISHED");
+    let media = ok(publish(&world, &id)).await["id"].as_str().unwrap().to_owned();
+    let node = ok(get(&world, &format!("{media}?fields=media_type,media_product_type"))).await;
+    assert_eq!(
+        (&node["media_type"], &node["media_product_type"]),
+        (&json!("VIDEO"), &json!("REELS"))
+    );
+
+    let at = host(vec![mp4(1_080, 1_920, 61), mp4(1_080, 1_920, 2)]).await;
+    for (kind, file) in [("STORIES", 0), ("REELS", 1)] {
+        let body = json!({"media_type": kind, "video_url": format!("{at}/{file}")});
+        let id = container(&world, body).await;
+        world.pass(20);
+        let node = ok(get(&world, &format!("{id}?fields=status_code,status"))).await;
+        assert_eq!(node["status_code"], "ERROR", "{kind}");
+        assert!(node["status"].as_str().unwrap().contains("2207026"), "{node}");
+    }
 }

@@ -6,6 +6,7 @@ mod bluesky;
 mod facebook;
 mod faults;
 mod instagram;
+mod judges;
 mod mastodon;
 mod page;
 mod support;

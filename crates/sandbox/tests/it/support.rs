@@ -105,3 +105,32 @@ pub(crate) async fn host(files: Vec<Vec<u8>>) -> String {
     tokio::spawn(async move { axum::serve(listener, routes).await });
     url
 }
+
+/// The head of an MP4 of this size and length, which is all that a measuring server reads.
+pub(crate) fn mp4(width: u16, height: u16, seconds: u32) -> Vec<u8> {
+    let atom = |name: &[u8; 4], body: &[u8]| {
+        let length = u32::try_from(body.len() + 8).unwrap();
+        [&length.to_be_bytes()[..], name, body].concat()
+    };
+    let mut mvhd = vec![0; 100];
+    mvhd[12..16].copy_from_slice(&1_000_u32.to_be_bytes());
+    mvhd[16..20].copy_from_slice(&(seconds * 1_000).to_be_bytes());
+    let mut tkhd = vec![0; 84];
+    tkhd[76..78].copy_from_slice(&width.to_be_bytes());
+    tkhd[80..82].copy_from_slice(&height.to_be_bytes());
+    let moov = [atom(b"mvhd", &mvhd), atom(b"trak", &atom(b"tkhd", &tkhd))].concat();
+    [atom(b"ftyp", b"isom\0\0\x02\0isomavc1"), atom(b"moov", &moov)].concat()
+}
+
+/// The code that `ann` is sent back with who grants this at Meta's consent page.
+pub(crate) async fn consent(world: &World, network: &str, scope: &str) -> String {
+    let mut form =
+        vec![("account", "ann"), ("allow", "1"), ("redirect_uri", "https://c.example/back")];
+    form.extend(scope.split(',').map(|scope| ("grant", scope)));
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let page = world.url(&format!("/{network}/v25.0/dialog/oauth"));
+    let answer = client.post(page).form(&form).send().await.unwrap();
+    let to = answer.headers()["location"].to_str().unwrap().to_owned();
+    let code = to.split("code=").nth(1).unwrap();
+    code.split(['&', '#']).next().unwrap().to_owned()
+}

@@ -26,6 +26,7 @@ function nameOf({ action, subject }: AuditRow, data: Record<string, unknown>): s
   const kind = action.split('.')[0];
   if (kind === 'pause') return scopeName(subject);
   if (kind === 'circuit') return circuitName(subject);
+  if (kind === 'app') return store.networkName(subject);
   if (kind === 'sweep') return '';
   if (kind === 'connection' && typeof data.name === 'string') return data.name;
   if (kind === 'connections' && subject === 'all') return t('audit.allConnections');

@@ -11,6 +11,8 @@ export interface Draft {
   /** Own text of a connection; absent means that it inherits. */
   overrides: Record<Id, string>;
   placements: Record<Id, string>;
+  /** Answers to what a connection's placement asks beside text and media. */
+  options: Record<Id, Record<string, string>>;
   /** The parts of the thread after the first. */
   thread: string[];
   /** Own parts of a connection; absent means that it inherits, none that it gets the first part only. */
@@ -32,7 +34,8 @@ export interface Follows {
 }
 export type Intent = 'schedule' | 'now' | 'draft';
 
-const nothingFollows = () => ({ thread: [], threads: {}, comment: null, comments: {} });
+/** What a draft may lack that was kept by an earlier version of the app. */
+const nothingMore = () => ({ thread: [], threads: {}, comment: null, comments: {}, options: {} });
 
 export function newDraft(now: number, zone: string, day: string | null, connections: Id[]): Draft {
   const wall = slot(now, zone, day);
@@ -42,7 +45,7 @@ export function newDraft(now: number, zone: string, day: string | null, connecti
     connections,
     overrides: {},
     placements: {},
-    ...nothingFollows(),
+    ...nothingMore(),
     media: [],
     day: wall.slice(0, 10),
     time: wall.slice(11),
@@ -67,6 +70,7 @@ export function draftOf(post: Post, now: number): Draft {
     draft.connections.push(id);
     draft.placements[id] = delivery.placement;
     if (delivery.text !== null) draft.overrides[id] = delivery.text;
+    if (Object.keys(delivery.options).length) draft.options[id] = delivery.options;
     const { thread, comment } = following[n]!;
     if (!sameTexts(thread, draft.thread)) draft.threads[id] = thread;
     if (comment !== draft.comment) draft.comments[id] = comment;
@@ -112,6 +116,7 @@ export function bodyOf(draft: Draft, intent: Intent, follows: (id: Id) => Follow
         ...(text === undefined ? {} : { text }),
         ...(whole || thread.length || parts?.length ? { thread: takes } : {}),
         ...(whole || comment ? { firstComment: comment ?? '' } : {}),
+        ...(whole || answered(draft, connectionId) ? { options: answers(draft, connectionId) } : {}),
       };
     }),
   };
@@ -121,6 +126,9 @@ export function bodyOf(draft: Draft, intent: Intent, follows: (id: Id) => Follow
   if (intent === 'draft') body.draft = true;
   return body;
 }
+/** What was answered, without what was left empty. */
+const answers = (draft: Draft, id: Id) => Object.fromEntries(Object.entries(draft.options[id] ?? {}).filter(([, answer]) => answer.trim()));
+const answered = (draft: Draft, id: Id) => Object.keys(answers(draft, id)).length > 0;
 const asPart = (text: string) => ({ text });
 
 export const threadOf = (draft: Draft, id: Id | null): string[] => (id !== null && draft.threads[id]) || draft.thread;
@@ -138,7 +146,7 @@ export function instantOf(draft: Draft): number | null {
   return draft.day && draft.time ? at(draft.day, draft.time, draft.zone) : null;
 }
 
-export type Place = 'text' | 'thread' | 'comment' | 'title' | 'media' | 'when' | 'connections' | 'other';
+export type Place = 'text' | 'thread' | 'comment' | 'title' | 'media' | 'options' | 'when' | 'connections' | 'other';
 
 /** Beside which field a problem of the server is shown, for which connection and which part after the first. */
 export function placeOf(problem: Problem, draft: Draft): { place: Place; connectionId: Id | null; part?: number } {
@@ -150,6 +158,7 @@ export function placeOf(problem: Problem, draft: Draft): { place: Place; connect
   if (field.startsWith('firstComment')) return { place: 'comment', connectionId };
   if (field.startsWith('text')) return { place: 'text', connectionId };
   if (field.startsWith('title')) return { place: 'title', connectionId };
+  if (field.startsWith('options')) return { place: 'options', connectionId };
   if (field.startsWith('media') || field.startsWith('alt')) return { place: 'media', connectionId };
   if (field.startsWith('scheduledAt') || field.startsWith('timezone')) return { place: 'when', connectionId };
   if (problem.field.startsWith('deliveries') || field.startsWith('connection')) return { place: 'connections', connectionId };
@@ -170,8 +179,8 @@ export const unsent = {
     if (!text) return null;
     try {
       const found = JSON.parse(text) as { v: number; draft: Draft; version: number | null };
-      // Written before a draft could have a thread.
-      return found.v === 1 ? { ...found, draft: { ...nothingFollows(), ...found.draft } } : null;
+      // Written before a draft could have a thread or options.
+      return found.v === 1 ? { ...found, draft: { ...nothingMore(), ...found.draft } } : null;
     } catch {
       // Not ours, or written by another version of the app: nothing to restore.
       return null;

@@ -4,12 +4,10 @@
 //! got lost says nothing about the credentials. Nothing secret passes through here: whatever words
 //! a network sends back are searched for the account's own secrets first.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use carillon_networks::{
-    Account, Action, Checkpoints, Class, Context, Error, Identity, Keeper, Network, Secret, Spec,
+    Account, Action, Checkpoints, Class, Context, Error, Identity, Keeper, Network, Spec,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,7 +16,6 @@ use super::form;
 use crate::App;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::publishing::account;
-use crate::store::connections;
 
 /// A person waits for the answer, and a check takes up to three calls.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
@@ -119,40 +116,22 @@ pub(super) fn address(app: &App, network: &dyn Network, account: &Account) -> Re
 pub(super) async fn ask(
     app: &App,
     network: &dyn Network,
-    account: &Account,
+    held: &Account,
     keeper: &dyn Keeper,
 ) -> Result<Identity, Error> {
-    let base = account::base(app, network, &account.settings);
+    let base = account::base(app, network, &held.settings);
     let timeout = app.config.networks.timeout.min(PATIENCE);
-    let cx = Context::new(
-        &app.http,
-        account,
-        &base,
-        app.clock.now(),
-        timeout,
-        Checkpoints::new(),
-        keeper,
-    );
+    let cx =
+        Context::new(&app.http, held, &base, app.clock.now(), timeout, Checkpoints::new(), keeper);
     match network.check(&cx).await {
         Ok(identity) => Ok(identity),
         // Nothing was sent that could be wrong about a post: it is the connection that is.
         Err(e) if matches!(e.class, Class::Content | Class::Duplicate) => {
             let sentence = e.sentence.clone();
-            Err(hushed(e.becomes(Class::Config, sentence), account))
+            Err(account::hushed(e.becomes(Class::Config, sentence), held))
         }
-        Err(e) => Err(hushed(e, account)),
+        Err(e) => Err(account::hushed(e, held)),
     }
-}
-
-/// The error without the account's own secrets, should the network have quoted them.
-pub(super) fn hushed(mut error: Error, account: &Account) -> Error {
-    let held = account.secrets.lock().unwrap_or_else(|e| e.into_inner());
-    // Shorter ones are no secrets, and would blot out words.
-    for secret in held.values().map(Secret::reveal).filter(|s| s.len() >= 6) {
-        error.sentence = error.sentence.replace(secret, "•••");
-        error.code = error.code.map(|code| code.replace(secret, "•••"));
-    }
-    error
 }
 
 /// Credentials of another account would publish in its name. Of whom they are may not be known yet.
@@ -208,55 +187,9 @@ fn blamed(spec: &Spec, error: &Error) -> Option<String> {
     }
 }
 
-/// Keeps what a check of a stored connection renews, at once: a network that hands out a new
-/// session may have ended the old one.
-pub(super) struct Renewals<'a> {
-    pub(super) app: &'a App,
-    pub(super) connection: &'a str,
-}
-
-#[async_trait]
-impl Keeper for Renewals<'_> {
-    async fn checkpoint(&self, _: &str, _: &serde_json::Value) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn renew(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), Error> {
-        let (app, id, renewed) = (self.app.clone(), self.connection.to_owned(), secrets.clone());
-        let kept = self.app.db.write(move |tx| async move {
-            // Into the row as it is now: somebody may have entered a new password meanwhile.
-            let row = connections::load(&tx, &id).await?.filter(|row| !row.secrets.is_empty());
-            let Some(row) = row else { return Ok(()) };
-            let account = account::open(&app, &row)?;
-            account.secrets.lock().unwrap_or_else(|e| e.into_inner()).extend(renewed);
-            Ok::<_, Refusal>(
-                connections::renew(&tx, &id, &account::seal(&app, &account, &id)).await?,
-            )
-        });
-        kept.await.map_err(|e| {
-            Error::new(Class::Transient, format!("A session could not be kept: {e}"))
-                .code("not_kept")
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn account(secret: &str) -> Account {
-        let account = Account::default();
-        account.secrets.lock().unwrap().insert("accessToken".into(), Secret::new(secret));
-        account
-    }
-
-    #[test]
-    fn a_quoted_secret_is_blotted_out() {
-        let error = Error::new(Class::Auth, "Malformed access token EAAB1234.").code("EAAB1234/1");
-        let hushed = hushed(error, &account("EAAB1234"));
-        assert_eq!(hushed.sentence, "Malformed access token •••.");
-        assert_eq!(hushed.code.as_deref(), Some("•••/1"));
-    }
 
     #[test]
     fn a_refusal_points_at_the_field() {

@@ -14,7 +14,7 @@ use crate::domain::alert::AlertKind;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::Refusal;
-use crate::publishing::{account, lineup, outcome};
+use crate::publishing::{account, apps, lineup, outcome};
 use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery, Moved};
 use crate::store::queue::gates;
@@ -71,6 +71,7 @@ pub async fn disconnect(
                 return Err(no_such());
             }
             alerts::clear(&tx, AlertKind::ConnectionNeedsAction, &row.id, now).await?;
+            alerts::clear(&tx, AlertKind::ConnectionEnds, &row.id, now).await?;
             let reason = Problem::new(
                 "cancelled",
                 format!("{} was disconnected.", row.name),
@@ -118,7 +119,7 @@ async fn revoke(app: &App, row: &Connection) -> Result<(Revocation, String), Ref
         return says(Revocation::Failed, sentence);
     };
     let name = network.spec().name;
-    let account = match account::open(app, row) {
+    let mut account = match account::open(app, row) {
         Ok(account) => account,
         Err(refusal) => {
             let sentence = format!("{} End the access at {name} by hand.", refusal.sentence);
@@ -127,9 +128,13 @@ async fn revoke(app: &App, row: &Connection) -> Result<(Revocation, String), Ref
     };
     if let Some(other) = shares(app, row, &account).await? {
         let sentence = format!(
-            "{other} uses the same credentials, so they were not ended at {name}; they were erased here."
+            "{other} lives on the same access, so the credentials were not ended at {name}; they were erased here."
         );
         return says(Revocation::Shared, sentence);
+    }
+    // Some take their tokens back from their own app only.
+    if let Ok(client) = apps::of(app, network.spec(), &row.settings).await {
+        apps::lend(&mut account, client.as_ref());
     }
     match ask(app, network, &account).await {
         Ok(()) if network.spec().oauth.is_some() => {
@@ -142,10 +147,11 @@ async fn revoke(app: &App, row: &Connection) -> Result<(Revocation, String), Ref
                 "{name} has ended the session; what was entered to open it can be deleted where it was made."
             ),
         ),
-        Err(e) if e.code.as_deref() == Some("unsupported") => says(
+        // It revokes nothing, or only what its own consent page gave.
+        Err(e) if e.class == Class::Config => says(
             Revocation::Unsupported,
             format!(
-                "{name} does not let programs end an access: the credentials were erased here, and can be ended where they were made."
+                "{name} does not let Carillon end this access: the credentials were erased here, and can be ended where they were made."
             ),
         ),
         // It takes them no longer, which is what was wanted.
@@ -177,18 +183,16 @@ async fn ask(
     // What it renews on the way is not worth keeping.
     let cx = Context::new(&app.http, account, &base, now, timeout, BTreeMap::new(), &Forgetful);
     let answer = network.revoke(&cx).await;
-    answer.map_err(|e| check::hushed(account::in_words(e, network, &base), account))
+    answer.map_err(|e| account::hushed(account::in_words(e, network, &base), account))
 }
 
-/// The name of another connection, of whatever workspace, that lives on one of these secrets: it
-/// would end with them.
+/// The name of another connection, of whatever workspace, that lives on one of these secrets or on
+/// the same account: it would end with them.
 async fn shares(app: &App, row: &Connection, account: &Account) -> Result<Option<String>, Refusal> {
     // One consent may have opened several pages, with one refresh token for all of them.
     let secrets = |account: &Account| -> Vec<Secret> {
         let held = account.secrets.lock().unwrap_or_else(|e| e.into_inner());
-        // The app's own secret is lent to all of its connections.
-        let own = held.iter().filter(|(key, s)| *key != "clientSecret" && !s.reveal().is_empty());
-        own.map(|(_, secret)| secret.clone()).collect()
+        held.values().filter(|s| !s.reveal().is_empty()).cloned().collect()
     };
     let ours = secrets(account);
     let network = row.network.clone();
@@ -196,7 +200,10 @@ async fn shares(app: &App, row: &Connection, account: &Account) -> Result<Option
     for other in all.await?.into_iter().filter(|other| other.id != row.id) {
         // What does not open cannot be used, and so does not end either.
         let Ok(theirs) = account::open(app, &other) else { continue };
-        if secrets(&theirs).iter().any(|s| ours.contains(s)) {
+        // Some networks end all that an account has allowed.
+        let same_account = other.remote_id == row.remote_id
+            && other.settings.get("server") == row.settings.get("server");
+        if same_account || secrets(&theirs).iter().any(|s| ours.contains(s)) {
             let here = other.workspace_id == row.workspace_id;
             let name = if here { other.name } else { "A connection of another workspace".into() };
             return Ok(Some(name));

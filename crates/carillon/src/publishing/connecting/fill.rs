@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use carillon_networks::{Account, Checkpoints, Context, Error, Network, Target};
 
-use super::check::{self, Renewals, Verdict};
+use super::check::{self, Verdict};
 use super::{form, learn, network_of, no_such, release, tell, twin};
 use crate::App;
 use crate::domain::refusal::Refusal;
-use crate::publishing::account;
+use crate::publishing::account::{self, Renewals};
+use crate::publishing::{apps, tokens};
 use crate::store::connections::{self, Connection};
 
 /// What came of [`fill_in`].
@@ -25,7 +26,18 @@ pub enum Filling {
 /// network refuses or does not answer changes nothing, and neither does what was known already.
 pub async fn fill_in(app: &App, old: &Connection, dry_run: bool) -> Result<Filling, Refusal> {
     let network = network_of(app, old)?;
+    let newer = match Box::pin(tokens::fresh(app, old)).await {
+        Ok(newer) => newer,
+        Err(tokens::Unusable::Db(e)) => return Err(e.into()),
+        // What the network says of a token that has ended is told in its own words.
+        Err(_) => None,
+    };
+    let old = newer.as_ref().unwrap_or(old);
     let mut account = account::open(app, old)?;
+    // Few networks need an app to tell whose a token is; without one they say so.
+    if let Ok(client) = apps::of(app, network.spec(), &old.settings).await {
+        apps::lend(&mut account, client.as_ref());
+    }
     let mut new_secrets = false;
     match target(app, network, &account, old).await {
         Ok(None) => {}
@@ -40,10 +52,11 @@ pub async fn fill_in(app: &App, old: &Connection, dry_run: bool) -> Result<Filli
     let keeper = Renewals { app, connection: &old.id };
     let (_, verdict) =
         Box::pin(check::examine(app, network, &account, &old.remote_id, &keeper)).await;
+    apps::take_back(&mut account);
     let identity = match verdict {
         Verdict::Fine(identity) => identity,
         Verdict::Away(error) => return Ok(skipped("network_unavailable", error.sentence)),
-        Verdict::Broken(error) => return Ok(refused(error)),
+        Verdict::Broken(error) => return refused_at(app, old, error).await,
     };
     let mut row = Connection { settings: account.settings.clone(), ..old.clone() };
     if row.remote_id.is_empty() {
@@ -66,11 +79,13 @@ pub async fn fill_in(app: &App, old: &Connection, dry_run: bool) -> Result<Filli
     let kept = app
         .db
         .write(move |tx| async move {
-            if !connections::fill(&tx, &old, &row, now).await? {
+            if let Some(secrets) = &secrets
+                && !connections::renew(&tx, &old.id, old.tokens.version, secrets).await?
+            {
                 return Ok(false);
             }
-            if let Some(secrets) = &secrets {
-                connections::renew(&tx, &old.id, secrets).await?;
+            if !connections::fill(&tx, &old, &row, now).await? {
+                return Err(changed());
             }
             let row = connections::load(&tx, &old.id).await?.ok_or_else(no_such)?;
             release(&tx, &row, now).await?;
@@ -79,9 +94,20 @@ pub async fn fill_in(app: &App, old: &Connection, dry_run: bool) -> Result<Filli
         })
         .await?;
     app.ring();
-    match kept {
-        true => Ok(Filling::Learnt(learnt)),
-        false => Ok(skipped("changed", "It was changed meanwhile: run it again.".to_owned())),
+    if kept { Ok(Filling::Learnt(learnt)) } else { Err(changed()) }
+}
+
+fn changed() -> Refusal {
+    let sentence = "It was changed meanwhile: run it again.";
+    Refusal::conflict("changed", sentence, "Run it again.")
+}
+
+/// The network refused it; but it may be that only its token has ended.
+async fn refused_at(app: &App, old: &Connection, error: Error) -> Result<Filling, Refusal> {
+    match Box::pin(tokens::after(app, old, &error)).await? {
+        tokens::After::Again => Err(changed()),
+        tokens::After::Wait(_) => Ok(skipped("network_unavailable", error.sentence)),
+        tokens::After::Refused(_) => Ok(refused(error)),
     }
 }
 
@@ -117,7 +143,7 @@ async fn target(
     let timeout = app.config.networks.timeout.min(check::PATIENCE);
     let (now, keeper) = (app.clock.now(), Renewals { app, connection: &old.id });
     let cx = Context::new(&app.http, account, &base, now, timeout, Checkpoints::new(), &keeper);
-    let found = network.targets(&cx).await.map_err(|e| away(check::hushed(e, account)))?;
+    let found = network.targets(&cx).await.map_err(|e| away(account::hushed(e, account)))?;
     if found.is_empty() {
         // The check says which field it is that nobody can fill in but a person.
         return Ok(None);

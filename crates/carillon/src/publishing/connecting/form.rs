@@ -96,6 +96,11 @@ impl Form {
         self.wrong.push(wrong);
     }
 
+    /// What was filled in so far.
+    pub(super) fn unjudged(self) -> Account {
+        Account { settings: self.settings, secrets: Mutex::new(self.secrets) }
+    }
+
     /// Is what was entered right, as far as it goes?
     pub(super) fn judge(self) -> Result<(), Refusal> {
         if self.wrong.is_empty() { Ok(()) } else { Err(Refusal::invalid(self.wrong)) }
@@ -162,7 +167,7 @@ fn clean(field: &Field, value: &str) -> Result<String, (&'static str, String)> {
 }
 
 /// The address of a server as it is kept: with its scheme, without a slash at its end.
-fn server(text: &str) -> Result<String, &'static str> {
+pub(in crate::publishing) fn server(text: &str) -> Result<String, &'static str> {
     let with_scheme = match text.contains("://") {
         true => text.to_owned(),
         false => format!("https://{text}"),

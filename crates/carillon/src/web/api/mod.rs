@@ -1,9 +1,11 @@
 //! REST under `/api/v1`: one file a resource. Handlers are thin: parse, call, answer.
 
 pub mod alerts;
+pub mod apps;
 pub mod audit;
 pub mod circuits;
 pub mod connections;
+pub mod consents;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod events;

@@ -41,12 +41,34 @@ struct NetworkSpec {
     code: String,
     /// Where its API is; empty when every connection names a `server` of its own.
     base_url: String,
+    /// How to connect through its own consent page; `null` where it has none.
+    oauth: Option<OAuthSpec>,
+    /// How long a token lives: `endless`, `fixed`, `extending`, `rotating`
+    life: String,
     /// What to enter when connecting, in order.
     fields: Vec<FieldSpec>,
     /// Where a post can go. The first is the default.
     placements: Vec<PlacementSpec>,
     abilities: AbilitiesSpec,
     budgets: Vec<BudgetSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct OAuthSpec {
+    authorize: String,
+    token: String,
+    scopes: Vec<String>,
+    separator: String,
+    pkce: bool,
+    id_param: String,
+    /// `body`, `basic`
+    secret_in: String,
+    /// Further parameters of the consent page, as pairs.
+    params: Vec<Vec<String>>,
+    /// How an operator sets up the app, step by step.
+    guide: Vec<String>,
 }
 
 #[derive(ToSchema)]
@@ -77,6 +99,40 @@ struct PlacementSpec {
     in_budget: bool,
     text: TextSpec,
     media: MediaSpec,
+    /// What else a post here can be told, in the order to ask for it.
+    options: Vec<OptionSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct OptionSpec {
+    /// Where its answer stands in a delivery's `options`.
+    key: String,
+    label: String,
+    help: String,
+    required: bool,
+    kind: KindSpec,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct KindSpec {
+    /// `line`, `words` (apart by commas), `link`, `localTime` (`2026-12-24` or
+    /// `2026-12-24T18:30`), `flag` (`true` or `false`), `oneOf`, `picture`
+    r#type: String,
+    /// Most characters.
+    max: Option<u64>,
+    max_bytes: Option<u64>,
+    picks: Option<Vec<PickSpec>>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct PickSpec {
+    value: String,
+    label: String,
 }
 
 /// What is known after a send whose answer was lost.
@@ -128,6 +184,22 @@ struct MediaSpec {
     pull: bool,
     /// Most characters of a description; 0 where there is none.
     alt_max: u64,
+    /// What it takes of videos; `null` for none.
+    video: Option<VideoSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by the documentation only")]
+struct VideoSpec {
+    max: u64,
+    types: Vec<String>,
+    max_bytes: u64,
+    /// Shortest and longest, in seconds.
+    seconds: Vec<u32>,
+    ratio: Option<Vec<f32>>,
+    /// May pictures stand beside it?
+    mixed: bool,
 }
 
 #[derive(ToSchema)]
@@ -179,6 +251,9 @@ mod tests {
             let spec = serde_json::to_value(network.spec()).unwrap();
             agrees::<NetworkSpec>(&spec);
             agrees::<AbilitiesSpec>(&spec["abilities"]);
+            if !spec["oauth"].is_null() {
+                agrees::<OAuthSpec>(&spec["oauth"]);
+            }
             spec["fields"].as_array().unwrap().iter().for_each(agrees::<FieldSpec>);
             spec["budgets"].as_array().unwrap().iter().for_each(agrees::<BudgetSpec>);
             for placement in spec["placements"].as_array().unwrap() {
@@ -186,6 +261,13 @@ mod tests {
                 agrees::<SendSpec>(&placement["send"]);
                 agrees::<TextSpec>(&placement["text"]);
                 agrees::<MediaSpec>(&placement["media"]);
+                for option in placement["options"].as_array().unwrap() {
+                    agrees::<OptionSpec>(option);
+                    agrees::<KindSpec>(&option["kind"]);
+                }
+                if !placement["media"]["video"].is_null() {
+                    agrees::<VideoSpec>(&placement["media"]["video"]);
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 #![expect(unreachable_pub, reason = "a test binary has no public face")]
 
+pub mod guild;
 pub mod live;
 pub mod process;
 
@@ -258,8 +259,6 @@ impl TestApp {
         self.sandbox.add_fault(Fault::new(network, call, fault));
     }
 }
-
-/// Fields of a connection, by their keys.
 
 pub fn to(connection: &str) -> DraftDelivery {
     DraftDelivery { connection_id: connection.into(), ..DraftDelivery::default() }

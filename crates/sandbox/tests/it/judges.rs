@@ -1,0 +1,33 @@
+//! The networks' own client libraries, written by others against the real services, speak to the
+//! sandbox: what they can read, it says as the network does.
+
+use std::process::Command;
+
+use carillon_sandbox::{Options, Sandbox};
+use serde_json::Value;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the libraries: `make test` installs them and runs this"]
+async fn the_networks_own_libraries_take_the_sandbox_for_the_network() {
+    let address = "127.0.0.1:0".parse().unwrap();
+    let sandbox = Sandbox::start(address, Options::default()).await.unwrap();
+    let url = sandbox.url();
+    let run = concat!(env!("CARGO_MANIFEST_DIR"), "/judges/run.mjs");
+    let judged =
+        tokio::task::spawn_blocking(move || Command::new("node").args([run, &url]).output());
+    let judged = judged.await.unwrap().expect("node starts");
+    let said = String::from_utf8_lossy(&judged.stdout);
+    assert!(
+        judged.status.success(),
+        "{said}\n{}\nIf a library is missing: scripts/install judges",
+        String::from_utf8_lossy(&judged.stderr)
+    );
+    let judges: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(judges.len() >= 5, "{said}");
+    for judge in judges {
+        println!(
+            "{} {} took the sandbox for {}: {}",
+            judge["client"], judge["version"], judge["network"], judge["did"]
+        );
+    }
+}
