@@ -43,6 +43,11 @@ pub const ALL: [(&str, Option<(&str, &str)>); 23] = [
 /// How many seeds a bug may need to show itself.
 const SEEDS: u64 = 5_000;
 
+/// Bugs that show themselves in fewer seeds than one in some thousand, and in no scenario of the
+/// sweep yet: only the whole proof has the time to look for them, among so many.
+const RARE: [&str; 1] = ["no fence"];
+const RARE_SEEDS: u64 = 200_000;
+
 /// What caught a bug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caught {
@@ -63,12 +68,17 @@ impl std::fmt::Display for Caught {
     }
 }
 
-pub fn run(_: Scale) -> Result<Counts> {
+pub fn run(scale: Scale) -> Result<Counts> {
+    let whole = matches!(scale, Scale::Full);
+    let looked_for: Vec<_> =
+        ALL.into_iter().filter(|(bug, _)| whole || !RARE.contains(bug)).collect();
+    let looked_for = &looked_for;
     let threads = 2;
     let parts: Vec<_> = (0..threads)
         .map(|part| {
+            let looked_for = looked_for.clone();
             std::thread::spawn(move || {
-                let mine = ALL.iter().skip(part).step_by(threads);
+                let mine = looked_for.iter().skip(part).step_by(threads);
                 let each = mine.map(|(bug, first)| {
                     let caught = caught(bug, *first)?;
                     eprintln!("{bug}: {caught}");
@@ -91,7 +101,7 @@ pub fn run(_: Scale) -> Result<Counts> {
         }
     }
     counts.made = vec![
-        ("bugs", ALL.len() as u64),
+        ("bugs", looked_for.len() as u64),
         ("caught by the sweep", sweeps),
         ("caught by a seed", by_seed),
     ];
@@ -103,12 +113,13 @@ pub fn caught(bug: &'static str, first: Option<(&str, &str)>) -> Result<Caught> 
     // Set up before the bug is there.
     let stage = simulate(Stage::new())?;
     bugs::switch(Some(bug));
-    let caught = look(&stage, first);
+    let most = if RARE.contains(&bug) { RARE_SEEDS } else { SEEDS };
+    let caught = look(&stage, first, most);
     bugs::switch(None);
     caught
 }
 
-fn look(stage: &Stage, first: Option<(&str, &str)>) -> Result<Caught> {
+fn look(stage: &Stage, first: Option<(&str, &str)>, most: u64) -> Result<Caught> {
     if let Some((network, part)) = first {
         let all = crash::all(Scale::Bounded);
         let there = all.iter().filter(|s| s.network == network && s.name().contains(part));
@@ -118,7 +129,7 @@ fn look(stage: &Stage, first: Option<(&str, &str)>) -> Result<Caught> {
             return Ok(Caught::Sweep { points: swept.points + swept.pairs + swept.commits });
         }
     }
-    let found = (0..SEEDS).find(|seed| seeds::one(stage, *seed).wrong.is_some());
+    let found = (0..most).find(|seed| seeds::one(stage, *seed).wrong.is_some());
     Ok(found.map_or(Caught::No, |seed| Caught::Seed { seed }))
 }
 

@@ -15,6 +15,7 @@ pub mod devto;
 pub mod discord;
 mod discord_message;
 pub mod discord_webhook;
+pub mod email;
 pub mod error;
 pub mod facebook;
 mod facebook_video;
@@ -42,6 +43,7 @@ mod socket;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod threads;
 pub mod tiktok;
 pub mod tumblr;
 pub mod webhook;
@@ -67,29 +69,31 @@ pub use crate::spec::{SendClass, Spec};
 pub static ALL: &[&dyn Network] = &[
     &facebook::Facebook,
     &instagram::Instagram,
+    &threads::Threads,
+    &linkedin::LinkedIn,
+    &x::X,
     &bluesky::Bluesky,
     &mastodon::Mastodon,
-    &x::X,
-    &linkedin::LinkedIn,
-    &lemmy::Lemmy,
-    &wordpress::WordPress,
-    &telegram::Telegram,
     &pinterest::Pinterest,
     &reddit::Reddit,
     &tumblr::Tumblr,
+    &tiktok::TikTok,
+    &youtube::YouTube,
+    &gbp::Gbp,
+    &telegram::Telegram,
     &discord::Discord,
     &discord_webhook::DiscordWebhook,
-    &gbp::Gbp,
-    &youtube::YouTube,
     &slack::Slack,
     &slack_webhook::SlackWebhook,
     &matrix::Matrix,
+    &lemmy::Lemmy,
+    &nostr::Nostr,
+    &wordpress::WordPress,
     &ghost::Ghost,
     &devto::DevTo,
     &hashnode::Hashnode,
+    &email::Email,
     &webhook::Webhook,
-    &nostr::Nostr,
-    &tiktok::TikTok,
 ];
 
 /// The network of this id, for example `bluesky`.

@@ -2,6 +2,7 @@
 //! certificates, and with an end to what is read from them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -56,6 +57,16 @@ impl Socket {
             Error::new(class, why).code("tls_failed")
         })?;
         Ok(Self { stream: Stream::Tls(Box::new(tls)), left: MOST })
+    }
+}
+
+impl Socket {
+    /// The other side's address.
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+        match &self.stream {
+            Stream::Plain(stream) => stream.peer_addr(),
+            Stream::Tls(stream) => stream.get_ref().0.peer_addr(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ export async function judge({ url, ledger }) {
     Object.defineProperty(FacebookAdsApi, 'GRAPH', { value: url, configurable: true });
     return made;
   };
-  const page = new Page('judge', null, null, api('sandbox-judge'));
+  const page = new Page('judge', {}, undefined, api('sandbox-judge'));
   const read = await page.get(['id', 'name']);
   assert.ok(read.id);
   const post = await page.createFeed([], { message: 'Judged' });
@@ -20,6 +20,6 @@ export async function judge({ url, ledger }) {
   const feed = await page.getFeed(['id', 'message'], { limit: 25 });
   assert.equal(feed[0].message, 'Judged');
   assert.equal((await ledger()).length, 1);
-  await assert.rejects(new Page('judge', null, null, api('nonsense')).get(['id']));
+  await assert.rejects(new Page('judge', {}, undefined, api('nonsense')).get(['id']));
   return ['page', 'post', 'list', 'a bad token'];
 }

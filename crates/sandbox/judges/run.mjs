@@ -1,4 +1,5 @@
-// Points the networks' own client libraries at a sandbox: node run.mjs http://127.0.0.1:4000
+// Points the networks' own client libraries at a sandbox: node run.mjs http://127.0.0.1:4000 FIELDS
+// FIELDS is JSON: what the account `judge` enters at each network.
 //
 // The libraries were written by others against the real networks, so what they can read, the sandbox
 // says as the network does. One line of JSON a judge; the first complaint ends the run with status 1.
@@ -6,9 +7,10 @@
 import { createServer, request } from 'node:http';
 import { readFileSync } from 'node:fs';
 
-const JUDGES = ['mastodon', 'telegram', 'bluesky', 'facebook', 'wordpress'];
+const JUDGES = ['mastodon', 'telegram', 'bluesky', 'facebook', 'wordpress', 'discord', 'slack', 'ghost', 'nostr'];
 
 const sandbox = new URL(process.argv[2]);
+const fields = JSON.parse(process.argv[3]);
 
 /** A server whose root is one network of the sandbox: most libraries know no path before theirs. */
 async function rooted(network) {
@@ -45,7 +47,7 @@ for (const network of JUDGES) {
   const { client, judge } = await import(`./${network}.mjs`);
   const { url, stop } = await rooted(network);
   try {
-    const did = await judge({ url, sandbox: sandbox.origin, ledger: () => ledger(network) });
+    const did = await judge({ url, fields: fields[network], ledger: () => ledger(network) });
     console.log(JSON.stringify({ network, client, version: version(client), did }));
   } catch (error) {
     console.error(`${client} does not take the sandbox for ${network}:`, error);

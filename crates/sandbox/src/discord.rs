@@ -158,7 +158,8 @@ fn segments(call: &Call) -> Vec<&str> {
 /// Cloudflare stands before the API and wants to know who calls.
 pub(crate) fn wrong_agent(call: &Call) -> Option<Answer> {
     let agent = call.header("user-agent").unwrap_or_default();
-    let named = agent.starts_with("DiscordBot (") && agent.ends_with(')') && agent.contains(", ");
+    // Libraries add words of their own behind it.
+    let named = agent.starts_with("DiscordBot (") && agent.contains(')') && agent.contains(", ");
     let why = "Cloudflare is blocking your request. This can often be resolved by setting a proper \
                User Agent";
     (!named).then(|| error(403, 40333, why))

@@ -51,7 +51,8 @@ struct Post {
 }
 
 pub(crate) fn fields(account: &str, base: &str) -> Fields {
-    let key = format!("{}:{}", hex(account.as_bytes()), hex(&secret(account)));
+    // An id has 24 digits: the account's name, filled up.
+    let key = format!("{:0<24}:{}", hex(account.as_bytes()), hex(&secret(account)));
     vec![("server", base.to_owned()), ("adminKey", key)]
 }
 
@@ -189,7 +190,8 @@ fn kid(call: &Call) -> Option<String> {
     let id = part(call, 0)?["kid"].as_str()?.to_owned();
     let byte = |at: usize| u8::from_str_radix(id.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..id.len()).step_by(2).map(byte).collect();
-    String::from_utf8(bytes?).ok().filter(|name| is_account(name))
+    let name = String::from_utf8(bytes?).ok()?.trim_end_matches('\0').to_owned();
+    is_account(&name).then_some(name)
 }
 
 fn authorized(call: &Call) -> Result<String, Answer> {

@@ -15,6 +15,7 @@ mod dag;
 mod devto;
 mod discord;
 mod discord_webhook;
+mod email;
 mod facebook;
 mod faults;
 mod film;
@@ -35,6 +36,7 @@ mod markup;
 mod mastodon;
 mod matrix;
 mod media;
+mod mime;
 mod nostr;
 mod oauth;
 mod page;
@@ -48,6 +50,7 @@ mod slack;
 mod slack_webhook;
 mod telegram;
 mod text;
+mod threads;
 mod tiktok;
 mod tumblr;
 mod webhook;
@@ -99,8 +102,8 @@ pub struct Sandbox {
 
 struct Server {
     url: String,
-    /// The server runs until this is dropped.
-    running: Mutex<Option<oneshot::Sender<()>>>,
+    /// The server for HTTP and the one for mail run until these are dropped.
+    running: Mutex<Option<[oneshot::Sender<()>; 2]>>,
 }
 
 impl Sandbox {
@@ -115,11 +118,23 @@ impl Sandbox {
         server::router(Arc::clone(&self.world))
     }
 
-    /// Listens on `addr` (port 0 picks a free one) and serves in the background.
+    /// Listens on `addr` (port 0 picks a free one) and serves in the background; mail on another
+    /// port of the same address, which is a free one.
     pub async fn start(addr: SocketAddr, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let url = url_of(listener.local_addr()?);
+        let mail = TcpListener::bind((addr.ip(), 0)).await?;
         let mut sandbox = Self::new(options);
+        let at = mail.local_addr()?;
+        sandbox.world.mail.get_or_init(|| at);
+        let world = Arc::clone(&sandbox.world);
+        let (taking, closed) = oneshot::channel::<()>();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = email::serve(world, mail) => {}
+                _ = closed => {}
+            }
+        });
         let (running, stopped) = oneshot::channel::<()>();
         let router = sandbox.router();
         tokio::spawn(async move {
@@ -132,7 +147,8 @@ impl Sandbox {
                 tracing::error!(%error, "the sandbox stopped serving");
             }
         });
-        sandbox.server = Some(Arc::new(Server { url, running: Mutex::new(Some(running)) }));
+        sandbox.server =
+            Some(Arc::new(Server { url, running: Mutex::new(Some([running, taking])) }));
         Ok(sandbox)
     }
 
@@ -147,6 +163,12 @@ impl Sandbox {
         self.server.as_ref().map_or_else(|| "http://localhost".to_owned(), |s| s.url.clone())
     }
 
+    /// `127.0.0.1:PORT` where a started sandbox takes mail.
+    pub fn mail(&self) -> Option<String> {
+        let at = url_of(*self.world.mail.get()?);
+        at.strip_prefix("http://").map(str::to_owned)
+    }
+
     /// Stops the server. Answers under way are finished; new connections are refused.
     pub fn stop(&self) {
         if let Some(server) = &self.server {
@@ -157,7 +179,10 @@ impl Sandbox {
     /// What somebody enters to connect `account` to this network: keys as networks' forms have
     /// them, secrets among the rest. Empty for a name that is no network.
     pub fn fields(&self, network: &str, account: &str) -> Vec<(&'static str, String)> {
-        let base = format!("{}/{network}", self.url());
+        let base = match self.mail() {
+            Some(at) if network == Network::Email.id() => format!("smtp://{at}"),
+            _ => format!("{}/{network}", self.url()),
+        };
         if network == Network::Nostr.id() {
             nostr::introduce(&self.world, account);
         }

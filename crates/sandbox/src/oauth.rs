@@ -311,7 +311,7 @@ fn page(rules: &Rules, call: &Call) -> Answer {
                     } @else {
                         p { "Carillon asks for access to an account." }
                         form method="post" {
-                            p { label { "Account " input name="account" value="alice" pattern="[a-z0-9_-]+" required; } }
+                            p { label { "Account " input name="account" value="alice" pattern="[a-z0-9_\\-]+" required; } }
                             @for scope in scopes {
                                 p { label { input type="checkbox" name="grant" value=(scope) checked; " " (scope) } }
                             }

@@ -3,6 +3,7 @@
 //! Each state sits behind its own lock, held for one request's look-ups and never across an await.
 //! No question walks over all posts: every state is indexed by account and by the ids asked for.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -74,29 +75,31 @@ macro_rules! networks {
 networks! {
     Facebook = facebook, "facebook", "Facebook", processes;
     Instagram = instagram, "instagram", "Instagram", processes;
+    Threads = threads, "threads", "Threads", processes;
+    Linkedin = linkedin, "linkedin", "LinkedIn", processes;
+    X = x, "x", "X";
     Bluesky = bluesky, "bluesky", "Bluesky", processes;
     Mastodon = mastodon, "mastodon", "Mastodon", processes;
-    X = x, "x", "X";
-    Linkedin = linkedin, "linkedin", "LinkedIn", processes;
-    Lemmy = lemmy, "lemmy", "Lemmy";
-    Wordpress = wordpress, "wordpress", "WordPress";
-    Telegram = telegram, "telegram", "Telegram";
     Pinterest = pinterest, "pinterest", "Pinterest";
     Reddit = reddit, "reddit", "Reddit";
     Tumblr = tumblr, "tumblr", "Tumblr";
+    Tiktok = tiktok, "tiktok", "TikTok", processes;
+    Youtube = youtube, "youtube", "YouTube", processes;
+    Gbp = gbp, "gbp", "Google Business Profile", processes;
+    Telegram = telegram, "telegram", "Telegram";
     Discord = discord, "discord", "Discord";
     DiscordWebhook = discord_webhook, "discord-webhook", "Discord webhook";
-    Gbp = gbp, "gbp", "Google Business Profile", processes;
-    Youtube = youtube, "youtube", "YouTube", processes;
     Slack = slack, "slack", "Slack", processes;
     SlackWebhook = slack_webhook, "slack-webhook", "Slack webhook";
     Matrix = matrix, "matrix", "Matrix";
+    Lemmy = lemmy, "lemmy", "Lemmy";
+    Nostr = nostr, "nostr", "Nostr";
+    Wordpress = wordpress, "wordpress", "WordPress";
     Ghost = ghost, "ghost", "Ghost";
     Devto = devto, "devto", "DEV Community";
     Hashnode = hashnode, "hashnode", "Hashnode";
+    Email = email, "email", "Email";
     Webhook = webhook, "webhook", "Webhook";
-    Nostr = nostr, "nostr", "Nostr";
-    Tiktok = tiktok, "tiktok", "TikTok", processes;
 }
 
 /// Keys of a connection, and what goes there.
@@ -115,6 +118,8 @@ pub(crate) struct World {
     pub(crate) requests: Requests,
     pub(crate) blobs: Blobs,
     pub(crate) states: States,
+    /// Where mail is taken, if anywhere.
+    pub(crate) mail: OnceLock<SocketAddr>,
     /// Built at the first fetch: most sandboxes never fetch anything.
     pub(crate) client: OnceLock<Option<reqwest::Client>>,
 }
@@ -128,6 +133,7 @@ impl World {
             requests: Requests::default(),
             blobs: Blobs::default(),
             states: States::default(),
+            mail: OnceLock::new(),
             client: OnceLock::new(),
         }
     }

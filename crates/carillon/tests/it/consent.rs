@@ -1,5 +1,7 @@
 //! Connecting through consent pages: the way there and back, by HTTP, as a browser takes it.
 
+use std::sync::Mutex;
+
 use carillon::App;
 use carillon::db::Error;
 use carillon::domain::delivery::DeliveryState;
@@ -23,7 +25,9 @@ use crate::support::{On, TestApp};
 pub(crate) struct Browser {
     app: App,
     url: String,
-    cookie: String,
+    workspace: String,
+    account: String,
+    cookie: Mutex<String>,
     client: reqwest::Client,
 }
 
@@ -50,7 +54,7 @@ impl Came {
 }
 
 impl Browser {
-    async fn of(t: &TestApp) -> Self {
+    pub(crate) async fn of(t: &TestApp) -> Self {
         Self::of_app(t, t.app.clone()).await
     }
 
@@ -66,22 +70,40 @@ impl Browser {
     /// Another person of a workspace.
     async fn of_another(app: &App, workspace: &str) -> Self {
         let now = app.clock.now();
-        let (ws, id) = (workspace.to_owned(), ids::new(now));
-        let session = app.db.write(move |tx| async move {
-            let person = Account {
-                email: format!("{id}@anchor.example"),
-                name: "Ada".into(),
-                password_hash: None,
-                id,
-            };
-            accounts::add_account(&tx, &person, &ws, "owner", now).await?;
-            door::open_session(&tx, &person.id, &ws, now).await
+        let (ws, account) = (workspace.to_owned(), ids::new(now));
+        let person = Account {
+            email: format!("{account}@anchor.example"),
+            name: "Ada".into(),
+            password_hash: None,
+            id: account.clone(),
+        };
+        let added = app.db.write(move |tx| async move {
+            accounts::add_account(&tx, &person, &ws, "owner", now).await
         });
-        let session: Result<String, Error> = session.await;
-        let cookie = format!("carillon_session={}", session.expect("a session"));
+        added.await.expect("a person");
         let none = reqwest::redirect::Policy::none();
         let client = reqwest::Client::builder().redirect(none).build().expect("a client");
-        Self { url: app.public_url(), app: app.clone(), cookie, client }
+        let (url, app, cookie) = (app.public_url(), app.clone(), Mutex::default());
+        let browser = Self { app, url, workspace: workspace.to_owned(), account, cookie, client };
+        browser.sign_in().await;
+        browser
+    }
+
+    /// Sessions last a month.
+    pub(crate) async fn sign_in(&self) {
+        let (ws, account, now) =
+            (self.workspace.clone(), self.account.clone(), self.app.clock.now());
+        let session = self
+            .app
+            .db
+            .write(move |tx| async move { door::open_session(&tx, &account, &ws, now).await });
+        let session: Result<String, Error> = session.await;
+        let cookie = format!("carillon_session={}", session.expect("a session"));
+        *self.cookie.lock().unwrap() = cookie;
+    }
+
+    fn cookie(&self) -> String {
+        self.cookie.lock().unwrap().clone()
     }
 
     pub(crate) async fn call(
@@ -93,7 +115,7 @@ impl Browser {
         let mut request = self
             .client
             .request(method, format!("{}{path}", self.url))
-            .header("cookie", &self.cookie)
+            .header("cookie", self.cookie())
             .header("sec-fetch-site", "same-origin");
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -140,7 +162,7 @@ impl Browser {
 
     /// Goes where a page led back to.
     async fn follow(&self, way: &Url) -> Came {
-        let request = self.client.get(way.clone()).header("cookie", &self.cookie);
+        let request = self.client.get(way.clone()).header("cookie", self.cookie());
         let answer = request.header("accept", "text/html").send().await.expect("an answer");
         let status = answer.status();
         let Some(to) = answer.headers().get(header::LOCATION) else {
@@ -152,6 +174,32 @@ impl Browser {
         let (found, view) = self.call(Method::GET, &format!("/api/v1/consents/{id}"), None).await;
         assert_eq!(found, StatusCode::OK, "{view}");
         Came { status, view }
+    }
+
+    /// Connects `alice` through the sandbox's page: what it asks for beside is entered as somebody
+    /// would who knows it.
+    pub(crate) async fn connect(&self, t: &TestApp, network: &str, again: Option<&str>) -> String {
+        let page = match again {
+            Some(id) => self.reconnect_ok(network, id).await,
+            None => self.begin_ok(network).await,
+        };
+        assert!(!page.as_str().contains("verifier"), "{page}");
+        let came = self.allow(&page).await;
+        assert_eq!(came.status, StatusCode::SEE_OTHER, "{network}");
+        if came.view["state"] != "choice" {
+            return came.connection();
+        }
+        let base = format!("{}/{network}", t.sandbox_url);
+        let by_hand = carillon_sandbox::fields(network, "alice", &base);
+        let asked = came.view["missing"].as_array().expect("a list").iter();
+        let settings: serde_json::Map<String, Value> = asked
+            .filter_map(|key| by_hand.iter().find(|(k, _)| key == k))
+            .map(|(k, v)| ((*k).to_owned(), json!(v)))
+            .collect();
+        let choice = json!({ "target": came.view["preselected"], "settings": settings });
+        let (status, made) = self.choose(&came, choice).await;
+        assert_eq!(status, StatusCode::CREATED, "{network}: {made} {}", came.view);
+        made["id"].as_str().expect("an id").to_owned()
     }
 
     async fn allow(&self, page: &Url) -> Came {
@@ -225,25 +273,7 @@ both! {
         let mut seen = 0;
         for spec in with_page {
             let name = spec.id;
-            let page = browser.begin_ok(name).await;
-            assert!(!page.as_str().contains("verifier"), "{page}");
-            let came = browser.allow(&page).await;
-            assert_eq!(came.status, StatusCode::SEE_OTHER, "{name}");
-            let id = if came.view["state"] == "choice" {
-                let base = format!("{}/{name}", t.sandbox_url);
-                let by_hand = carillon_sandbox::fields(name, "alice", &base);
-                let settings: serde_json::Map<String, Value> = came.view["missing"]
-                    .as_array().expect("a list").iter()
-                    .filter_map(|key| by_hand.iter().find(|(k, _)| key == k))
-                    .map(|(k, v)| ((*k).to_owned(), json!(v)))
-                    .collect();
-                let choice = json!({ "target": came.view["preselected"], "settings": settings });
-                let (status, made) = browser.choose(&came, choice).await;
-                assert_eq!(status, StatusCode::CREATED, "{name}: {made} {}", came.view);
-                made["id"].as_str().expect("an id").to_owned()
-            } else {
-                came.connection()
-            };
+            let id = browser.connect(&t, name, None).await;
             let view = connecting::find(&t.app, &t.workspace, &id).await.expect("connected");
             assert_eq!(view.state, ConnectionState::Active, "{name}");
             let checked = connecting::check(&t.app, &t.workspace, &id).await.expect("checked");
@@ -374,7 +404,7 @@ both! {
         let to = answer.headers()[header::LOCATION].to_str().expect("an address");
         assert!(to.starts_with("/login?next=%2Foauth%2Fcallback%3F"), "{to}");
         // A mail scanner's look uses nothing up.
-        browser.client.head(way.clone()).header("cookie", &browser.cookie).send().await.expect("");
+        browser.client.head(way.clone()).header("cookie", browser.cookie()).send().await.expect("");
         browser.follow(&way).await.connection();
     }
 

@@ -16,7 +16,9 @@ use carillon::queue::cron;
 use carillon::queue::worker::Worker;
 use carillon::store::alerts;
 use carillon::store::connections::{self, Connection};
+use carillon_networks::Spec;
 use carillon_networks::oauth::Life;
+use carillon_sandbox::{Calls, Fault, Trouble};
 
 use crate::both;
 use crate::consent::Browser;
@@ -53,6 +55,39 @@ async fn stand(t: &TestApp, life: Life, state: State) -> Stand {
     s
 }
 
+/// The networks whose tokens end, as the sandbox issues them through its consent pages.
+fn mortal() -> Vec<&'static Spec> {
+    let all = carillon_networks::ALL.iter().map(|n| n.spec());
+    all.filter(|s| s.oauth.is_some() && s.life != Life::Endless).collect()
+}
+
+/// How often the sandbox was asked for newer tokens.
+fn refreshed(t: &TestApp, network: &str) -> usize {
+    let asked = t.sandbox.requests(network);
+    let renewals = asked.iter().filter(|r| r.body.contains("grant_type=refresh_token"));
+    renewals.filter(|r| r.status.is_some()).count()
+}
+
+/// Everything runs for so long, on the clock's time.
+async fn run(t: &TestApp, worker: &Worker, ms: i64) {
+    let end = t.clock.now() + ms;
+    loop {
+        cron::tick(&t.app).await.expect("a tick");
+        worker.tick().await.expect("work");
+        let now = t.clock.now();
+        if now >= end {
+            return;
+        }
+        let next = t.app.db.read(|tx| async move {
+            let sql = "SELECT min(renew_at) AS at FROM connection WHERE deleted_at IS NULL";
+            tx.row(sql, &[]).await?.map_or(Ok(None), |r| r.opt_int("at"))
+        });
+        let next: Result<_, Error> = next.await;
+        let step = next.expect("a time").map_or(DAY, |at| (at - now).clamp(MINUTE, DAY));
+        t.clock.advance(Duration::from_millis(step.min(end - now) as u64));
+    }
+}
+
 /// The clockwork ticks each minute for the first and the last two hours, and else when something
 /// is to be renewed.
 async fn pass(t: &TestApp, s: &Stand, ms: i64) {
@@ -69,6 +104,13 @@ async fn pass(t: &TestApp, s: &Stand, ms: i64) {
     }
 }
 
+/// Passes time until its tokens are new.
+async fn newly_renewed(t: &TestApp, s: &Stand) {
+    pass(t, s, next(t, s).await + MINUTE).await;
+    let ends = row(s).await.tokens.expires_at.expect("known");
+    assert!(ends - t.clock.now() > 50 * MINUTE);
+}
+
 /// How long until something is to be renewed, in ms.
 async fn next(t: &TestApp, s: &Stand) -> i64 {
     let at = row(s).await.tokens.renew_at;
@@ -76,9 +118,13 @@ async fn next(t: &TestApp, s: &Stand) -> i64 {
 }
 
 async fn row(s: &Stand) -> Connection {
-    let id = s.id.clone();
+    stored(&s.app, &s.id).await
+}
+
+async fn stored(app: &App, id: &str) -> Connection {
+    let id = id.to_owned();
     let found: Result<_, Error> =
-        s.app.db.read(move |tx| async move { connections::load(&tx, &id).await }).await;
+        app.db.read(move |tx| async move { connections::load(&tx, &id).await }).await;
     found.expect("the database answers").expect("the row")
 }
 
@@ -124,6 +170,81 @@ async fn raised(t: &TestApp, kind: &str) -> usize {
 }
 
 both! {
+    /// A year with the tokens that the sandbox issues: days on which all runs, and weeks on which
+    /// nothing does. What can be renewed works on each of those days, the rest was told of.
+    async fn every_networks_tokens_last_a_year(t: TestApp) {
+        let browser = Browser::of(&t).await;
+        let mut all = Vec::new();
+        for spec in mortal() {
+            all.push((spec, browser.connect(&t, spec.id, None).await));
+        }
+        assert!(!all.is_empty());
+        let (began, mut mended) = (t.clock.now(), 0);
+        while t.clock.now() < began + 365 * DAY {
+            run(&t, &t.worker, DAY).await;
+            for (spec, id) in &all {
+                let view = connecting::find(&t.app, &t.workspace, id).await.expect("there");
+                if view.state == ConnectionState::NeedsAction {
+                    assert_eq!(spec.life, Life::Fixed, "{}: {view:?}", spec.id);
+                    browser.sign_in().await;
+                    assert_eq!(&browser.connect(&t, spec.id, Some(id)).await, id);
+                    mended += 1;
+                }
+                let checked = connecting::check(&t.app, &t.workspace, id).await.expect("checked");
+                assert!(checked.ok, "{}: {:?}", spec.id, checked.checks);
+            }
+            t.clock.advance(Duration::from_millis(50 * DAY as u64));
+        }
+        let fixed = all.iter().filter(|(spec, _)| spec.life == Life::Fixed).count();
+        assert!(mended >= fixed * 3 && alerts_of(&t).await >= fixed, "{mended} times");
+    }
+
+    async fn fifty_at_once_ask_the_sandbox_once(t: TestApp) {
+        let browser = Browser::of(&t).await;
+        let other = t.again().await;
+        for spec in mortal().into_iter().filter(|s| s.life == Life::Rotating) {
+            let id = browser.connect(&t, spec.id, None).await;
+            let row = stored(&t.app, &id).await;
+            let Some(at) = row.tokens.renew_at else { continue };
+            t.clock.advance(Duration::from_millis((at - t.clock.now()).max(0) as u64));
+            let before = refreshed(&t, spec.id);
+            let mut all = tokio::task::JoinSet::new();
+            for i in 0..50 {
+                let (app, id) = (if i % 2 == 0 { &t.app } else { &other }.clone(), id.clone());
+                all.spawn(async move { tokens::renew(&app, &id, row.tokens.version).await });
+            }
+            let all = all.join_all().await;
+            assert_eq!(refreshed(&t, spec.id), before + 1, "{}", spec.id);
+            assert!(all.iter().all(|r| matches!(r, Ok(Renewal::Newer | Renewal::Busy))), "{all:?}");
+            t.clock.advance(Duration::from_millis(2 * MINUTE as u64));
+            let version = stored(&t.app, &id).await.tokens.version;
+            let next = tokens::renew(&t.app, &id, version).await;
+            assert!(matches!(next, Ok(Renewal::Newer)), "{}: the grant lives on: {next:?}", spec.id);
+            connecting::disconnect(&t.app, &t.workspace, &id).await.expect("gone");
+        }
+    }
+
+    async fn three_errors_of_the_sandbox_disconnect_nobody(t: TestApp) {
+        let browser = Browser::of(&t).await;
+        for spec in mortal().into_iter().filter(|s| s.life == Life::Rotating) {
+            let id = browser.connect(&t, spec.id, None).await;
+            let Some(at) = stored(&t.app, &id).await.tokens.renew_at else { continue };
+            t.clock.advance(Duration::from_millis((at - t.clock.now()).max(0) as u64));
+            for trouble in [Trouble::ServerError, Trouble::ResetBeforeAccept, Trouble::RateLimit] {
+                t.sandbox.add_fault(Fault::new(spec.id, Calls::Any, trouble).ms(1_000));
+                let version = stored(&t.app, &id).await.tokens.version;
+                let tried = tokens::renew(&t.app, &id, version).await;
+                assert!(matches!(tried, Ok(Renewal::Later(..))), "{}: {trouble:?}: {tried:?}", spec.id);
+            }
+            assert_eq!(stored(&t.app, &id).await.tokens.tries, 3, "{}", spec.id);
+            let view = connecting::find(&t.app, &t.workspace, &id).await.expect("there");
+            assert_eq!((view.state, view.token.problem), (ConnectionState::Active, None), "{}", spec.id);
+            run(&t, &t.worker, 10 * MINUTE).await;
+            assert_eq!(stored(&t.app, &id).await.tokens.tries, 0, "{}: renewed", spec.id);
+            connecting::disconnect(&t.app, &t.workspace, &id).await.expect("gone");
+        }
+    }
+
     async fn tokens_of_an_hour_are_renewed_before_they_end(t: TestApp) {
         let s = stand(&t, Life::Rotating, hourly()).await;
         let before = s.guild.state().asked;
@@ -152,7 +273,8 @@ both! {
         let s = stand(&t, Life::Rotating, hourly()).await;
         let other = s.guild.install(&t).await;
         for _ in 0..3 {
-            let (before, version) = (s.guild.state().asked, row(&s).await.tokens.version);
+            let before = s.guild.state().asked;
+            let version = row(&s).await.tokens.version;
             t.clock.advance(Duration::from_millis(55 * MINUTE as u64));
             let mut all = tokio::task::JoinSet::new();
             for i in 0..50 {
@@ -186,7 +308,8 @@ both! {
 
     async fn a_network_that_is_away_disconnects_nobody(t: TestApp) {
         let s = stand(&t, Life::Rotating, hourly()).await;
-        let (before, was) = (s.guild.state().asked, held(&s).await);
+        let before = s.guild.state().asked;
+        let was = held(&s).await;
         s.guild.state().away = 3;
         let renew_at = row(&s).await.tokens.renew_at.expect("planned");
         pass(&t, &s, renew_at - t.clock.now() + MINUTE).await;
@@ -241,6 +364,7 @@ both! {
     /// The network ended the token before its time: one refusal, one renewal, one post.
     async fn a_token_refused_in_the_middle_is_renewed_and_the_post_goes_out(t: TestApp) {
         let s = stand(&t, Life::Rotating, hourly()).await;
+        newly_renewed(&t, &s).await;
         let due = post(&t, &s, "Happy hour", t.clock.now() + 20 * MINUTE).await;
         let asked = s.guild.state().asked;
         t.clock.advance(Duration::from_millis(20 * MINUTE as u64));
@@ -260,6 +384,7 @@ both! {
     /// New tokens are refused as well: it is not the token, and nobody renews for ever.
     async fn what_is_refused_with_new_tokens_too_needs_its_owner(t: TestApp) {
         let s = stand(&t, Life::Rotating, hourly()).await;
+        newly_renewed(&t, &s).await;
         let due = post(&t, &s, "Open mike", t.clock.now() + 20 * MINUTE).await;
         let asked = s.guild.state().asked;
         t.clock.advance(Duration::from_millis(20 * MINUTE as u64));
@@ -355,6 +480,7 @@ both! {
         let view = shown(&t, &s).await;
         assert_eq!((view.state, view.waiting), (ConnectionState::NeedsAction, 4));
 
+        browser.sign_in().await;
         let again = browser.reconnect_ok("guild", &s.id).await;
         assert_eq!(browser.come_back(&again, "good").await.connection(), s.id);
         pass(&t, &s, 5 * DAY).await;
@@ -375,7 +501,8 @@ both! {
             let state = State { access_ms: access, refresh_ms: refresh, fixed_end, ..State::default() };
             let before = alerts_of(&t).await;
             let s = stand(&t, life, state).await;
-            pass(&t, &s, year).await;
+            // Alerts that are over are kept for a while only.
+            pass(&t, &s, if works { year } else { 275 * DAY }).await;
             let (view, told) = (shown(&t, &s).await, alerts_of(&t).await - before);
             let state = if works { ConnectionState::Active } else { ConnectionState::NeedsAction };
             assert_eq!(view.state, state, "{life:?}: {view:?}");

@@ -220,6 +220,9 @@ async fn relays_are_behind_the_guard_and_one_that_answers_is_enough() {
         assert_eq!(error.code.as_deref(), Some("address_refused"), "{private}: {error:?}");
         assert_eq!(error.applied, Applied::No);
     }
+    // Encryption is not given up where the other side has none.
+    let error = check(&own.replacen("ws:", "wss:", 1)).await.unwrap_err();
+    assert_eq!((error.code.as_deref(), error.applied), (Some("tls_failed"), Applied::No));
     // What is no relay is no relay.
     let page = own.replacen("/nostr", "/mastodon", 1);
     let error = check(&page).await.unwrap_err();

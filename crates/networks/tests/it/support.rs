@@ -135,7 +135,7 @@ impl Desk {
         let network = network.spec().id;
         Self {
             network,
-            http: Http::new(Guard::allowing([host])),
+            http: Http::new(Guard::allowing([host].into_iter().chain(sandbox.mail()))),
             account: account(settings, secrets),
             base: format!("{url}/{network}"),
             kept: Kept::default(),

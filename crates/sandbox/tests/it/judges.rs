@@ -12,18 +12,26 @@ async fn the_networks_own_libraries_take_the_sandbox_for_the_network() {
     let address = "127.0.0.1:0".parse().unwrap();
     let sandbox = Sandbox::start(address, Options::default()).await.unwrap();
     let url = sandbox.url();
+    let judged = ["mastodon", "telegram", "bluesky", "facebook", "wordpress", "discord", "slack"];
+    let judged = [&judged[..], &["ghost", "nostr"]].concat();
+    let fields = judged.iter().map(|n| {
+        let own = sandbox.fields(n, "judge");
+        ((*n).to_owned(), own.into_iter().map(|(k, v)| (k.to_owned(), Value::String(v))).collect())
+    });
+    let fields = Value::Object(fields.collect()).to_string();
     let run = concat!(env!("CARGO_MANIFEST_DIR"), "/judges/run.mjs");
-    let judged =
-        tokio::task::spawn_blocking(move || Command::new("node").args([run, &url]).output());
-    let judged = judged.await.unwrap().expect("node starts");
-    let said = String::from_utf8_lossy(&judged.stdout);
+    let ran = tokio::task::spawn_blocking(move || {
+        Command::new("node").args([run, &url, &fields]).output()
+    });
+    let ran = ran.await.unwrap().expect("node starts");
+    let said = String::from_utf8_lossy(&ran.stdout);
     assert!(
-        judged.status.success(),
+        ran.status.success(),
         "{said}\n{}\nIf a library is missing: scripts/install judges",
-        String::from_utf8_lossy(&judged.stderr)
+        String::from_utf8_lossy(&ran.stderr)
     );
     let judges: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(judges.len() >= 5, "{said}");
+    assert_eq!(judges.len(), judged.len(), "{said}");
     for judge in judges {
         println!(
             "{} {} took the sandbox for {}: {}",

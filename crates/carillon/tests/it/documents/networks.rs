@@ -14,19 +14,28 @@ use super::is_committed;
 
 /// What beside the sandbox has judged a connector or the sandbox's half of it.
 const JUDGES: &[(&str, &str)] = &[
-    ("bluesky", "real server: the PDS of Bluesky (`make test`)"),
-    ("wordpress", "real server: WordPress (`make test`)"),
+    ("facebook", "client: facebook-nodejs-business-sdk"),
+    ("bluesky", "real server: PDS; client: @atproto/api"),
+    ("mastodon", "client: masto"),
+    ("x", "counting: twitter-text"),
+    ("wordpress", "real server: WordPress; client: wpapi"),
+    ("telegram", "client: grammy"),
+    ("discord", "client: @discordjs/rest"),
+    ("slack", "client: @slack/web-api"),
+    ("ghost", "client: @tryghost/admin-api"),
+    ("nostr", "client: nostr-tools"),
 ];
 
 fn proven(id: &str) -> &'static str {
-    JUDGES.iter().find(|(network, _)| *network == id).map_or("sandbox", |(_, how)| how)
+    JUDGES.iter().find(|(network, _)| *network == id).map_or("the sandbox alone", |(_, how)| how)
 }
 
 #[test]
 fn the_table() {
     let mut text = String::from(
         "# Networks\n\nWhat each can do, and what proves it. Every one is held to the same contract against the sandbox, which is written from the \
-         network's documents (`cargo test -p carillon-networks --test it contract`). Made from the connectors' own SPEC and the errors recorded in \
+         network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or the network's \
+         own client library, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
          `crates/networks/tests/errors`.\n\n\
          | network | posts to | follow-ups | send class | pictures | videos | consent page | token | read back | delete | alt text | errors known | proven by |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
