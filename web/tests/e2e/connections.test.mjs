@@ -24,6 +24,7 @@ test('a connection is added, checked, paused, resumed and deleted', async () => 
   await page.getByRole('button', { name: 'Add connection' }).click();
   const dialog = page.getByRole('dialog', { name: 'Add connection' });
   await dialog.getByRole('radio', { name: 'Mastodon' }).check();
+  await dialog.getByRole('button', { name: "Enter the credentials by hand" }).click();
   await dialog.getByLabel('Server', { exact: false }).fill(`${server.sandboxUrl}/mastodon`);
   const token = dialog.getByLabel('Access token', { exact: false });
   await token.fill('wrong');
