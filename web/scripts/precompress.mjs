@@ -15,6 +15,7 @@ const ROUTES = {
   '/planner': ['src/features/planner/Planner.svelte'],
   '/posts/{id}': ['src/features/planner/Planner.svelte', 'src/features/post/Panel.svelte'],
   '/connections': ['src/features/connections/Connections.svelte'],
+  '/connections/diagnostics': ['src/features/connections/Diagnostics.svelte'],
   '/media': ['src/features/media/Media.svelte'],
   '/queue': ['src/features/queue/Queue.svelte'],
   '/dead-letters': ['src/features/dead-letters/DeadLetters.svelte'],

@@ -11,8 +11,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, Migrated};
 use crate::identity::keys::Keys;
+use crate::identity::sealing;
 use crate::media::blobs::Blobs;
-use crate::store;
 
 /// The connectors that an [`App`] knows.
 pub type Networks = &'static [&'static dyn Network];
@@ -57,6 +57,17 @@ impl App {
         clock: Clock,
         networks: Networks,
     ) -> anyhow::Result<Self> {
+        let app = Self::open_unchecked(config, clock, networks).await?;
+        app.check_keys(true).await?;
+        Ok(app)
+    }
+
+    /// The same with a key ring that may not be the right one: for whoever looks after that.
+    pub async fn open_unchecked(
+        config: Config,
+        clock: Clock,
+        networks: Networks,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data.dir).with_context(|| {
             format!("cannot make the data folder {}", config.data.dir.display())
         })?;
@@ -86,7 +97,6 @@ impl App {
             migrated,
         }));
         app.follow_database_clock().await?;
-        app.check_keys().await?;
         Ok(app)
     }
 
@@ -108,7 +118,7 @@ impl App {
             url: std::sync::OnceLock::new(),
             migrated,
         }));
-        app.check_keys().await?;
+        app.check_keys(false).await?;
         Ok(app)
     }
 
@@ -127,25 +137,23 @@ impl App {
         Ok(())
     }
 
-    /// Every sealed secret must open before anything is sent: a wrong key is found at the start,
-    /// not in the middle of the night.
-    async fn check_keys(&self) -> anyhow::Result<()> {
-        let (sealed, apps) = self
-            .db
-            .read(|tx| async move {
-                let sealed = store::connections::sealed(&tx).await?;
-                Ok::<_, crate::db::Error>((sealed, store::apps::list(&tx).await?))
-            })
-            .await?;
-        for (id, secrets) in sealed.iter().filter(|(_, s)| !s.is_empty()) {
-            self.keys
-                .open(secrets, id)
-                .with_context(|| format!("the secrets of connection {id} cannot be opened"))?;
+    /// The ring must be the one that sealed what is here, before anything is sent: a wrong key is
+    /// found at the start, not in the middle of the night. A single text that was damaged stops
+    /// nobody but its own row. Keys that are `first` seen here are kept in mind.
+    async fn check_keys(&self, first: bool) -> anyhow::Result<()> {
+        let found = sealing::survey(&self.db, &self.keys).await?;
+        found.fits()?;
+        if first {
+            match sealing::prove(self, &found).await {
+                Err(refusal) if refusal.code == "key_wrong" => return Err(refusal.into()),
+                Err(e) => {
+                    tracing::warn!(error = %e, "the keys are not proven; the next start does it")
+                }
+                Ok(()) => {}
+            }
         }
-        for app in &apps {
-            self.keys.open(&app.secret, &app.belongs_to()).with_context(|| {
-                format!("the secret of the {} app cannot be opened", app.network)
-            })?;
+        for text in &found.damaged {
+            tracing::error!(place = %text.place, row = %text.row, "a sealed text {}", text.reason);
         }
         Ok(())
     }

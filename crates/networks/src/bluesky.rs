@@ -277,6 +277,18 @@ impl Network for Bluesky {
         if reply.ok() { Ok(()) } else { Err(self.parse_error(&reply)) }
     }
 
+    /// Ends the session; the app password is a person's to delete. One that is over already is what
+    /// was asked for.
+    async fn revoke(&self, cx: &Context<'_>) -> Result<(), Error> {
+        let Ok(token) = cx.account.secret("refreshJwt") else {
+            return Err(Error::unsupported("revoke"));
+        };
+        let url = xrpc(cx, "com.atproto.server.deleteSession");
+        let request = cx.http.post(&url).bearer_auth(token.reveal());
+        let reply = cx.http.send(request, cx.timeout).await?;
+        if reply.ok() || is_stale(&reply) { Ok(()) } else { Err(self.parse_error(&reply)) }
+    }
+
     fn parse_error(&self, reply: &Reply) -> Error {
         let body = reply.value();
         let code = body["error"].as_str().unwrap_or_default();

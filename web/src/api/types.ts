@@ -7,6 +7,8 @@ export interface Session {
   account: { id: Id; name: string; email: string };
   workspace: { id: Id; name: string; timezone: string; demo: boolean };
   role: string;
+  /** May this person look at what is stored of connections? */
+  diagnostics: boolean;
   sandboxUrl: string | null;
   version: string;
 }
@@ -147,6 +149,33 @@ export interface CheckResult {
   ok: boolean;
   checks: { name: string; ok: boolean; detail: string; action?: string | null }[];
   connection: Connection;
+}
+
+/** What became of a connection that was deleted. */
+export interface Disconnected {
+  connectionId: Id;
+  name: string;
+  revocation: 'revoked' | 'unsupported' | 'shared' | 'failed';
+  sentence: string;
+  cancelled: number;
+}
+/** What is stored of a connection; tokens come masked. */
+export interface Diagnosis {
+  connectionId: Id;
+  network: string;
+  name: string;
+  remoteId: string;
+  state: Connection['state'];
+  tokens: { key: string; masked: string; expiresAt: Iso | null }[];
+  token: TokenLife;
+  key: string | null;
+  newestKey: boolean;
+  unopened: string | null;
+  settings: Record<string, string>;
+  missing: string[];
+  checkedAt: Iso | null;
+  lastPublishedAt: Iso | null;
+  createdAt: Iso;
 }
 
 export interface MediaShort {

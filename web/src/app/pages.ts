@@ -3,6 +3,7 @@
 export const pages = {
   planner: () => import('../features/planner/Planner.svelte'),
   connections: () => import('../features/connections/Connections.svelte'),
+  diagnostics: () => import('../features/connections/Diagnostics.svelte'),
   media: () => import('../features/media/Media.svelte'),
   queue: () => import('../features/queue/Queue.svelte'),
   'dead-letters': () => import('../features/dead-letters/DeadLetters.svelte'),

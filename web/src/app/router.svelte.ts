@@ -6,6 +6,7 @@ import { isMonth, type Month } from '../time/calendar';
 export type Route =
   | { page: 'planner'; month: Month | null; post: string | null }
   | { page: 'connections'; consent: string | null }
+  | { page: 'diagnostics' }
   | { page: 'media' }
   | { page: 'queue' }
   | { page: 'dead-letters'; query: URLSearchParams }
@@ -21,6 +22,7 @@ export function parse(url: URL): Route {
   const post = /^\/posts\/([0-9a-zA-Z-]+)$/.exec(path)?.[1];
   if (post) return { page: 'planner', month: shown, post };
   if (path === '/connections') return { page: 'connections', consent: url.searchParams.get('consent') };
+  if (path === '/connections/diagnostics') return { page: 'diagnostics' };
   if (path === '/media') return { page: 'media' };
   if (path === '/queue') return { page: 'queue' };
   if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };

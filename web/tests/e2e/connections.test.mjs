@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
+import { assertAccessible, assertQuiet, MOCK, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser;
 before(async () => {
@@ -70,4 +70,45 @@ test('a connection is added, checked, paused, resumed and deleted', async () => 
   await renamed.waitFor({ state: 'detached' });
   assert.equal((await server.api('/connections')).items.length, before);
   assertQuiet(wrong, [/status of 4(00|22)/]);
+});
+
+test('diagnostics show masked tokens to an admin, where they are on, and whole ones never', async () => {
+  const off = await browser.open();
+  await signIn(off.page, server);
+  if (!MOCK) {
+    await off.page.goto(`${server.url}/connections`);
+    await off.page.getByRole('heading', { level: 1, name: 'Connections' }).waitFor();
+    assert.equal(await off.page.getByRole('link', { name: 'Diagnostics' }).count(), 0, 'nobody is led there');
+    await off.page.goto(`${server.url}/connections/diagnostics`);
+    await off.page.getByText('Connection diagnostics are off').waitFor();
+    assertQuiet(off.wrong, [/status of 403/]);
+  }
+  await off.context.close();
+
+  const other = await startServer({ env: { ENABLE_CONNECTION_DIAGNOSTICS: '1' } });
+  try {
+    for (const viewport of [{ width: 1440, height: 900 }, { width: 320, height: 640 }]) {
+      const { page, context, wrong } = await browser.open(viewport);
+      const bodies = [];
+      page.on('response', async (r) => r.url().includes('/api/') && !r.url().includes('/events') && bodies.push(await r.text().catch(() => '')));
+      await signIn(page, other);
+      await page.goto(`${other.url}/connections`);
+      await page.getByRole('link', { name: 'Diagnostics' }).click();
+      await page.getByRole('heading', { level: 1, name: 'Connection diagnostics' }).waitFor();
+      const rows = page.getByRole('table').getByRole('row');
+      await rows.nth(1).waitFor();
+      assert.equal(await rows.count(), (await other.api('/connections')).items.length + 1);
+      const text = await page.getByRole('table').innerText();
+      assert.match(text, /•••|\w{4}…\w{4}/, 'a masked token');
+      for (const all of [text, await page.content(), ...bodies]) assert.doesNotMatch(all, /sandbox-[a-z]+[-_][a-z]+/, 'no whole token');
+      const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.ok(sideways <= 0, `the page scrolls sideways by ${sideways} px`);
+      await assertAccessible(page, 'diagnostics');
+      await shot(page, `diagnostics-${viewport.width}`);
+      assertQuiet(wrong);
+      await context.close();
+    }
+  } finally {
+    await other.stop();
+  }
 });

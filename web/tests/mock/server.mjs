@@ -38,6 +38,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     account: { id: uuid('nell'), name: 'Nell Marlow', email: 'nell@marlowbread.example' },
     workspace: { id: uuid('workspace'), name: 'Marlow & Finch', timezone: 'Europe/London', demo: true },
     role: 'owner',
+    diagnostics: true,
     sandboxUrl: null,
     version: '0.0.0-mock',
   };
@@ -185,7 +186,16 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       return [201, c];
     }],
     ['PATCH', '/connections/:id', ({ id }, body) => Object.assign(need(connections, id, 'connection'), { name: body.name ?? connections.get(id).name, settings: body.settings ?? {}, ...(body.credentials ? { state: 'active', problem: null, waiting: 0 } : {}) })],
-    ['DELETE', '/connections/:id', ({ id }) => (need(connections, id, 'connection'), connections.delete(id), null)],
+    ['DELETE', '/connections/:id', ({ id }) => {
+      const { name } = need(connections, id, 'connection');
+      connections.delete(id);
+      return { connectionId: id, name, revocation: 'unsupported', sentence: 'The network does not let programs end an access: the credentials were erased here, and can be ended where they were made.', cancelled: 0 };
+    }],
+    ['GET', '/connections/diagnostics', () => ({ next: null, items: [...connections.values()].map((c) => ({
+      connectionId: c.id, network: c.network, name: c.name, remoteId: c.remoteId, state: c.state, key: 'k1f09ab3e', newestKey: c.network !== 'telegram', unopened: null, missing: [],
+      tokens: [{ key: 'accessToken', masked: 'EAAB…x7Qz', expiresAt: c.network === 'instagram' ? iso(now() - 3_600_000) : null }],
+      token: c.token, settings: c.settings, checkedAt: c.checkedAt, lastPublishedAt: c.lastPublishedAt, createdAt: c.createdAt,
+    })) })],
     ['POST', '/connections/:id/check', ({ id }) => {
       const c = need(connections, id, 'connection');
       c.checkedAt = iso(now());

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Out, hint, open};
+use super::{Out, hint, open_unchecked};
 use crate::App;
 use crate::domain::job::Pool;
+use crate::identity::sealing;
 use crate::ids;
 use crate::store::{nodes, queue};
 
@@ -37,10 +38,10 @@ pub(super) async fn run(given: &BTreeMap<String, String>, out: &Out) -> anyhow::
         Err(e) => found.push(bad("settings", format!("{e:#}"), hint(&e))),
     }
     if found.iter().all(|f| f.ok) {
-        match open(given).await {
+        match open_unchecked(given).await {
             Ok(app) => {
                 found.push(good("database", database(&app)));
-                found.push(good("keys", "every sealed secret opens"));
+                found.push(keys(&app).await);
                 found.push(storage(&app).await);
                 found.push(clock(&app).await);
                 found.push(worker(&app).await);
@@ -72,6 +73,34 @@ fn database(app: &App) -> String {
     match app.db.file() {
         Some(file) => format!("SQLite, {}", file.display()),
         None => "PostgreSQL".to_owned(),
+    }
+}
+
+/// Does everything open that is sealed?
+async fn keys(app: &App) -> Found {
+    let found = match sealing::survey(&app.db, &app.keys).await {
+        Ok(found) => found,
+        Err(e) => return bad("keys", e.to_string(), "see that the database runs"),
+    };
+    if let Err(refusal) = found.fits() {
+        return bad("keys", refusal.sentence, refusal.fix);
+    }
+    match (found.damaged.first(), found.older()) {
+        (Some(first), _) => bad(
+            "keys",
+            format!(
+                "{} of what is sealed does not open: {}; the first {}",
+                found.damaged.len(),
+                sealing::some(&found.damaged),
+                first.reason
+            ),
+            "enter those credentials anew, or restore them from a backup; everything else works",
+        ),
+        (None, 0) => good("keys", "every sealed secret opens"),
+        (None, n) => good(
+            "keys",
+            format!("every sealed secret opens; {n} with an older key: `carillon keys rotate`"),
+        ),
     }
 }
 

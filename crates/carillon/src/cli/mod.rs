@@ -94,8 +94,8 @@ enum Command {
     /// Show and check the settings
     #[command(subcommand)]
     Config(config::Command),
-    /// Make keys that seal tokens
-    #[command(subcommand)]
+    /// Make, list and rotate the keys that seal tokens
+    #[command(subcommand, after_help = keys::EXAMPLES)]
     Keys(keys::Keys),
     /// Print the OpenAPI description of the REST API
     Openapi,
@@ -129,7 +129,7 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         }
         Command::Sandbox(command) => command.run(out).await?,
         Command::Config(command) => command.run(&given, out)?,
-        Command::Keys(command) => command.run(out),
+        Command::Keys(command) => return command.run(&given, out).await,
         Command::Openapi => {
             let document = crate::web::router::openapi().to_pretty_json()?;
             Out::print(&document);
@@ -144,7 +144,12 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             command.run(&here, out).await?;
         }
         Command::Connection(command) => {
-            let here = Here::open(&cli.global, given).await?;
+            // What no key opens any more must be there to be disconnected.
+            let app = match command.minds_keys() {
+                true => open(&given).await?,
+                false => open_unchecked(&given).await?,
+            };
+            let here = Here::of(app, cli.global.workspace.as_deref()).await?;
             return command.run(&here, out).await;
         }
         Command::App(command) => Box::pin(command.run(&open(&given).await?, out)).await?,
@@ -154,7 +159,7 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         }
         Command::Ops(command) => {
             let app = open(&given).await?;
-            command.run(app, cli.global.workspace.as_deref(), out).await?;
+            return command.run(app, cli.global.workspace.as_deref(), out).await;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -245,6 +250,11 @@ fn settings(given: &BTreeMap<String, String>) -> anyhow::Result<Config> {
 
 async fn open(given: &BTreeMap<String, String>) -> anyhow::Result<App> {
     App::open(settings(given)?, Clock::system()).await
+}
+
+/// Whatever the key ring opens or does not open: for the commands that look after it.
+async fn open_unchecked(given: &BTreeMap<String, String>) -> anyhow::Result<App> {
+    App::open_unchecked(settings(given)?, Clock::system(), carillon_networks::ALL).await
 }
 
 /// Logs go to stderr: text on a terminal, JSON otherwise; RUST_LOG chooses what.

@@ -1,10 +1,13 @@
 //! `carillon ops`: what the runbooks call for. Whatever takes or sends many things at once says
 //! first what it would do, and does it with `--go`.
 
+mod connections;
 mod dead_letters;
 mod drain;
 mod pauses;
 mod trail;
+
+use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde::Deserialize;
@@ -26,6 +29,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon ops invoke publish-queue '{\"leadWindowMinutes\":5}'
   carillon ops invoke media-derivatives '{\"assetId\":\"0193…\"}'
   carillon ops pause network:mastodon --why 'It is down'
+  carillon ops check-connections                      prove that every connection can post
+  carillon ops backfill-connections --dry-run         which ids and names would be filled in
   carillon ops sweep                                  free what a dead worker held
   carillon ops audit --limit 20                       who did what";
 
@@ -58,6 +63,12 @@ pub(super) enum Ops {
         /// As `circuits` names it
         name: String,
     },
+    /// Prove that connections can post, those of every workspace; the exit code is how many cannot
+    #[command(after_help = connections::CHECK_EXAMPLES)]
+    CheckConnections(connections::Check),
+    /// Ask the networks for what is not known of connections: ids, names
+    #[command(after_help = connections::BACKFILL_EXAMPLES)]
+    BackfillConnections(connections::Backfill),
     /// Free work whose worker died, look after what is in doubt, repair lanes
     Sweep,
     /// List the sweeps that did something
@@ -96,8 +107,18 @@ impl Ops {
         app: App,
         workspace: Option<&str>,
         out: &Out,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<ExitCode> {
+        if let Ops::CheckConnections(check) = self {
+            return check.run(app, workspace, out).await;
+        }
+        self.act(app, workspace, out).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn act(&self, app: App, workspace: Option<&str>, out: &Out) -> anyhow::Result<()> {
         match self {
+            Ops::CheckConnections(check) => check.run(app, workspace, out).await.map(drop),
+            Ops::BackfillConnections(backfill) => backfill.run(app, workspace, out).await,
             Ops::DeadLetters(list) => list.run(&Here::of(app, workspace).await?, out).await,
             Ops::RetryFailed(retry) => retry.run(&Here::of(app, workspace).await?, out).await,
             Ops::Drain(drain) => drain.run(&Here::of(app, workspace).await?, out).await,

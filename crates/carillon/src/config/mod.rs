@@ -37,6 +37,8 @@ pub struct Server {
     pub public_url: String,
     /// Bearer secret of `POST /api/cron/publish`; empty: the endpoint is off.
     pub cron_secret: String,
+    /// May admins look at what is stored of connections?
+    pub connection_diagnostics: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +154,7 @@ impl Config {
                 listen: r.parse("CARILLON_LISTEN", "an address such as `127.0.0.1:8080`"),
                 public_url: r.text("CARILLON_PUBLIC_URL").trim_end_matches('/').to_owned(),
                 cron_secret: r.text("CRON_SECRET"),
+                connection_diagnostics: r.yes("ENABLE_CONNECTION_DIAGNOSTICS"),
             },
             data: Data { dir, database },
             publishing: Publishing {

@@ -27,6 +27,11 @@ pub static SETTINGS: &[Setting] = &[
         "Address under which browsers and networks reach this server; unset: the address it listens on",
     ),
     secret("CRON_SECRET", "Bearer secret of `POST /api/cron/publish`; unset: that endpoint is off"),
+    open(
+        "ENABLE_CONNECTION_DIAGNOSTICS",
+        "false",
+        "Whether admins may look at what is stored of connections: masked tokens, their ends, metadata, keys",
+    ),
     open("CARILLON_DATA", "data", "Folder for the SQLite file, media and generated keys"),
     secret(
         "CARILLON_DATABASE",

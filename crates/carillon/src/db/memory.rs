@@ -148,8 +148,10 @@ mod tests {
 
     async fn add(db: &Db, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
-        db.write(move |tx| async move { crate::store::nodes::seen(&tx, &id, "worker", 1).await })
-            .await
+        db.write(
+            move |tx| async move { crate::store::nodes::seen(&tx, &id, "worker", "k1", 1).await },
+        )
+        .await
     }
 
     /// Commits once in three, in a row: as told, unheard, not at all.

@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0005_options.sql"),
     },
     Migration { version: 6, name: "tokens", sql: include_str!("../../migrations/0006_tokens.sql") },
+    Migration { version: 7, name: "keys", sql: include_str!("../../migrations/0007_keys.sql") },
 ];
 
 /// What [`run`] did.

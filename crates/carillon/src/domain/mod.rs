@@ -8,6 +8,7 @@ pub mod policy;
 pub mod post;
 pub mod problem;
 pub mod refusal;
+pub mod sealed;
 pub mod when;
 
 /// An enum kept as a word in the database and in JSON: `Display`, `FromStr` and serde in one.

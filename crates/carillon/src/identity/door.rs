@@ -79,6 +79,11 @@ pub async fn make_key(tx: &Tx, workspace: &str, name: &str, now: i64) -> Result<
     Ok(token)
 }
 
+/// Does this role run a workspace, with all that is in it?
+pub fn is_admin(role: &str) -> bool {
+    matches!(role, "owner" | "admin")
+}
+
 /// Who stands behind a bearer token or a session cookie.
 pub async fn who(db: &Db, token: &str, now: i64) -> Result<Option<Opened>, Error> {
     let hash = hash(token);

@@ -3,7 +3,7 @@
 
 use crate::App;
 
-const BELONGS_TO: &str = "media-url";
+const PURPOSE: &str = "media-url";
 const VALID_MS: i64 = 24 * 3_600_000;
 
 /// What a link leads to.
@@ -18,7 +18,7 @@ pub struct Link {
 /// The public address of one rendition. Derivatives end in `.jpg`, which some networks look at.
 pub fn public(app: &App, workspace: &str, media: &str, kind: &str) -> String {
     let until = app.clock.now() + VALID_MS;
-    let token = app.keys.seal(&format!("{workspace}|{media}|{kind}|{until}"), BELONGS_TO);
+    let token = app.keys.ticket(&format!("{workspace}|{media}|{kind}|{until}"), PURPOSE);
     let end = if kind == "original" { "" } else { ".jpg" };
     format!("{}/m/{token}{end}", app.public_url())
 }
@@ -26,7 +26,7 @@ pub fn public(app: &App, workspace: &str, media: &str, kind: &str) -> String {
 /// What the last part of such an address leads to; `None` when it is not ours or too old.
 pub fn open(app: &App, token: &str) -> Option<Link> {
     let token = token.strip_suffix(".jpg").unwrap_or(token);
-    let text = app.keys.open(token, BELONGS_TO).ok()?;
+    let text = app.keys.read_ticket(token, PURPOSE).ok()?;
     let mut parts = text.split('|').map(str::to_owned);
     let link = Link { workspace: parts.next()?, media: parts.next()?, kind: parts.next()? };
     let until: i64 = parts.next()?.parse().ok()?;

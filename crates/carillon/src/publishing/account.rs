@@ -10,6 +10,7 @@ use crate::App;
 use crate::db;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind, Refusal};
+use crate::domain::sealed::Place;
 use crate::store::connections::{self, Connection};
 
 /// Where the network's API is for a connection: its own `server`, the sandbox that stands in for
@@ -38,7 +39,10 @@ pub fn open(app: &App, c: &Connection) -> Result<Account, Refusal> {
     let secrets: BTreeMap<String, String> = if c.secrets.is_empty() {
         BTreeMap::new()
     } else {
-        let text = app.keys.open(&c.secrets, &c.id).map_err(|e| shut(e.to_string()))?;
+        let text = app
+            .keys
+            .open(&c.secrets, Place::ConnectionSecrets, &c.id)
+            .map_err(|e| shut(e.to_string()))?;
         serde_json::from_str(&text).map_err(|_| shut("does not hold what it should".into()))?
     };
     let secrets = secrets.into_iter().map(|(k, v)| (k, Secret::new(v))).collect();
@@ -49,7 +53,7 @@ pub fn open(app: &App, c: &Connection) -> Result<Account, Refusal> {
 pub fn seal(app: &App, account: &Account, connection_id: &str) -> String {
     let held = account.secrets.lock().unwrap_or_else(|e| e.into_inner());
     let open: BTreeMap<&str, &str> = held.iter().map(|(k, v)| (k.as_str(), v.reveal())).collect();
-    app.keys.seal(&crate::store::json(&open), connection_id)
+    app.keys.seal(&crate::store::json(&open), Place::ConnectionSecrets, connection_id)
 }
 
 /// Why renewed secrets were not kept.

@@ -19,6 +19,7 @@ use super::account;
 use super::connecting;
 use crate::App;
 use crate::domain::refusal::{Refusal, Wrong};
+use crate::domain::sealed::Place;
 use crate::domain::when;
 use crate::store::apps::{self, NetworkApp};
 use crate::store::{audit, tokens};
@@ -197,7 +198,7 @@ pub async fn set(app: &App, new: NewApp, actor: &str) -> Result<AppView, Refusal
         redirect_uri: None,
         created_at: now,
     };
-    row.secret = app.keys.seal(new.client_secret.trim(), &row.belongs_to());
+    row.secret = app.keys.seal(new.client_secret.trim(), Place::AppSecret, &row.row());
     let actor = actor.to_owned();
     app.db
         .write(move |tx| async move {
@@ -300,7 +301,7 @@ fn away(e: &crate::db::Error) -> Error {
 }
 
 fn open(app: &App, row: &NetworkApp) -> Result<Client, Error> {
-    let secret = app.keys.open(&row.secret, &row.belongs_to()).map_err(|e| {
+    let secret = app.keys.open(&row.secret, Place::AppSecret, &row.row()).map_err(|e| {
         tracing::error!(network = row.network, error = %e, "the secret of an app cannot be opened");
         let says = format!("The secret of the {} app cannot be opened.", row.network);
         Error::new(Class::Config, says).code("secrets_sealed").action(Action::AskOperator)
@@ -358,7 +359,7 @@ pub(super) async fn for_consent(
         redirect_uri: Some(to),
         created_at: app.clock.now(),
     };
-    row.secret = app.keys.seal(client.secret.reveal(), &row.belongs_to());
+    row.secret = app.keys.seal(client.secret.reveal(), Place::AppSecret, &row.row());
     let kept = app.db.write(move |tx| async move { apps::set(&tx, &row).await });
     kept.await.map_err(|e| away(&e))?;
     Ok(client)

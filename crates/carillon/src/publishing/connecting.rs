@@ -4,42 +4,43 @@
 //! Secrets are sealed to their connection and leave here only towards the network. A connection
 //! that the network refuses keeps its deliveries waiting behind a paused lane; a good check lets
 //! them go. `form.rs` reads what people enter, `consent.rs` what consent pages bring, `check.rs`
-//! what networks answer, `account.rs` opens what is stored.
+//! what networks answer, `fill.rs` completes what is known, `disconnect.rs` ends it, `account.rs`
+//! opens what is stored.
 
 mod check;
 pub mod consent;
+mod disconnect;
+mod fill;
 mod form;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use carillon_networks::{
-    Account, Checkpoints, Class, Context, Error, Forgetful, Identity, Network, Spec,
-};
+use carillon_networks::{Account, Error, Forgetful, Identity, Network, Spec};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 pub use check::CheckItem;
 use check::Verdict;
+pub use disconnect::{Disconnected, Revocation, disconnect};
+pub use fill::{Filling, fill_in};
 use form::Form;
-pub(super) use form::server;
+pub(super) use form::{missing, server};
 
 use super::account::Renewals;
-use super::{account, apps, circuits, lineup, outcome, tokens};
+use super::{account, apps, circuits, tokens};
 use crate::db::{self, Tx};
 use crate::domain::alert::AlertKind;
-use crate::domain::delivery::DeliveryState;
 use crate::domain::job::Pool;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::domain::when;
 use crate::store::alerts;
 use crate::store::connections::{self, Connection, Standing};
-use crate::store::deliveries::{self, Delivery, Moved};
+use crate::store::deliveries;
 use crate::store::events;
 use crate::store::queue::gates::{self, Lane};
-use crate::store::queue::{self, Removed};
 use crate::store::tokens::{self as lives, TokenLife};
 use crate::{App, ids, words};
 
@@ -97,6 +98,18 @@ pub struct TokenView {
     pub ends_at: Option<String>,
     /// Why it cannot be renewed.
     pub problem: Option<Problem>,
+}
+
+impl TokenView {
+    pub(super) fn of(life: &TokenLife) -> Self {
+        Self {
+            expires_at: life.expires_at.map(when::iso),
+            renews_at: life.renew_at.map(when::iso),
+            renewed_at: life.refreshed_at.map(when::iso),
+            ends_at: life.ends_at.map(when::iso),
+            problem: life.problem.clone(),
+        }
+    }
 }
 
 /// An account to be connected.
@@ -452,13 +465,14 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
     }
     let (mut checks, mut verdict) = Box::pin(examine(app, network, &old)).await?;
     if let Verdict::Broken(error) = &verdict {
-        match Box::pin(tokens::after(app, &old, error)).await? {
+        let error = error.clone();
+        match Box::pin(tokens::after(app, &old, &error)).await? {
             tokens::After::Again => {
                 old = load(app, workspace, id).await?;
                 (checks, verdict) = Box::pin(examine(app, network, &old)).await?;
             }
             // It may be that only its token has ended, and a new one is not to be had yet.
-            tokens::After::Wait(_) => verdict = Verdict::Away,
+            tokens::After::Wait(_) => verdict = Verdict::Away(error),
             tokens::After::Refused(_) => {}
         }
     }
@@ -471,7 +485,7 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
             // Who was edited or checked meanwhile is not judged by what was asked before.
             let stale = row.checked_at != old.checked_at;
             match verdict {
-                Verdict::Away => return seen(&tx, &row).await,
+                Verdict::Away(_) => return seen(&tx, &row).await,
                 Verdict::Broken(_) if stale => return seen(&tx, &row).await,
                 Verdict::Fine(identity) => {
                     learn(&mut row, identity.settings);
@@ -570,76 +584,6 @@ async fn set_pause(
     Ok(view)
 }
 
-/// Erases its tokens, gives them back at the network, and cancels what was still to go out through
-/// it. Whether what is in doubt is live can be answered still.
-pub async fn disconnect(app: &App, workspace: &str, id: &str) -> Result<(), Refusal> {
-    let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
-    let (row, shared) = app
-        .db
-        .write(move |tx| async move {
-            let row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
-            connections::delete(&tx, &ws, &id, now).await?;
-            alerts::clear(&tx, AlertKind::ConnectionNeedsAction, &id, now).await?;
-            alerts::clear(&tx, AlertKind::ConnectionEnds, &id, now).await?;
-            let reason = Problem::new(
-                "cancelled",
-                format!("{} was disconnected.", row.name),
-                "reconnect",
-                "Connect the account again, then schedule the post again.",
-            );
-            for delivery in deliveries::open_of_connection(&tx, &id).await? {
-                cancel(&tx, &delivery, &reason, now).await?;
-            }
-            // What may be live already is still looked for, and that needs an open lane.
-            gates::pause(&tx, &row.lane(), None).await?;
-            let data = json!({ "connectionId": id, "network": row.network, "state": "deleted" });
-            events::add(&tx, &ws, "connection.deleted", &id, &data, now).await?;
-            let shared = connections::any_of(&tx, &row.network).await?;
-            Ok::<_, Refusal>((row, shared))
-        })
-        .await?;
-    app.ring();
-    Box::pin(give_back(app, &row, shared)).await;
-    Ok(())
-}
-
-/// Gives the tokens of a connection that is gone back at its network, where that is possible; they
-/// are erased here in any case. One consent may have opened several pages, and some networks end it
-/// as a whole: while others of theirs are connected, nothing is given back.
-async fn give_back(app: &App, row: &Connection, shared: bool) {
-    let Some(network) = app.network(&row.network) else { return };
-    let spec = network.spec();
-    if spec.oauth.is_none() || (shared && !spec.base_url.is_empty()) {
-        return;
-    }
-    let Ok(mut account) = account::open(app, row) else { return };
-    let Ok(Some(client)) = apps::of(app, spec, &row.settings).await else { return };
-    apps::lend(&mut account, Some(&client));
-    let base = account::base(app, network, &row.settings);
-    let timeout = app.config.networks.timeout.min(check::PATIENCE);
-    let (now, none) = (app.clock.now(), Checkpoints::new());
-    let cx = Context::new(&app.http, &account, &base, now, timeout, none, &Forgetful);
-    if let Err(e) = network.revoke(&cx).await
-        && e.class != Class::Config
-    {
-        tracing::info!(connection_id = %row.id, error = %account::hushed(e, &account), "not given back");
-    }
-}
-
-async fn cancel(tx: &Tx, d: &Delivery, reason: &Problem, now: i64) -> Result<(), Refusal> {
-    if queue::remove(tx, &d.id).await? == Removed::Leased {
-        // The intent obeys the wish; what is past its intent is looked for.
-        deliveries::wish_cancel(tx, &d.id, now).await?;
-        return Ok(());
-    }
-    let moved = Moved { problem: Some(reason), ..Moved::from(d) };
-    if deliveries::go(tx, &d.id, d.state, DeliveryState::Cancelled, &moved, now).await? {
-        lineup::note(tx, d, "disconnect", "cancelled", None, now).await?;
-        outcome::announce(tx, d, DeliveryState::Cancelled, None, now).await?;
-    }
-    Ok(())
-}
-
 pub async fn list(app: &App, workspace: &str) -> Result<Vec<ConnectionView>, Refusal> {
     let ws = workspace.to_owned();
     app.db
@@ -685,13 +629,7 @@ fn view(row: &Connection, standing: Standing) -> ConnectionView {
         settings: row.settings.clone(),
         send_twice: row.twice_at.is_some(),
         waiting: standing.waiting,
-        token: TokenView {
-            expires_at: row.tokens.expires_at.map(when::iso),
-            renews_at: row.tokens.renew_at.map(when::iso),
-            renewed_at: row.tokens.refreshed_at.map(when::iso),
-            ends_at: row.tokens.ends_at.map(when::iso),
-            problem: row.tokens.problem.clone(),
-        },
+        token: TokenView::of(&row.tokens),
         last_published_at: row.published_at.map(when::iso),
         checked_at: row.checked_at.map(when::iso),
         created_at: when::iso(row.created_at),

@@ -3,11 +3,13 @@
 pub mod account;
 pub mod apps;
 pub mod budget;
+pub mod checking;
 pub mod circuits;
 pub mod connecting;
 pub mod dead_letters;
 pub mod deliver;
 pub mod desk;
+pub mod diagnosing;
 pub mod draft;
 pub mod drain;
 pub mod guard;

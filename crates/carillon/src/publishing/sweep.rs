@@ -14,7 +14,7 @@ use crate::domain::job::Kind;
 use crate::domain::when::iso;
 use crate::store::deliveries::Moved;
 use crate::store::sweeps::{self, Sweep, SweepCause};
-use crate::store::{attempts, audit, deliveries, queue};
+use crate::store::{attempts, audit, deliveries, nodes, queue};
 use crate::{App, bugs, ids};
 
 /// What a sweep did.
@@ -59,6 +59,7 @@ pub async fn at_start(app: &App, dead: Vec<String>) -> Result<Swept, Error> {
         .write(move |tx| async move {
             for seat in &dead {
                 queue::expire(&tx, seat, now).await?;
+                nodes::ended_on(&tx, seat).await?;
             }
             Ok::<_, Error>(())
         })

@@ -75,6 +75,12 @@ impl Worker {
             tracing::warn!("some work did not end in time; another worker takes it over");
         }
         beat.abort();
+        let id = self.id.clone();
+        let ended = self.app.db.write(move |tx| async move { nodes::ended(&tx, &id).await });
+        // Not worth waiting for a database that is away.
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), ended).await, Ok(Ok(()))) {
+            tracing::debug!("that this worker ended is not written");
+        }
     }
 
     /// Runs everything that is due now, to its end; how many jobs ran. Harmless beside a running
@@ -221,16 +227,19 @@ impl Worker {
         }
     }
 
-    /// Extends every held lease, in one unit of work, and says that this worker lives. Was it
-    /// written?
+    /// Extends every held lease, in one unit of work, and says that this worker lives and which
+    /// keys it holds. Was it written?
     pub async fn beat(&self) -> bool {
+        // A key that is in the ring's file by now.
+        self.app.keys.refresh();
+        let keys = self.app.keys.ids().join(",");
         let now = self.app.clock.now();
         let until = now + self.app.config.queue.lease.as_millis() as i64;
         let claims: Vec<Claim> =
             self.held.lock().unwrap_or_else(|e| e.into_inner()).values().cloned().collect();
         let id = self.id.clone();
         let beat = self.app.db.write(move |tx| async move {
-            nodes::seen(&tx, &id, "worker", now).await?;
+            nodes::seen(&tx, &id, "worker", &keys, now).await?;
             queue::extend_each(&tx, &claims.iter().collect::<Vec<_>>(), until).await.map(drop)
         });
         let beat = beat.await;

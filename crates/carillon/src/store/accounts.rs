@@ -146,6 +146,17 @@ pub async fn memberships(tx: &Tx, account: &str) -> Result<Vec<(String, String)>
     rows.iter().map(|r| Ok((r.text("workspace_id")?, r.text("role")?))).collect()
 }
 
+/// The role of an account in a workspace, if it is a member.
+pub async fn role(tx: &Tx, account: &str, workspace: &str) -> Result<Option<String>, Error> {
+    let row = tx
+        .row(
+            "SELECT role FROM member WHERE account_id = $1 AND workspace_id = $2",
+            params![account, workspace],
+        )
+        .await?;
+    row.map(|r| r.text("role")).transpose()
+}
+
 /// Is this whoever runs the installation: an owner of its first workspace, or (without an account) a
 /// key to it?
 pub async fn operates(tx: &Tx, workspace: &str, account: Option<&str>) -> Result<bool, Error> {
@@ -157,13 +168,7 @@ pub async fn operates(tx: &Tx, workspace: &str, account: Option<&str>) -> Result
         return Ok(false);
     }
     let Some(account) = account else { return Ok(true) };
-    let role = tx
-        .row(
-            "SELECT role FROM member WHERE workspace_id = $1 AND account_id = $2",
-            params![workspace, account],
-        )
-        .await?;
-    Ok(role.map_or(Ok(String::new()), |r| r.text("role"))? == "owner")
+    Ok(role(tx, account, workspace).await?.as_deref() == Some("owner"))
 }
 
 pub async fn add_session(

@@ -17,9 +17,9 @@ pub struct NetworkApp {
 }
 
 impl NetworkApp {
-    /// What its secret is sealed to.
-    pub fn belongs_to(&self) -> String {
-        format!("app {} {}", self.network, self.server)
+    /// What its row is called where its secret is sealed.
+    pub fn row(&self) -> String {
+        format!("{} {}", self.network, self.server)
     }
 }
 

@@ -125,6 +125,23 @@ pub async fn by_remote(
     rows.iter().map(read).collect()
 }
 
+/// Those of a network, of every workspace.
+pub async fn of_network(tx: &Tx, network: &str) -> Result<Vec<Connection>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM connection WHERE network = $1 AND deleted_at IS NULL ORDER BY created_at, id",
+            params![network],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Those of every workspace.
+pub async fn all(tx: &Tx) -> Result<Vec<Connection>, Error> {
+    let sql = "SELECT * FROM connection WHERE deleted_at IS NULL ORDER BY created_at, id";
+    tx.rows(sql, params![]).await?.iter().map(read).collect()
+}
+
 /// How a connection stands beside its own row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -155,21 +172,8 @@ pub async fn standings(tx: &Tx, workspace: &str) -> Result<BTreeMap<String, Stan
         .collect()
 }
 
-/// Every connection's id and sealed secrets, for key checks.
-pub async fn sealed(tx: &Tx) -> Result<Vec<(String, String)>, Error> {
-    let rows = tx
-        .rows("SELECT id, secrets FROM connection WHERE deleted_at IS NULL ORDER BY id", params![])
-        .await?;
-    rows.iter().map(|r| Ok((r.text("id")?, r.text("secrets")?))).collect()
-}
-
-/// Is any connection of a network left?
-pub async fn any_of(tx: &Tx, network: &str) -> Result<bool, Error> {
-    let sql = "SELECT id FROM connection WHERE network = $1 AND deleted_at IS NULL LIMIT 1";
-    Ok(tx.row(sql, params![network]).await?.is_some())
-}
-
-/// What a check or an edit changes. Never the secrets: newer ones may have been kept meanwhile.
+/// What a check or an edit changes. Never the secrets: newer ones may have been kept meanwhile, or
+/// the same sealed anew.
 pub async fn save(tx: &Tx, c: &Connection) -> Result<(), Error> {
     tx.execute(
         "UPDATE connection SET name = $1, remote_id = $2, settings = $3, broken_at = $4, problem = $5, \
@@ -187,6 +191,28 @@ pub async fn save(tx: &Tx, c: &Connection) -> Result<(), Error> {
     )
     .await?;
     Ok(())
+}
+
+/// Keeps what was learnt about a connection that works, if nobody asked or edited it since `old` was
+/// read; its name only where it had none.
+pub async fn fill(tx: &Tx, old: &Connection, new: &Connection, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE connection SET name = CASE WHEN name = '' THEN $1 ELSE name END, remote_id = $2, settings = $3, \
+             broken_at = NULL, problem = NULL, checked_at = $4 \
+             WHERE id = $5 AND remote_id = $6 AND coalesce(checked_at, 0) = $7 AND deleted_at IS NULL",
+            params![
+                &new.name,
+                &new.remote_id,
+                store::json(&new.settings),
+                now,
+                &old.id,
+                &old.remote_id,
+                old.checked_at.unwrap_or(0)
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Replaces the sealed secrets of this version only: the network renewed a session. `false` when

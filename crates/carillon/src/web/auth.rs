@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use crate::app::App;
 use crate::domain::refusal::Kind;
 use crate::identity::door;
+use crate::store::accounts;
 use crate::web::{ApiError, Web};
 
 const COOKIE: &str = "carillon_session";
@@ -55,6 +56,42 @@ where
         parts.extensions.insert(caller.clone());
         Ok(caller)
     }
+}
+
+/// A caller who runs the workspace, signed in as a person: a key is what programs have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin(pub Caller);
+
+impl<S> FromRequestParts<S> for Admin
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Some(account) = caller.account_id.clone() else { return Err(admins_only()) };
+        let workspace = caller.workspace_id.clone();
+        let app = App::from_ref(state);
+        let role = app
+            .db
+            .read(move |tx| async move { accounts::role(&tx, &account, &workspace).await })
+            .await?;
+        match role {
+            Some(role) if door::is_admin(&role) => Ok(Self(caller)),
+            _ => Err(admins_only()),
+        }
+    }
+}
+
+fn admins_only() -> ApiError {
+    ApiError::new(
+        Kind::Forbidden,
+        "admins_only",
+        "Only the owner and admins of the workspace may see this.",
+        "Sign in as one of them; an API key does not open it.",
+    )
 }
 
 /// Who sent this request; `None` when nobody that is known.

@@ -29,7 +29,7 @@ use crate::watch::health::Latest;
 use idempotency::InFlight;
 use throttle::Throttle;
 
-pub use auth::Caller;
+pub use auth::{Admin, Caller};
 pub use error::{ApiError, Envelope};
 pub use input::{Id, Json, OptionalJson, Query};
 pub use router::{openapi, router};

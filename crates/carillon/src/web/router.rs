@@ -37,6 +37,8 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(consents::create))
         .routes(routes!(consents::show, consents::choose))
         .routes(routes!(connections::show, connections::edit, connections::delete))
+        .routes(routes!(connections::diagnose_all))
+        .routes(routes!(connections::diagnose))
         .routes(routes!(connections::check))
         .routes(routes!(connections::pause))
         .routes(routes!(connections::resume))

@@ -10,6 +10,7 @@ use carillon::app::Networks;
 use carillon::config::Config;
 use carillon::db::Error;
 use carillon::domain::delivery::DeliveryState as State;
+use carillon::domain::sealed::Place;
 use carillon::ids;
 use carillon::params;
 use carillon::publishing::connecting::{self, Change};
@@ -159,7 +160,7 @@ async fn connect(app: &App, workspace: &str, twice_at: Option<i64>) -> String {
         name: "the guild".into(),
         remote_id: "guild".into(),
         settings: Default::default(),
-        secrets: app.keys.seal("{}", &id),
+        secrets: app.keys.seal("{}", Place::ConnectionSecrets, &id),
         id: id.clone(),
         broken_at: None,
         problem: None,

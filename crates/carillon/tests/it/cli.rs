@@ -77,7 +77,7 @@ fn settings_are_printed_masked_and_a_key_is_made() {
     let text = String::from_utf8(out.stdout).unwrap();
     assert!(text.contains("CRON_SECRET") && !text.contains("hush-hush"), "{text}");
     let made: Value =
-        serde_json::from_slice(&shell.run(&["keys", "new", "--json"]).stdout).unwrap();
+        serde_json::from_slice(&shell.run(&["keys", "generate", "--json"]).stdout).unwrap();
     shell.settings.insert("CARILLON_KEYS".into(), made["key"].as_str().unwrap().into());
     assert!(shell.run(&["doctor"]).status.success());
 }
@@ -155,7 +155,7 @@ async fn a_demo_publishes_from_the_command_line_and_logs_no_secret() {
 }
 
 /// The command line beside the app of a test: the same database, a process of its own.
-fn beside(t: &TestApp, args: &[&str]) -> Output {
+pub(crate) fn beside(t: &TestApp, args: &[&str]) -> Output {
     tokio::task::block_in_place(|| {
         Command::new(process::binary())
             .args(args)
@@ -166,19 +166,19 @@ fn beside(t: &TestApp, args: &[&str]) -> Output {
     })
 }
 
-fn told(t: &TestApp, args: &[&str]) -> Value {
+pub(crate) fn told(t: &TestApp, args: &[&str]) -> Value {
     let out = beside(t, &[args, &["--json"]].concat());
     assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}"))
 }
 
-fn said(t: &TestApp, args: &[&str]) -> String {
+pub(crate) fn said(t: &TestApp, args: &[&str]) -> String {
     let out = beside(t, args);
     assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }
 
-fn fails(t: &TestApp, args: &[&str], code: i32, says: &str) {
+pub(crate) fn fails(t: &TestApp, args: &[&str], code: i32, says: &str) {
     let out = beside(t, args);
     let err = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(code), "{args:?}: {err}");

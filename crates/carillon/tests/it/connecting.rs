@@ -252,7 +252,7 @@ both! {
         let (gone, kept) = (add(&t, "mastodon", "alice").await, add(&t, "bluesky", "alice").await);
         let post = t.schedule(t.draft("Both", &[&gone.id, &kept.id])).await;
         connecting::pause(&t.app, &t.workspace, &gone.id).await.expect("paused");
-        connecting::disconnect(&t.app, &t.workspace, &gone.id).await.expect("gone");
+        connecting::disconnect(&t.app, &t.workspace, &gone.id, "operator").await.expect("gone");
         let row = row(&t, &gone.id).await;
         assert_eq!(row.secrets, "");
         let cancelled = t.delivery(&post.deliveries[0].id).await;
@@ -278,7 +278,7 @@ both! {
             t.pass(now).await;
         }
         let waits = t.schedule(t.draft("Tomorrow", &[&c])).await.deliveries[0].id.clone();
-        connecting::disconnect(&t.app, &t.workspace, &c).await.expect("gone");
+        connecting::disconnect(&t.app, &t.workspace, &c, "operator").await.expect("gone");
         assert_eq!(t.delivery(&waits).await.state, DeliveryState::Cancelled);
         for id in &asked {
             let d = t.delivery(id).await;
@@ -312,7 +312,7 @@ both! {
         hidden(connecting::check(&t.app, &other, &id).await.expect_err("hidden"));
         hidden(connecting::pause(&t.app, &other, &id).await.expect_err("hidden"));
         hidden(connecting::resume(&t.app, &other, &id).await.expect_err("hidden"));
-        hidden(connecting::disconnect(&t.app, &other, &id).await.expect_err("hidden"));
+        hidden(connecting::disconnect(&t.app, &other, &id, "operator").await.expect_err("hidden"));
         assert!(connecting::list(&t.app, &other).await.expect("a list").is_empty());
         let after = row(&t, &id).await;
         assert_eq!((after.secrets, after.name), (before.secrets, before.name));

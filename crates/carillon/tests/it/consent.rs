@@ -297,7 +297,7 @@ both! {
         t.pass(std::time::Duration::from_secs(700)).await;
         assert_eq!(t.visible("mastodon").len(), 1);
         assert_eq!(t.post(&post.id).await.deliveries[0].state, DeliveryState::Published);
-        connecting::disconnect(&t.app, &t.workspace, &id).await.expect("gone");
+        connecting::disconnect(&t.app, &t.workspace, &id, "operator").await.expect("gone");
         let asked = t.sandbox.requests("mastodon");
         let last = asked.last().expect("a request");
         assert_eq!((last.path.as_str(), last.status), ("/mastodon/oauth/revoke", Some(200)));

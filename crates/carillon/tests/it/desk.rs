@@ -292,7 +292,7 @@ both! {
         assert_eq!(ids(&done["replayed"]), std::slice::from_ref(&held), "{done}");
         let codes: Vec<&str> = done["skipped"].as_array().unwrap().iter().map(|s| s["code"].as_str().unwrap()).collect();
         assert_eq!(codes, ["not_retryable", "not_found", "not_found"]);
-        carillon::publishing::connecting::disconnect(&t.app, &t.workspace, &c).await.unwrap();
+        carillon::publishing::connecting::disconnect(&t.app, &t.workspace, &c, "operator").await.unwrap();
         api.refused(&format!("/api/v1/deliveries/{gone}/retry"), json!({}), StatusCode::CONFLICT, "disconnected").await;
         let done = api.post("/api/v1/dead-letters/replay", json!({ "ids": [gone] })).await;
         assert_eq!(done["skipped"][0]["code"], "disconnected");

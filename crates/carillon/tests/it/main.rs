@@ -4,10 +4,12 @@
 
 mod api;
 mod budgets;
+mod checking;
 mod cli;
 mod connecting;
 mod consent;
 mod desk;
+mod diagnosing;
 mod documents;
 mod faults;
 mod gates;
@@ -21,6 +23,7 @@ mod migrate;
 mod preflight;
 mod publishing;
 mod queue;
+mod sealed;
 mod segments;
 mod statements;
 mod support;

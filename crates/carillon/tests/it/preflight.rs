@@ -144,7 +144,7 @@ both! {
         assert_eq!(checked.warnings[0].code, "needs_action");
         assert!(checked.problems.is_empty(), "it may be written all the same: {:?}", checked.problems);
         assert_eq!(kinds(&open(&t).await), ["connection_needs_action"]);
-        connecting::disconnect(&t.app, &t.workspace, &c).await.unwrap();
+        connecting::disconnect(&t.app, &t.workspace, &c, "operator").await.unwrap();
         assert!(open(&t).await.is_empty(), "what is gone needs nobody");
     }
 }

@@ -510,7 +510,7 @@ both! {
             assert_eq!(s.guild.state().turned_away, 0, "{life:?}");
             let asked = s.guild.state().asked;
             assert!((5..40).contains(&asked), "{life:?} asked {asked} times");
-            connecting::disconnect(&s.app, &t.workspace, &s.id).await.expect("gone");
+            connecting::disconnect(&s.app, &t.workspace, &s.id, "operator").await.expect("gone");
         }
     }
 

@@ -18,8 +18,12 @@ const SECOND: u64 = 1_000;
 /// A worker gives a sign of life.
 async fn beat(t: &TestApp) {
     let now = t.clock.now();
-    let seen = t.app.db.write(move |tx| async move { nodes::seen(&tx, "w", "worker", now).await });
-    seen.await.expect("a heartbeat");
+    let keys = t.app.keys.ids().join(",");
+    t.app
+        .db
+        .write(move |tx| async move { nodes::seen(&tx, "w", "worker", &keys, now).await })
+        .await
+        .expect("a heartbeat");
 }
 
 /// Time passes; nobody works, but a worker is there.

@@ -65,6 +65,26 @@ async fn an_account_is_checked_with_one_log_in() {
 }
 
 #[tokio::test]
+async fn a_session_is_ended_and_ended_again() {
+    let desk = desk().await;
+    let error = Bluesky.revoke(&desk.cx()).await.unwrap_err();
+    assert_eq!(error.code.as_deref(), Some("unsupported"), "there is no session yet");
+    Bluesky.check(&desk.cx()).await.unwrap();
+    for _ in 0..2 {
+        Bluesky.revoke(&desk.cx()).await.unwrap();
+    }
+    assert_eq!(desk.requests("POST", "deleteSession"), 2);
+    // What is left of it ends by itself within hours; then only the app password opens another.
+    desk.pass(Duration::from_secs(3 * 3600));
+    Bluesky.check(&desk.cx()).await.unwrap();
+    assert_eq!(logins(&desk), 2);
+
+    desk.fault(Calls::Any, Trouble::ServerError);
+    let error = Bluesky.revoke(&desk.cx()).await.unwrap_err();
+    assert_eq!(error.class, Class::Transient);
+}
+
+#[tokio::test]
 async fn text_and_pictures_are_posted_and_deleted() {
     let desk = desk().await;
     let text = post("feed", "🔔 @bob.test @nobody.nowhere https://example.com/ü #läuten", vec![]);

@@ -40,8 +40,8 @@ pub(super) enum Verdict {
     Fine(Identity),
     /// Certain: nothing can be published with it.
     Broken(Error),
-    /// Nothing is known.
-    Away,
+    /// Nothing is known, because of this.
+    Away(Error),
 }
 
 /// Goes through the checklist.
@@ -74,7 +74,7 @@ pub(super) async fn examine(
         }
         Err(error) if says_nothing(&error) => {
             list.push(bad("reach", &error));
-            (list, Verdict::Away)
+            (list, Verdict::Away(error))
         }
         Err(error) => {
             list.push(good("reach", &format!("{} answers.", spec.name)));
@@ -134,9 +134,9 @@ pub(super) async fn ask(
     }
 }
 
-/// Credentials of another account would publish in its name.
+/// Credentials of another account would publish in its name. Of whom they are may not be known yet.
 fn same_account(spec: &Spec, remote_id: &str, found: Identity) -> Result<Identity, Error> {
-    if found.remote_id == remote_id {
+    if remote_id.is_empty() || found.remote_id == remote_id {
         return Ok(found);
     }
     let says = format!(
@@ -147,7 +147,7 @@ fn same_account(spec: &Spec, remote_id: &str, found: Identity) -> Result<Identit
 }
 
 /// Does this failure tell nothing about the credentials?
-fn says_nothing(error: &Error) -> bool {
+pub(super) fn says_nothing(error: &Error) -> bool {
     matches!(error.class, Class::Transient | Class::RateLimit | Class::Quota | Class::Unknown)
 }
 

@@ -17,6 +17,7 @@ use super::form::{self, Form};
 use super::{ConnectionView, Put, check};
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
+use crate::domain::sealed::Place;
 use crate::domain::when;
 use crate::identity::door;
 use crate::publishing::{account, apps, tokens};
@@ -142,7 +143,7 @@ pub async fn begin(app: &App, person: Person<'_>, begin: Begin) -> Result<Begun,
         .map_err(said)?;
     let id = ids::new(now);
     let row = Consent {
-        sealed: app.keys.seal(&verifier, &id),
+        sealed: app.keys.seal(&verifier, Place::ConsentSealed, &id),
         id: id.clone(),
         workspace_id: person.workspace.to_owned(),
         account_id: person.account.to_owned(),
@@ -280,7 +281,7 @@ async fn end(app: &App, c: &Consent, problem: &Problem) -> Result<(), Refusal> {
 
 async fn wait(app: &App, c: &Consent, held: &Held) -> Result<(), Refusal> {
     let (id, until) = (c.id.clone(), app.clock.now() + CHOICE);
-    let sealed = app.keys.seal(&crate::store::json(held), &id);
+    let sealed = app.keys.seal(&crate::store::json(held), Place::ConsentSealed, &id);
     let waits =
         app.db.write(move |tx| async move { consents::wait(&tx, &id, &sealed, until).await });
     Ok(waits.await?)
@@ -317,7 +318,8 @@ async fn take(app: &App, consent: &Consent, returned: Returned) -> Result<Taken,
     let spec = network.spec();
     let oauth = spec.oauth.as_ref().ok_or_else(lost)?;
     let code = code(spec, returned).map_err(|problem| *problem)?;
-    let verifier = app.keys.open(&consent.sealed, &consent.id).map_err(|_| lost())?;
+    let verifier =
+        app.keys.open(&consent.sealed, Place::ConsentSealed, &consent.id).map_err(|_| lost())?;
     let mut account = beginning(app, consent).await?;
     let base = account::base(app, network, &account.settings);
     let told = |e: Error, account: &Account| {
@@ -612,7 +614,7 @@ fn held(app: &App, c: &Consent) -> Result<Option<Held>, Refusal> {
     if c.returned_at.is_none() || c.ended_at.is_some() {
         return Ok(None);
     }
-    let open = app.keys.open(&c.sealed, &c.id).ok();
+    let open = app.keys.open(&c.sealed, Place::ConsentSealed, &c.id).ok();
     // Until the page's answer is read the verifier stands there.
     Ok(open.and_then(|text| serde_json::from_str(&text).ok()))
 }

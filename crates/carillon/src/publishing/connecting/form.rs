@@ -126,7 +126,7 @@ fn ends_in(path: &str, key: &str) -> bool {
 }
 
 /// The required fields that an account does not fill.
-pub(super) fn missing(
+pub(in crate::publishing) fn missing(
     spec: &Spec,
     settings: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, Secret>,

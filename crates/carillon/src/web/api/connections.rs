@@ -4,10 +4,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::app::App;
-use crate::publishing::connecting::{self, Change, CheckView, ConnectionView, New};
+use crate::domain::refusal::Refusal;
+use crate::publishing::connecting::{self, Change, CheckView, ConnectionView, Disconnected, New};
+use crate::publishing::diagnosing::{self, Diagnosis};
 use crate::publishing::view::Page;
 use crate::web::error::{Reads, Writes};
-use crate::web::{ApiError, Caller, Id, Json};
+use crate::web::{Admin, ApiError, Caller, Envelope, Id, Json};
 
 /// Lists every connection, oldest first.
 #[utoipa::path(get, path = "/connections", tag = "connections",
@@ -62,18 +64,21 @@ pub async fn edit(
     Ok(Json(connecting::edit(&app, &caller.workspace_id, &id, change).await?))
 }
 
-/// Disconnects an account: its credentials are erased, and what was still to go out through it is
-/// cancelled.
+/// Disconnects an account: its credentials are revoked at the network where that can be done and
+/// erased here, and what was still to go out through it is cancelled.
+///
+/// `revocation` is `failed` where the network did not take them back: it is disconnected all the
+/// same, and the sentence says what is left to do.
 #[utoipa::path(delete, path = "/connections/{id}", tag = "connections",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 204, description = "It is gone."), Writes))]
+    responses((status = 200, description = "It is gone; what became of its credentials.", body = Disconnected), Writes))]
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id,
-) -> Result<StatusCode, ApiError> {
-    connecting::disconnect(&app, &caller.workspace_id, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Json<Disconnected>, ApiError> {
+    let actor = caller.actor();
+    Ok(Json(connecting::disconnect(&app, &caller.workspace_id, &id, &actor).await?))
 }
 
 /// Finds out whether a post could be published with it now.
@@ -113,4 +118,36 @@ pub async fn resume(
     Id(id): Id,
 ) -> Result<Json<ConnectionView>, ApiError> {
     Ok(Json(connecting::resume(&app, &caller.workspace_id, &id).await?))
+}
+
+/// What is stored of every connection: masked tokens, their ends, metadata, the key that seals them.
+///
+/// For the owner and admins, signed in, and only where ENABLE_CONNECTION_DIAGNOSTICS is set. Whoever
+/// looks is written into the audit trail.
+#[utoipa::path(get, path = "/connections/diagnostics", tag = "connections",
+    responses((status = 200, description = "Every connection as it is stored.", body = Page<Diagnosis>),
+        (status = 403, description = "Not an admin (`admins_only`), or switched off (`diagnostics_off`).", body = Envelope), Reads))]
+pub async fn diagnose_all(
+    State(app): State<App>,
+    Admin(caller): Admin,
+) -> Result<Json<Page<Diagnosis>>, ApiError> {
+    let (workspace, actor) = (&caller.workspace_id, caller.actor());
+    let items = diagnosing::diagnose(&app, workspace, None, &actor).await?;
+    Ok(Json(Page { items, next: None }))
+}
+
+/// What is stored of one connection; see `GET /connections/diagnostics`.
+#[utoipa::path(get, path = "/connections/{id}/diagnostics", tag = "connections",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The connection as it is stored.", body = Diagnosis),
+        (status = 403, description = "Not an admin (`admins_only`), or switched off (`diagnostics_off`).", body = Envelope), Reads))]
+pub async fn diagnose(
+    State(app): State<App>,
+    Admin(caller): Admin,
+    Id(id): Id,
+) -> Result<Json<Diagnosis>, ApiError> {
+    let (workspace, actor) = (&caller.workspace_id, caller.actor());
+    let found = diagnosing::diagnose(&app, workspace, Some(&id), &actor).await?;
+    let one = found.into_iter().next();
+    Ok(Json(one.ok_or_else(|| Refusal::not_found("connection"))?))
 }

@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::domain::refusal::Refusal;
+use crate::identity::door;
+use crate::publishing::diagnosing;
 use crate::store::accounts;
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Json, auth};
@@ -22,6 +24,8 @@ pub struct SessionView {
     /// `owner`, …; `key` for an API key.
     #[schema(example = "owner")]
     pub role: String,
+    /// May this caller look at what is stored of connections (`GET /connections/diagnostics`)?
+    pub diagnostics: bool,
     /// Where the sandbox shows what was posted; `null` where posts go to the networks themselves.
     pub sandbox_url: Option<String>,
     #[schema(example = "0.1.0")]
@@ -87,6 +91,7 @@ pub async fn view(app: &App, caller: &Caller) -> Result<SessionView, Refusal> {
     let (Some(workspace), Some(role)) = (workspace, role) else {
         return Err(Refusal::not_found("workspace"));
     };
+    let admin = account.is_some() && door::is_admin(&role);
     let sandbox = &app.config.networks.sandbox;
     Ok(SessionView {
         account: account.map(|a| AccountView { id: a.id, name: a.name, email: a.email }),
@@ -96,6 +101,7 @@ pub async fn view(app: &App, caller: &Caller) -> Result<SessionView, Refusal> {
             timezone: workspace.timezone,
             demo: workspace.demo_at.is_some(),
         },
+        diagnostics: diagnosing::enabled(app) && admin,
         role,
         sandbox_url: (!sandbox.is_empty()).then(|| sandbox.clone()),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -33,7 +33,7 @@ pub async fn link(app: &App) -> Result<Option<String>, Refusal> {
         return Ok(None);
     }
     let until = app.clock.now() + door::LINK_MS;
-    let token = app.keys.seal(&until.to_string(), PURPOSE);
+    let token = app.keys.ticket(&until.to_string(), PURPOSE);
     Ok(Some(format!("{}/setup?token={token}", app.public_url())))
 }
 
@@ -139,7 +139,7 @@ async fn closed(app: &App, token: &str) -> Result<Option<Response>, ApiError> {
     if app.db.read(|tx| async move { accounts::any_account(&tx).await }).await? {
         return Ok(Some(over()));
     }
-    let until = app.keys.open(token, PURPOSE).ok().and_then(|t| t.parse::<i64>().ok());
+    let until = app.keys.read_ticket(token, PURPOSE).ok().and_then(|t| t.parse::<i64>().ok());
     if until.is_some_and(|until| app.clock.now() < until) {
         return Ok(None);
     }
