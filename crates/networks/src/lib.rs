@@ -43,6 +43,7 @@ mod socket;
 pub mod spec;
 pub mod telegram;
 pub mod text;
+pub mod threads;
 pub mod tiktok;
 pub mod tumblr;
 pub mod webhook;
@@ -68,6 +69,7 @@ pub use crate::spec::{SendClass, Spec};
 pub static ALL: &[&dyn Network] = &[
     &facebook::Facebook,
     &instagram::Instagram,
+    &threads::Threads,
     &linkedin::LinkedIn,
     &x::X,
     &bluesky::Bluesky,

@@ -1,5 +1,5 @@
-//! What Facebook and Instagram share: the Graph API's address, consents, the upload server, the
-//! error envelope and table of codes, the usage headers, the paged listings.
+//! What Facebook and Instagram share, and Threads in part: the Graph API's address, consents, the
+//! upload server, the error envelope and table of codes, the usage headers, the paged listings.
 //!
 //! Source: the Graph API's error and rate-limit references for v25.0, checked 2026-11-22. Codes are
 //! classified by `code`, then `error_subcode`, never by the message. The large numbers (1366046,
@@ -73,7 +73,11 @@ pub(crate) fn address(cx: &Context<'_>, path: &[&str]) -> Result<String, Error> 
     below(cx.base, std::iter::once(&VERSION).chain(path))
 }
 
-fn below<'p>(base: &str, path: impl IntoIterator<Item = &'p &'p str>) -> Result<String, Error> {
+/// `{base}/{path}`, each part escaped.
+pub(crate) fn below<'p>(
+    base: &str,
+    path: impl IntoIterator<Item = &'p &'p str>,
+) -> Result<String, Error> {
     let unreadable = || {
         Error::new(Class::Config, "The address of the Graph API cannot be read.")
             .code("bad_address")
@@ -118,12 +122,21 @@ pub(crate) async fn list<T: DeserializeOwned>(
     query: &[(&str, String)],
     older: impl Fn(&T) -> bool,
 ) -> Result<Listing<T>, Error> {
-    let url = address(cx, path)?;
+    list_at(cx, network, &address(cx, path)?, query, older).await
+}
+
+pub(crate) async fn list_at<T: DeserializeOwned>(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    url: &str,
+    query: &[(&str, String)],
+    older: impl Fn(&T) -> bool,
+) -> Result<Listing<T>, Error> {
     let mut query: Vec<(String, String)> =
         query.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
     let mut items = Vec::new();
     for _ in 0..MAX_PAGES {
-        let page: Page<T> = call(cx, network, cx.http.get(&url).query(&query)).await?;
+        let page: Page<T> = call(cx, network, cx.http.get(url).query(&query)).await?;
         let past = page.data.last().is_none_or(&older);
         items.extend(page.data);
         let next = page.paging.and_then(|p| p.next);
@@ -318,8 +331,15 @@ pub(crate) async fn delete(
     network: &dyn Network,
     remote_id: &str,
 ) -> Result<(), Error> {
-    let url = address(cx, &[remote_id])?;
-    let refused = match call::<Value>(cx, network, cx.http.delete(&url)).await {
+    delete_at(cx, network, &address(cx, &[remote_id])?).await
+}
+
+pub(crate) async fn delete_at(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    url: &str,
+) -> Result<(), Error> {
+    let refused = match call::<Value>(cx, network, cx.http.delete(url)).await {
         Ok(answer) if answer["success"] == Value::Bool(false) => {
             return Err(Error::new(Class::Transient, "The network did not delete the post.")
                 .code("not_deleted"));
@@ -328,7 +348,7 @@ pub(crate) async fn delete(
         Err(error) if is_missing(&error) => error,
         Err(error) => return Err(error),
     };
-    match call::<Made>(cx, network, cx.http.get(&url).query(&[("fields", "id")])).await {
+    match call::<Made>(cx, network, cx.http.get(url).query(&[("fields", "id")])).await {
         Ok(_) => Err(refused),
         Err(error) if is_missing(&error) => network.check(cx).await.map(|_| ()),
         Err(error) => Err(error),

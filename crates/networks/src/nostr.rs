@@ -8,6 +8,7 @@
 //! relay has it. Deleting is a request that relays should follow.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -254,15 +255,19 @@ impl Network for Nostr {
 impl Nostr {
     /// Sends an event to one relay. It is there, or the error says whether it may be.
     async fn send(&self, cx: &Context<'_>, relay: &url::Url, event: &Value) -> Result<(), Error> {
-        let mut line = Line::open(self, cx, relay).await?;
-        let id = &event["id"];
+        let (id, said) = (&event["id"], AtomicBool::new(false));
         let answered = async {
+            let mut line = Line::open(self, cx, relay).await?;
+            said.store(true, Ordering::Relaxed);
             line.say(&json!(["EVENT", event])).await?;
             line.hear(|heard| heard[0] == "OK" && heard[1] == *id).await
         };
-        let answer = timeout(cx.timeout / 2, answered).await;
-        let answer = answer.map_err(|_| lost("did not answer in time", "timeout"));
-        let answer = answer.and_then(|heard| heard).map_err(|e| named(e, relay))?;
+        let answer = match timeout(cx.timeout, answered).await {
+            Ok(answer) => answer,
+            Err(_) if said.load(Ordering::Relaxed) => Err(silent()),
+            Err(_) => Err(silent().harmless()),
+        };
+        let answer = answer.map_err(|e| named(e, relay))?;
         let there = answer[3].as_str().is_some_and(|words| words.starts_with("duplicate:"));
         match answer[2].as_bool() {
             Some(true) => Ok(()),
@@ -279,8 +284,8 @@ impl Nostr {
         relay: &url::Url,
         filter: &Value,
     ) -> Result<Vec<Value>, Error> {
-        let mut line = Line::open(self, cx, relay).await?;
         let answered = async {
+            let mut line = Line::open(self, cx, relay).await?;
             line.say(&json!(["REQ", "carillon", filter])).await?;
             let mut events = Vec::new();
             loop {
@@ -293,8 +298,7 @@ impl Nostr {
                 }
             }
         };
-        let answer = timeout(cx.timeout / 2, answered).await;
-        let answer = answer.map_err(|_| lost("did not answer in time", "timeout"));
+        let answer = timeout(cx.timeout, answered).await.map_err(|_| silent());
         answer.and_then(|events| events).map_err(|e| named(e, relay).harmless())
     }
 }
@@ -305,25 +309,24 @@ struct Line(WebSocketStream<Socket>);
 impl Line {
     /// Nothing was said when this fails.
     async fn open(nostr: &Nostr, cx: &Context<'_>, relay: &url::Url) -> Result<Self, Error> {
-        let opened = timeout(cx.timeout / 2, async {
-            let host = relay.host_str().unwrap_or_default();
-            let port = relay.port_or_known_default().unwrap_or_default();
-            let socket = Socket::open(cx.http, host, port, relay.scheme() == "wss").await?;
-            let config = WebSocketConfig::default()
-                .max_message_size(Some(MAX_MESSAGE))
-                .max_frame_size(Some(MAX_MESSAGE));
-            let opened = client_async_with_config(relay.as_str(), socket, Some(config)).await;
-            opened.map(|(line, _)| Self(line)).map_err(|e| match e {
+        let host = relay.host_str().unwrap_or_default();
+        let port = relay.port_or_known_default().unwrap_or_default();
+        let socket = Socket::open(cx.http, host, port, relay.scheme() == "wss").await?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let opened = client_async_with_config(relay.as_str(), socket, Some(config)).await;
+        opened.map(|(line, _)| Self(line)).map_err(|e| {
+            let e = match e {
                 tungstenite::Error::Http(answer) => {
                     let (parts, body) = answer.into_parts();
                     let body = Bytes::from(body.unwrap_or_default());
                     nostr.parse_error(&Reply { status: parts.status, headers: parts.headers, body })
                 }
                 _ => lost("did not open a websocket", "no_websocket"),
-            })
-        });
-        let opened = opened.await.map_err(|_| lost("did not answer in time", "timeout"));
-        opened.and_then(|line| line).map_err(|e| named(e, relay).harmless())
+            };
+            e.harmless()
+        })
     }
 
     async fn say(&mut self, message: &Value) -> Result<(), Error> {
@@ -354,6 +357,10 @@ fn lost(what: &str, code: &str) -> Error {
     Error::new(Class::Unknown, format!("A Nostr relay {what}.")).code(code)
 }
 
+fn silent() -> Error {
+    lost("did not answer in time", "timeout")
+}
+
 /// The error, with the relay's name in its sentence.
 fn named(mut error: Error, relay: &url::Url) -> Error {
     let name = format!("The Nostr relay {}", relay.host_str().unwrap_or_default());
@@ -376,7 +383,7 @@ fn verdict(errors: Vec<Error>) -> Error {
         _ => 3,
     };
     let first = errors.into_iter().min_by_key(weight);
-    first.unwrap_or_else(|| lost("did not answer in time", "timeout"))
+    first.unwrap_or_else(silent)
 }
 
 /// The secret key as it was entered.

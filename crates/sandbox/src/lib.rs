@@ -50,6 +50,7 @@ mod slack;
 mod slack_webhook;
 mod telegram;
 mod text;
+mod threads;
 mod tiktok;
 mod tumblr;
 mod webhook;

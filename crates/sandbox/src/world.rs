@@ -75,6 +75,7 @@ macro_rules! networks {
 networks! {
     Facebook = facebook, "facebook", "Facebook", processes;
     Instagram = instagram, "instagram", "Instagram", processes;
+    Threads = threads, "threads", "Threads", processes;
     Linkedin = linkedin, "linkedin", "LinkedIn", processes;
     X = x, "x", "X";
     Bluesky = bluesky, "bluesky", "Bluesky", processes;

@@ -30,6 +30,7 @@ mod slack_webhook;
 mod support;
 mod telegram;
 mod text;
+mod threads;
 mod tiktok;
 mod tumblr;
 mod webhook;
