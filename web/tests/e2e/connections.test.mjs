@@ -1,4 +1,5 @@
-// Journeys with connections: adding (also with a wrong token), checking, pausing, deleting.
+// Journeys with connections: adding by hand (also with a wrong token) and through the network's own
+// consent page, checking, pausing, deleting; the page of apps.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -24,7 +25,7 @@ test('a connection is added, checked, paused, resumed and deleted', async () => 
   await page.getByRole('button', { name: 'Add connection' }).click();
   const dialog = page.getByRole('dialog', { name: 'Add connection' });
   await dialog.getByRole('radio', { name: 'Mastodon' }).check();
-  await dialog.getByRole('button', { name: "Enter the credentials by hand" }).click();
+  await dialog.getByRole('button', { name: 'Enter the credentials by hand' }).click();
   await dialog.getByLabel('Server', { exact: false }).fill(`${server.sandboxUrl}/mastodon`);
   const token = dialog.getByLabel('Access token', { exact: false });
   await token.fill('wrong');
@@ -111,4 +112,107 @@ test('diagnostics show masked tokens to an admin, where they are on, and whole o
   } finally {
     await other.stop();
   }
+});
+
+/** The sandbox's pages have no icon. */
+const SANDBOX = /favicon\.ico/;
+
+/** Presses a button of the sandbox's consent page, as this account, and waits to be back. */
+async function consents(page, account, button = 'Allow', untick = []) {
+  await page.waitForURL((url) => !url.href.startsWith(server.url));
+  await page.getByRole('textbox', { name: 'Account' }).fill(account);
+  for (const scope of untick) await page.getByRole('checkbox', { name: scope }).uncheck();
+  await page.getByRole('button', { name: button }).click();
+  await page.waitForURL(`${server.url}/connections**`);
+}
+
+async function beginAt(page, network) {
+  await page.goto(`${server.url}/connections`);
+  await page.getByRole('button', { name: 'Add connection' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Add connection' });
+  await dialog.getByRole('radio', { name: new RegExp(`${network}$`) }).check();
+  await dialog.getByRole('button', { name: `Continue to ${network}` }).click();
+}
+
+test('an account is connected through the page of its network, and again', async () => {
+  const { page, wrong } = await browser.open();
+  await signIn(page, server);
+  await beginAt(page, 'Mastodon');
+  await consents(page, 'carol');
+  await page.getByText(/@carol@\S+ connected\./).waitFor();
+  const card = page.getByRole('article', { name: /@carol@/ });
+  await card.getByText('Active').waitFor();
+  assert.equal(new URL(page.url()).search, '', 'it is told once');
+
+  await card.getByRole('button', { name: /^More for/ }).click();
+  await card.getByRole('button', { name: 'Reconnect' }).click();
+  await consents(page, 'dave');
+  const dialog = page.getByRole('dialog', { name: 'Connect Mastodon' });
+  await dialog.getByText(/These credentials belong to @dave@/).waitFor();
+  await assertAccessible(page, 'a refused consent');
+  await shot(page, 'consent-refused');
+  await dialog.getByRole('button', { name: 'Try again' }).click();
+  await consents(page, 'carol');
+  await page.getByText(/@carol@\S+ connected\./).waitFor();
+  assert.equal(await page.getByRole('article', { name: /@carol@/ }).count(), 1);
+  assertQuiet(wrong, [SANDBOX]);
+});
+
+test('a no and an unticked right are told, and nothing is connected', async () => {
+  const { page, wrong } = await browser.open();
+  await signIn(page, server);
+  const before = (await server.api('/connections')).items.length;
+  await beginAt(page, 'Mastodon');
+  await consents(page, 'erin', 'Deny');
+  const dialog = page.getByRole('dialog', { name: 'Connect Mastodon' });
+  await dialog.getByText('somebody said no there').waitFor();
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await dialog.waitFor({ state: 'detached' });
+  await beginAt(page, 'Mastodon');
+  await consents(page, 'erin', 'Allow', ['write:media']);
+  await dialog.getByText('write:media').waitFor();
+  assert.equal((await server.api('/connections')).items.length, before);
+  assertQuiet(wrong, [SANDBOX]);
+});
+
+test('of several targets one is chosen', async () => {
+  const { page, wrong } = await browser.open();
+  await signIn(page, server);
+  await beginAt(page, 'LinkedIn');
+  await consents(page, 'alice');
+  const dialog = page.getByRole('dialog', { name: 'Connect LinkedIn' });
+  const targets = dialog.getByRole('group', { name: 'What should be posted to?' }).getByRole('radio');
+  assert.ok((await targets.count()) > 1, 'the member and the pages');
+  assert.equal(await targets.first().isChecked(), true, 'the first that can be posted to');
+  await assertAccessible(page, 'a choice of targets');
+  await shot(page, 'consent-choice');
+  await dialog.getByRole('button', { name: 'Connect', exact: true }).click();
+  await dialog.waitFor({ state: 'detached' });
+  const made = (await server.api('/connections')).items.find((c) => c.network === 'linkedin');
+  const card = page.getByRole('article', { name: made.name, exact: true });
+  await card.getByText(/^Until .*, in \d+ days/).waitFor();
+  await shot(page, 'consent-connected');
+  assertQuiet(wrong, [SANDBOX]);
+});
+
+test('an app is set and removed', async () => {
+  const { page, wrong } = await browser.open();
+  await signIn(page, server);
+  await page.goto(`${server.url}/apps`);
+  await page.getByRole('heading', { level: 1, name: 'Apps' }).waitFor();
+  const card = page.getByRole('article', { name: 'X', exact: true });
+  await card.getByText('Ready').waitFor();
+  await card.getByText('How to make the app').click();
+  await card.getByText(`${server.url}/oauth/callback`).waitFor();
+  await assertAccessible(page, 'the page of apps');
+  await shot(page, 'apps');
+  await card.getByLabel('Client id').fill('our-own-app');
+  await card.getByLabel('Client secret').fill('its-own-secret');
+  await card.getByRole('button', { name: 'Save app' }).click();
+  await page.getByText('The X app is saved.').waitFor();
+  await card.getByText('our-own-app').waitFor();
+  assert.equal((await page.content()).includes('its-own-secret'), false);
+  await card.getByRole('button', { name: 'Remove the app our-own-app' }).click();
+  await card.getByText('sandbox-app').waitFor();
+  assertQuiet(wrong, [SANDBOX]);
 });

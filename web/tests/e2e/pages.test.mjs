@@ -87,6 +87,11 @@ for (const scheme of ['light', 'dark']) {
         await dialog.getByRole('radio', { name: 'Mastodon' }).check();
         await look('connection-add');
       });
+      test('apps', async () => {
+        await page.goto(`${server.url}/apps`);
+        await page.getByRole('article').first().waitFor();
+        await look('apps');
+      });
       test('queue, pausing and draining', async () => {
         await page.goto(`${server.url}/queue`);
         await page.getByRole('table', { name: 'Lanes' }).getByRole('row').nth(1).waitFor();
