@@ -27,6 +27,10 @@ const FLAGS: &str = "ACADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNB
     PGPHPKPLPMPNPRPSPTPWPYQARERORSRURWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZTATCTDTFTGTHTJTKTLTM\
     TNTOTRTTTVTWTZUAUGUMUNUSUYUZVAVCVEVGVIVNVUWFWSXKYEYTZAZMZW";
 
+/// Pictures by themselves that may carry a selector all the same: they were signs of the text once.
+const SELECTABLE: &str =
+    "⌚⌛◽◾☔☕♈♉♊♋♌♍♎♏♐♑♒♓♿⚓⚡⚪⚫⚽⚾⛄⛅⛔⛪⛲⛳⛵⛺⛽❗⬛⬜⭐⭕🀄🈚🈯";
+
 const PEOPLE: &str = "🧑👨👩";
 /// What makes a person one of a trade, or gives them their hair.
 const ROLES: &str = "⚕⚖✈🌾🍳🍼🎓🎤🎨🏫🏭💻💼🔧🔬🚀🚒🦯🦼🦽🦰🦱🦲🦳";
@@ -85,7 +89,8 @@ fn picture(rest: &str) -> Option<Picture> {
     use EmojiStatus as S;
     let base = rest.chars().next()?;
     let (by_itself, can_have_tone) = match base.emoji_status() {
-        S::EmojiOther => (false, false),
+        // X takes it for a picture without a selector, and counts one that follows.
+        S::EmojiOther => (base == '♾', false),
         S::EmojiModifierBase => (false, true),
         S::EmojiPresentationAndModifierBase => (true, true),
         S::EmojiPresentation
@@ -167,7 +172,9 @@ fn joined(rest: &str) -> Option<usize> {
             best = end - TONE;
         }
     }
-    Some(best)
+    let selectable = best == first.len && SELECTABLE.contains(first.base);
+    let selected = selectable && rest[best..].starts_with(AS_PICTURE);
+    Some(if selected { best + AS_PICTURE.len_utf8() } else { best })
 }
 
 /// Does this cluster show a picture? Signs of the text that could be one count as such, `©`, `®`
@@ -190,6 +197,7 @@ mod tests {
             "👍🏽",
             "☝🏿",
             "☝️",
+            "⚡️",
             "☝️🏽",
             "🇩🇪",
             "🇨🇶",

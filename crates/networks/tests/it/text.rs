@@ -125,6 +125,9 @@ fn the_networks_own_library_agrees() {
     let written = texts.len();
     texts.extend(top_level.iter().map(|name| format!("Say it: ab.{name}/x, ok")));
     let named = texts.len() - written;
+    // Where weights change, and emoji with them.
+    texts.extend(('\0'..'\u{3000}').map(|c| format!("{c} {c}\u{fe0f}")));
+    let signs = texts.len() - written - named;
     let dice = &mut Dice(2026);
     let made = 6_000;
     for _ in 0..made {
@@ -149,7 +152,7 @@ fn the_networks_own_library_agrees() {
     }
     println!(
         "{} texts weighed by X's library as well ({written} examples, {named} top-level domains, \
-         {made} made of pieces): {many} differ",
+         {signs} characters, {made} made of pieces): {many} differ",
         texts.len()
     );
     assert!(differ.is_empty(), "{differ}");

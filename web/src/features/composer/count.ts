@@ -100,6 +100,8 @@ function weight(code: number): number {
 
 // --- emoji of several characters (crates/networks/src/text/emoji.rs says why) ----------------------
 
+/** Pictures by themselves that may carry a selector all the same. */
+const SELECTABLE = new Set('⌚⌛◽◾☔☕♈♉♊♋♌♍♎♏♐♑♒♓♿⚓⚡⚪⚫⚽⚾⛄⛅⛔⛪⛲⛳⛵⛺⛽❗⬛⬜⭐⭕🀄🈚🈯');
 const PEOPLE = [...'🧑👨👩'];
 const ROLES = [...'⚕⚖✈🌾🍳🍼🎓🎤🎨🏫🏭💻💼🔧🔬🚀🚒🦯🦼🦽🦰🦱🦲🦳'];
 const AIDS = [...'🦯🦼🦽'];
@@ -134,7 +136,7 @@ const KEYCAP = /[#*0-9]\ufe0f?\u20e3/y;
 const LETTERS = /[\u{1f1e6}-\u{1f1ff}]{2}/uy;
 /** One picture, with its skin tone or the selector that makes it one. */
 const PICTURE =
-  /(?:(?!\p{Emoji_Presentation})\p{Emoji_Modifier_Base}\ufe0f?|\p{Emoji_Modifier_Base})[\u{1f3fb}-\u{1f3ff}]|\p{Emoji_Presentation}|(?![#*0-9])\p{Emoji}\ufe0f/uy;
+  /♾|(?:(?!\p{Emoji_Presentation})\p{Emoji_Modifier_Base}\ufe0f?|\p{Emoji_Modifier_Base})[\u{1f3fb}-\u{1f3ff}]|\p{Emoji_Presentation}|(?![#*0-9])\p{Emoji}\ufe0f/uy;
 const TONE_LENGTH = 2;
 const TONE = /[\u{1f3fb}-\u{1f3ff}]$/u;
 
@@ -177,5 +179,6 @@ function emojiEnd(text: string, at: number): number {
     if (known(next.hasTone)) best = end;
     else if (next.hasTone && known(false)) best = end - TONE_LENGTH;
   }
-  return best;
+  const selected = best === first.end && SELECTABLE.has(first.base) && text[best] === '\ufe0f';
+  return selected ? best + 1 : best;
 }
