@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use carillon::clock::Clock;
 use carillon::config::Config;
+use carillon::domain::sealed::Place;
 use carillon::domain::when;
 use carillon::publishing::schedule::{self, Draft, DraftDelivery};
 use carillon::publishing::{connecting, sweep};
@@ -165,7 +166,7 @@ async fn settle_in(app: &App) -> Result<()> {
                 remote_id: String::new(),
                 name,
                 settings: Default::default(),
-                secrets: app.keys.seal("{}", &id),
+                secrets: app.keys.seal("{}", Place::ConnectionSecrets, &id),
                 id,
                 broken_at: None,
                 problem: None,
