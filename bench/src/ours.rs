@@ -11,8 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use carillon::clock::Clock;
 use carillon::config::Config;
-use carillon::domain::sealed::Place;
-use carillon::domain::when;
+use carillon::domain::{sealed, when};
 use carillon::publishing::schedule::{self, Draft, DraftDelivery};
 use carillon::publishing::{connecting, sweep};
 use carillon::queue::cron;
@@ -166,7 +165,7 @@ async fn settle_in(app: &App) -> Result<()> {
                 remote_id: String::new(),
                 name,
                 settings: Default::default(),
-                secrets: app.keys.seal("{}", Place::ConnectionSecrets, &id),
+                secrets: app.keys.seal("{}", sealed::Place::ConnectionSecrets, &id),
                 id,
                 broken_at: None,
                 problem: None,

@@ -220,7 +220,7 @@ both! {
             let version = stored(&t.app, &id).await.tokens.version;
             let next = tokens::renew(&t.app, &id, version).await;
             assert!(matches!(next, Ok(Renewal::Newer)), "{}: the grant lives on: {next:?}", spec.id);
-            connecting::disconnect(&t.app, &t.workspace, &id).await.expect("gone");
+            connecting::disconnect(&t.app, &t.workspace, &id, "operator").await.expect("gone");
         }
     }
 
@@ -241,7 +241,7 @@ both! {
             assert_eq!((view.state, view.token.problem), (ConnectionState::Active, None), "{}", spec.id);
             run(&t, &t.worker, 10 * MINUTE).await;
             assert_eq!(stored(&t.app, &id).await.tokens.tries, 0, "{}: renewed", spec.id);
-            connecting::disconnect(&t.app, &t.workspace, &id).await.expect("gone");
+            connecting::disconnect(&t.app, &t.workspace, &id, "operator").await.expect("gone");
         }
     }
 
