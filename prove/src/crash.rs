@@ -7,6 +7,7 @@
 
 mod scenarios;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,10 +21,12 @@ use carillon::publishing::{schedule, sweep as free, view};
 use carillon::queue::worker::Worker;
 use carillon::store::audit::OPERATOR;
 
+use tokio::sync::Notify;
+
 pub use scenarios::{Does, Scenario, When, all};
 
 use crate::sim::check::{self, May, Wrong};
-use crate::sim::process::Act;
+use crate::sim::process::{Act, Process};
 use crate::sim::stage::{Doom, Run, Stage, simulate};
 use crate::sim::world;
 use crate::{Counts, Scale};
@@ -249,9 +252,13 @@ pub async fn play(stage: &Stage, scenario: &Scenario, dooms: &[Doom]) -> Result<
     }
     run.clock.advance(Duration::from_secs(61));
     let told = Arc::new(Mutex::new(None));
+    let other = run.process(Doom::default());
     let act = |when: When| {
         let (does, at) = scenario.act?;
-        (at == when).then(|| person(&run, does, posts[0].clone(), told.clone()))
+        (at == when).then(|| match does {
+            Does::Overtake(gate) => overtake(&run, other.clone(), gate),
+            _ => person(&run, does, posts[0].clone(), told.clone()),
+        })
     };
     let at_gate = match scenario.act {
         Some((_, When::Gate(g))) => act(When::Gate(g)).map(|act| (g, act)),
@@ -345,7 +352,7 @@ fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>
                 };
                 schedule::move_to(&app, &workspace, &post, to).await.map(drop)
             }
-            Does::Sweep | Does::TakeOver => return,
+            Does::Sweep | Does::TakeOver | Does::Overtake(_) => return,
         };
         *told.lock().unwrap_or_else(|e| e.into_inner()) = Some(done.is_ok());
     })
@@ -355,13 +362,45 @@ fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>
 async fn take_over(app: &App, clock: &Clock) {
     let worker = Worker::new(app.clone());
     for _ in 0..60 {
-        clock.advance(Duration::from_secs(61));
-        let freed = free::sweep(app, false).await;
-        let ran = worker.tick().await;
-        if freed.is_err() || ran.is_err() {
+        if !takes(app, &worker, clock).await {
             return;
         }
     }
+}
+
+async fn takes(app: &App, worker: &Worker, clock: &Clock) -> bool {
+    clock.advance(Duration::from_secs(61));
+    free::sweep(app, false).await.is_ok() && worker.tick().await.is_ok()
+}
+
+/// The same by a process that can stand still: the first goes on when this one is at its gate, and
+/// this one ends what it is at 20 s later.
+fn overtake(run: &Run<'_>, process: Arc<Process>, gate: u64) -> Act {
+    let (there, is_there) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    process.meanwhile(gate, {
+        let (there, is_there, process) = (there.clone(), is_there.clone(), process.clone());
+        Box::pin(async move {
+            is_there.store(true, Ordering::Relaxed);
+            there.notify_one();
+            process.sleep(20_000).await;
+        })
+    });
+    let (people, config, clock) = (run.people.clone(), run.config(&process), run.clock.clone());
+    Box::pin(async move {
+        let work = tokio::spawn(async move {
+            let Ok(app) = people.again(config, clock.clone()).await else { return };
+            let worker = Worker::new(app.clone());
+            for _ in 0..60 {
+                if is_there.load(Ordering::Relaxed) || !takes(&app, &worker, &clock).await {
+                    return;
+                }
+            }
+        });
+        tokio::select! {
+            () = there.notified() => {}
+            _ = work => {}
+        }
+    })
 }
 
 #[cfg(test)]

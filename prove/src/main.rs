@@ -110,7 +110,7 @@ fn run(asked: &Asked) -> Result<bool> {
                 let soak = soak::run(asked.scale, asked.minutes, asked.on, asked.seed);
                 runtime.block_on(Box::pin(soak))?
             }
-            _ => vec![bugs::run(asked.scale)?],
+            _ => vec![bugs::run()?],
         };
         for counts in counted {
             println!("{counts}");

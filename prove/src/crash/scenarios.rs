@@ -18,6 +18,8 @@ pub enum Does {
     /// The process stands still for so long that another node takes its work over and ends it;
     /// then it goes on.
     TakeOver,
+    /// The same, but the other node stands at this gate of its own while the first goes on.
+    Overtake(u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,8 @@ impl Scenario {
     pub fn may_ask(&self, troubled: bool) -> bool {
         self.may_ask
             || (self.twins && troubled)
-            || (self.network == BLIND && matches!(self.act, Some((Does::TakeOver, _))))
+            || (self.network == BLIND
+                && matches!(self.act, Some((Does::TakeOver | Does::Overtake(_), _))))
             || (self.network == BLIND
                 && (troubled || self.manners.sends.iter().any(|t| t.doubtful())))
     }
@@ -142,8 +145,21 @@ pub fn all(scale: Scale) -> Vec<Scenario> {
             }
         }
     }
+    all.extend(faults.iter().flat_map(|s| overtaken(s, full)));
     all.extend(ALL.iter().flat_map(|n| threads(n, full)));
     all
+}
+
+/// Each stands in the middle of the other's work, at every pair of places.
+fn overtaken(s: &Scenario, full: bool) -> Vec<Scenario> {
+    let met = ["none", "Now Reset", "No Reset", "No Unavailable"].contains(&s.fault.as_str());
+    if !met || !(full || (s.network, s.fault.as_str()) == (READABLE, "No Unavailable")) {
+        return Vec::new();
+    }
+    let once = Scenario { deaths: false, pairs: false, ..s.clone() };
+    let pairs = (2..40).step_by(2).flat_map(|first| (2..100).step_by(2).map(move |n| (first, n)));
+    let at = |(first, n)| Some((Does::Overtake(n), When::Gate(first)));
+    pairs.map(|pair| Scenario { act: at(pair), ..once.clone() }).collect()
 }
 
 /// A head, two parts behind it and a first comment: the fault meets one of the four.

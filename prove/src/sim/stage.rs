@@ -198,12 +198,17 @@ impl<'a> Run<'a> {
         process
     }
 
-    /// What a start does: opens, frees what an earlier life held (where this one is alone), works.
-    pub async fn start(&self, process: Arc<Process>, alone: bool) -> Result<Option<Node>> {
+    /// The settings of a process: what it does to the world goes through its gates.
+    pub fn config(&self, process: &Arc<Process>) -> Config {
         let mut config = self.people.config.clone();
         config.networks.sandbox = format!("http://sim:{}", process.number);
         config.data.database = Location::Memory(self.stage.memory.with(process.clone()));
-        let people = self.people.clone();
+        config
+    }
+
+    /// What a start does: opens, frees what an earlier life held (where this one is alone), works.
+    pub async fn start(&self, process: Arc<Process>, alone: bool) -> Result<Option<Node>> {
+        let (people, config) = (self.people.clone(), self.config(&process));
         let clock = self.clock.clone();
         let opened = self
             .alive(&process, async move {
