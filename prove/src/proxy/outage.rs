@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use carillon::clock::Clock;
 use carillon::domain::when;
 use carillon::ids;
@@ -121,7 +121,12 @@ impl Stage {
         }
         let ready = self.clock.now() - back;
         while !self.house.api.quiet().await? {
-            ensure!(self.clock.now() - back < REST, "it does not come to rest");
+            if self.clock.now() - back >= REST {
+                let (_, lanes) = self.house.api.get("/api/v1/queue/lanes").await?;
+                let log = std::fs::read_to_string(&log)?;
+                let from = log.char_indices().rev().nth(4_000).map_or(0, |(at, _)| at);
+                bail!("it does not come to rest: {lanes}\nits log: {}", &log[from..]);
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let judged = judge(&self.house, &self.sandbox.1, &told, counts).await?;
