@@ -1,7 +1,9 @@
 //! The demo: a workspace on a built-in sandbox, with connections and posts, ready to use.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use carillon_sandbox::{Calls, Fault, Options, Sandbox, Trouble};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::domain::when;
 use crate::identity::{door, keys};
 use crate::media::intake;
@@ -17,6 +20,10 @@ use crate::publishing::schedule::{self, Draft, DraftDelivery};
 use crate::store::accounts::{self, Account, Workspace};
 use crate::store::connections;
 use crate::{App, ids};
+
+const FILE: &str = "demo.json";
+/// For the sandbox of a demo to take a connection: it is on this machine.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What scripts need to use the demo; kept in the data folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,12 +37,34 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    fn read(file: &Path) -> Option<Self> {
+        std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str(&text).ok())
+    }
+
     pub(super) fn welcome(&self) -> String {
         format!(
             "\n  Carillon is ready. Sign in (the link works once):\n\n    {}\n\n  What followers see: {}\n  For programs: `Authorization: Bearer` with the apiKey in demo.json of the data folder.\n",
             self.login_url, self.sandbox_url
         )
     }
+}
+
+/// Whoever works on the data folder of a demo that runs now means its sandbox as well: its accounts
+/// are nowhere else, and a check against the real networks would break them.
+pub(super) fn joined(mut config: Config) -> Config {
+    if config.networks.sandbox.is_empty()
+        && let Some(demo) = Ready::read(&config.data.dir.join(FILE))
+        && answers(&demo.sandbox_url)
+    {
+        config.networks.sandbox = demo.sandbox_url;
+    }
+    config
+}
+
+fn answers(url: &str) -> bool {
+    let Some(address) = url.strip_prefix("http://") else { return false };
+    let Ok(found) = address.to_socket_addrs() else { return false };
+    found.into_iter().any(|at| TcpStream::connect_timeout(&at, PATIENCE).is_ok())
 }
 
 /// A demo being started: its sandbox runs as long as this process.
@@ -52,9 +81,8 @@ impl Demo {
     pub(super) async fn begin(given: &mut BTreeMap<String, String>) -> anyhow::Result<Self> {
         let config = super::settings(given)?;
         std::fs::create_dir_all(&config.data.dir)?;
-        let file = config.data.dir.join("demo.json");
-        let before =
-            std::fs::read_to_string(&file).ok().and_then(|t| serde_json::from_str(&t).ok());
+        let file = config.data.dir.join(FILE);
+        let before = Ready::read(&file);
         let (own, sandbox_url) = if config.networks.sandbox.is_empty() {
             let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Options::default())
                 .await

@@ -249,12 +249,13 @@ fn settings(given: &BTreeMap<String, String>) -> anyhow::Result<Config> {
 }
 
 async fn open(given: &BTreeMap<String, String>) -> anyhow::Result<App> {
-    App::open(settings(given)?, Clock::system()).await
+    App::open(demo::joined(settings(given)?), Clock::system()).await
 }
 
 /// Whatever the key ring opens or does not open: for the commands that look after it.
 async fn open_unchecked(given: &BTreeMap<String, String>) -> anyhow::Result<App> {
-    App::open_unchecked(settings(given)?, Clock::system(), carillon_networks::ALL).await
+    App::open_unchecked(demo::joined(settings(given)?), Clock::system(), carillon_networks::ALL)
+        .await
 }
 
 /// Logs go to stderr: text on a terminal, JSON otherwise; RUST_LOG chooses what.
