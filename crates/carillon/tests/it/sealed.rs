@@ -40,6 +40,15 @@ async fn rows(app: &App) -> BTreeMap<String, u64> {
     survey(app).await.keys.into_iter().map(|key| (key.id, key.rows)).collect()
 }
 
+/// How many connections' texts name this key: it opens none, so it is quick.
+async fn naming(app: &App, key: &str) -> i64 {
+    let with = format!("{key}.%");
+    let sql = "SELECT count(*) AS n FROM connection WHERE secrets LIKE $1";
+    let found: Result<_, Error> =
+        app.db.read(move |tx| async move { tx.row(sql, params![with]).await }).await;
+    found.expect("the database answers").expect("a count").int("n").expect("a number")
+}
+
 async fn row(app: &App, id: &str) -> Connection {
     let id = id.to_owned();
     let found: Result<_, Error> =
@@ -628,7 +637,7 @@ async fn killed(on: On) {
     let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
 
     let mut random = 0x5eed_u64 + u64::from(on == On::Postgres);
-    let (mut midst, mut posts, mut whole_takes) = (0, 0, 200);
+    let (mut midst, mut posts) = (0, 0);
     for turn in 0..MOST {
         tokio::task::block_in_place(|| told(&t, &["keys", "generate", "--add"]));
         let mut draft = t.draft(&format!("message number {turn:04}"), &[&c]);
@@ -646,26 +655,21 @@ async fn killed(on: On) {
             .kill_on_drop(true)
             .spawn()
             .expect("the binary starts");
-        // It waits for the server's heartbeat first; what is to be hit begins with its first text.
-        while rows(&t.app).await[&newest] == 0 && child.try_wait().expect("a child").is_none() {
-            assert!(t.clock.mono() - begun < 30_000, "it never begins");
-        }
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // A moment is awaited on purpose: when the process dies is the input of this test.
-        let moment = Duration::from_millis((random >> 33) % whole_takes);
-        if tokio::time::timeout(moment, child.wait()).await.is_err() {
+        // When the process dies is the input of this test: somewhere in the first three quarters.
+        let moment = 1 + (random >> 33) as i64 % (TEXTS as i64 * 3 / 4);
+        while naming(&t.app, &newest).await < moment && child.try_wait().expect("a child").is_none()
+        {
+            assert!(t.clock.mono() - begun < 60_000, "it never comes so far");
+        }
+        if child.try_wait().expect("a child").is_none() {
             child.kill().await.expect("it is killed");
         }
         let found = survey(&t.app).await;
         assert!(found.missing.is_empty() && found.damaged.is_empty(), "{found:?}");
-        let done = found.keys[0].rows;
-        if done < ids.len() as u64 {
-            midst += 1;
-        } else {
-            // It was through before its moment came.
-            whole_takes = (whole_takes / 2).max(4);
-        }
+        // Else it was through before it was killed.
+        midst += usize::from(found.keys[0].rows < ids.len() as u64);
         if midst == MIDST {
             break;
         }
