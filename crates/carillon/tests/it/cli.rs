@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use carillon_sandbox::{Calls, Fault, Options, Sandbox, Trouble};
 use serde_json::Value;
@@ -137,7 +138,7 @@ async fn a_demo_publishes_from_the_command_line_and_logs_no_secret() {
             break;
         }
         // Another process publishes it: there is no event of ours to await.
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(state, "published");
     let seen = sandbox.ledger("mastodon").into_iter().filter(|p| p.text.contains(text)).count();
@@ -268,6 +269,11 @@ both! {
         fails(&t, &["delivery", "answer", &failed, "--live"], 1, "`url` is needed");
         let again = told(&t, &["delivery", "retry", &failed, "--text", "Trivia, again"]);
         assert_eq!((again["state"].as_str(), again["text"].as_str()), (Some("queued"), Some("Trivia, again")));
+        fails(&t, &["delivery", "amend", &failed, "--text", "Later"], 4, "This delivery is not live");
+        t.pass(Duration::from_secs(60)).await;
+        let now = told(&t, &["delivery", "amend", &failed, "--text", "Trivia at nine"]);
+        assert_eq!(now["text"], "Trivia at nine");
+        assert_eq!(t.visible("mastodon")[0].text, "Trivia at nine");
     }
 
     async fn pauses_and_drains_are_made_from_a_terminal(t: TestApp) {
