@@ -18,7 +18,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## build everything and start Carillon with its demo workspace
-	@scripts/install build web
+	@scripts/install build web video
 	@$(MAKE) --no-print-directory web/dist/index.html
 	@scripts/claim-target
 	@echo '==> build carillon'
@@ -28,7 +28,7 @@ run: ## build everything and start Carillon with its demo workspace
 
 test: ## install what is missing, then every check and every test, on real servers and in a browser
 	@scripts/step begin
-	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds judges
+	$(step) 'install what the tests need' scripts/install build web postgres browser video wordpress pds judges
 	$(step) 'claim the target directory' scripts/claim-target
 	$(step) 'rust: format' cargo fmt --all --check
 	$(step) 'rust: clippy' cargo clippy --workspace --all-targets --locked -- -D warnings

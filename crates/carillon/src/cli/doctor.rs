@@ -10,6 +10,7 @@ use crate::App;
 use crate::domain::job::Pool;
 use crate::identity::sealing;
 use crate::ids;
+use crate::media::video;
 use crate::store::{nodes, queue};
 
 #[derive(Serialize)]
@@ -43,6 +44,7 @@ pub(super) async fn run(given: &BTreeMap<String, String>, out: &Out) -> anyhow::
                 found.push(good("database", database(&app)));
                 found.push(keys(&app).await);
                 found.push(storage(&app).await);
+                found.push(videos(&app).await);
                 found.push(clock(&app).await);
                 found.push(worker(&app).await);
                 found.push(address(&app));
@@ -125,6 +127,17 @@ async fn storage(app: &App) -> Found {
     }
 }
 
+async fn videos(app: &App) -> Found {
+    match video::programs(app).await {
+        Ok(detail) => good("videos", detail),
+        Err(why) => bad(
+            "videos",
+            format!("none can be prepared: {why}"),
+            "install ffmpeg (Debian: `apt-get install ffmpeg`), or name it with CARILLON_FFMPEG and CARILLON_FFPROBE",
+        ),
+    }
+}
+
 /// Leases and due times are counted by the database's clock; people and networks by ours.
 async fn clock(app: &App) -> Found {
     // `App::open` follows the database's clock already: what is left is drift since.
@@ -179,7 +192,7 @@ fn address(app: &App) -> Found {
     match app.config.server.public_url.as_str() {
         "" => good(
             "public address",
-            "not set: networks that fetch pictures (Instagram) cannot reach this server from outside",
+            "not set: networks that fetch media (Instagram) cannot reach this server from outside",
         ),
         url if url.starts_with("https://") || app.config.networks.sandbox.starts_with("http") => {
             good("public address", url)

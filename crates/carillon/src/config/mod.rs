@@ -95,6 +95,7 @@ pub struct Queue {
     /// Bytes of media above which a delivery uploads in the upload pool.
     pub upload_aside: u64,
     pub media_slots: usize,
+    pub video_slots: usize,
     /// How often the tables are read when nobody gives a hint.
     pub poll: Duration,
     pub sweep_every: Duration,
@@ -106,6 +107,13 @@ pub struct Media {
     pub image_max_bytes: u64,
     /// Most pixels a picture may unfold to.
     pub image_max_pixels: u64,
+    /// Most bytes of an uploaded video.
+    pub video_max_bytes: u64,
+    /// The programs that read and convert videos, by name or path.
+    pub ffmpeg: String,
+    pub ffprobe: String,
+    /// Bytes on the disk of the data folder that work on videos leaves free.
+    pub disk_reserve: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -179,12 +187,17 @@ impl Config {
                 upload_slots: r.parse("CARILLON_UPLOAD_SLOTS", "a number"),
                 upload_aside: r.bytes("CARILLON_UPLOAD_ASIDE"),
                 media_slots: r.parse("CARILLON_MEDIA_SLOTS", "a number"),
+                video_slots: r.parse("CARILLON_VIDEO_SLOTS", "a number"),
                 poll: r.duration("CARILLON_POLL"),
                 sweep_every: r.duration("CARILLON_SWEEP_EVERY"),
             },
             media: Media {
                 image_max_bytes: r.bytes("CARILLON_IMAGE_MAX"),
                 image_max_pixels: r.parse("CARILLON_IMAGE_MAX_PIXELS", "a number"),
+                video_max_bytes: r.bytes("CARILLON_VIDEO_MAX"),
+                ffmpeg: r.text("CARILLON_FFMPEG"),
+                ffprobe: r.text("CARILLON_FFPROBE"),
+                disk_reserve: r.bytes("CARILLON_DISK_RESERVE"),
             },
             networks: Networks {
                 sandbox: r.text("CARILLON_SANDBOX").trim_end_matches('/').to_owned(),

@@ -9,6 +9,7 @@ pub mod post;
 pub mod problem;
 pub mod refusal;
 pub mod sealed;
+pub mod video;
 pub mod when;
 
 /// An enum kept as a word in the database and in JSON: `Display`, `FromStr` and serde in one.

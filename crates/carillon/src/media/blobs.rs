@@ -1,9 +1,12 @@
 //! Where the bytes are: a folder now, any store that `object_store` speaks to later.
 //!
 //! Keys: `{workspace}/{media}/original`, `…/square.jpg`, `…/story.jpg`, `…/landscape.jpg`,
-//! `…/thumb.jpg`. A blob is written whole or not at all.
+//! `…/thumb.jpg`, of a video `…/poster.jpg` and `…/video-8000.mp4`. A blob is written whole or not
+//! at all.
 
-use std::path::Path;
+mod large;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +17,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 #[derive(Clone)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
+    /// Where the files are, for a store on this machine.
+    dir: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +34,7 @@ impl Blobs {
         use anyhow::Context;
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let store = LocalFileSystem::new_with_prefix(dir)?.with_automatic_cleanup(true);
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), dir: Some(dir.canonicalize()?) })
     }
 
     pub async fn put(&self, key: &str, data: Bytes) -> Result<(), BlobError> {
@@ -54,6 +59,7 @@ impl Blobs {
 pub fn key(workspace: &str, media: &str, kind: &str) -> String {
     match kind {
         "original" => format!("{workspace}/{media}/original"),
+        kind if kind.starts_with("video") => format!("{workspace}/{media}/{kind}.mp4"),
         kind => format!("{workspace}/{media}/{kind}.jpg"),
     }
 }

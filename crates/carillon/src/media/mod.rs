@@ -7,6 +7,8 @@ pub mod intake;
 pub mod library;
 pub mod links;
 pub mod probe;
+pub mod scratch;
+pub mod video;
 
 use crate::domain::problem::Problem;
 

@@ -29,4 +29,5 @@ mod statements;
 mod support;
 mod together;
 mod tokens;
+mod video;
 mod watchdog;
