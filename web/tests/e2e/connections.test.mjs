@@ -182,6 +182,7 @@ test('of several targets one is chosen', async () => {
   await consents(page, 'alice');
   const dialog = page.getByRole('dialog', { name: 'Connect LinkedIn' });
   const targets = dialog.getByRole('group', { name: 'What should be posted to?' }).getByRole('radio');
+  await targets.first().waitFor();
   assert.ok((await targets.count()) > 1, 'the member and the pages');
   assert.equal(await targets.first().isChecked(), true, 'the first that can be posted to');
   await assertAccessible(page, 'a choice of targets');
