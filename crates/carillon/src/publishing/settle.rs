@@ -285,9 +285,9 @@ fn again(app: &App, work: &Work, line: Line, forget: bool) -> Outcome {
     if deliver::backoff(app, work).is_none() {
         let problem = Problem::new(
             "transient",
-            "The network gave no answer several times, and the post is not there.",
+            "Several tries ended without an answer, and the post is not there.",
             "retry",
-            "Retry it when the network works again: nothing is live.",
+            "Retry it: nothing is live.",
         );
         let o =
             Outcome { intent_at: None, tries, ..Outcome::of(d, State::Failed, Next::Dead, line) };

@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::support::process::{self, Process};
 use crate::support::{On, TestApp, postgres_schema, to};
 
-/// How many, unless CARILLON_KILLS says otherwise.
+/// How many a round, on deliveries of its own: after as many nearly all are out, and more of them
+/// would only use up the tries of the last few. CARILLON_KILLS says how many in all.
 const KILLS: usize = 200;
 const NETWORKS: [&str; 6] =
     ["facebook", "instagram", "bluesky", "mastodon", "wordpress", "telegram"];
@@ -49,6 +50,14 @@ fn hasty(sandbox: &str) -> Vec<(&'static str, String)> {
 }
 
 async fn kills(on: On) {
+    let all = std::env::var("CARILLON_KILLS").map_or(KILLS, |n| n.parse().expect("a number"));
+    for round in 0..all.div_ceil(KILLS) {
+        let seed = 0x5eed + u64::from(on == On::Postgres) + 2 * round as u64;
+        killed(on, KILLS.min(all - round * KILLS), seed).await;
+    }
+}
+
+async fn killed(on: On, kills: usize, seed: u64) {
     let (_sandbox, sandbox) = process::sandbox(30);
     let port = process::free_port();
     let mut more = hasty(&sandbox);
@@ -73,10 +82,8 @@ async fn kills(on: On) {
         t.schedule(draft).await;
     }
 
-    let seed = 0x5eed_u64 + u64::from(on == On::Postgres);
     let mut random = seed;
     let begun = t.clock.mono();
-    let kills = std::env::var("CARILLON_KILLS").map_or(KILLS, |n| n.parse().expect("a number"));
     for _ in 0..kills {
         let (server, _) = Process::start(&["serve"], &t.settings, "listening on ");
         random =
