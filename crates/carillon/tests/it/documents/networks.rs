@@ -63,8 +63,8 @@ fn every_judge_is_named() {
 fn the_table() {
     let mut text = String::from(
         "# Networks\n\nWhat each can do, and what proves it. Every one is held to the same contract against the sandbox, which is written from the \
-         network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or the network's \
-         own client library, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
+         network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or a client \
+         library that others wrote, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
          `crates/networks/tests/errors`.\n\n\
          | network | posts to | follow-ups | send class | pictures | videos | consent page | token | read back | delete | alt text | errors known | proven by |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
