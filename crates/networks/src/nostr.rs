@@ -260,7 +260,8 @@ impl Nostr {
             let mut line = Line::open(self, cx, relay).await?;
             said.store(true, Ordering::Relaxed);
             line.say(&json!(["EVENT", event])).await?;
-            line.hear(|heard| heard[0] == "OK" && heard[1] == *id).await
+            // Some relays leave out the id of what they refuse; this line has carried one event.
+            line.hear(|heard| heard[0] == "OK" && (heard[1] == *id || heard[1] == "")).await
         };
         let answer = match timeout(cx.timeout, answered).await {
             Ok(answer) => answer,

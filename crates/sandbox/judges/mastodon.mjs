@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
-import { createRestAPIClient } from 'masto';
+import { createOAuthAPIClient, createRestAPIClient } from 'masto';
 
 export const client = 'masto';
 
-export async function judge({ url, ledger }) {
-  const masto = createRestAPIClient({ url, accessToken: 'sandbox-judge' });
+export async function judge({ url, app, consent, picture, ledger }) {
+  const scopes = 'read write';
+  const own = await createRestAPIClient({ url }).v1.apps.create({ clientName: 'Judge', redirectUris: app.back, scopes });
+  const { clientId, clientSecret } = own;
+  const page = new URL('/oauth/authorize', url);
+  page.search = new URLSearchParams({ response_type: 'code', client_id: clientId, redirect_uri: app.back, scope: scopes });
+  const { code } = await consent(page);
+  const grant = { grantType: 'authorization_code', code, clientId, clientSecret, redirectUri: app.back, scope: scopes };
+  const { accessToken } = await createOAuthAPIClient({ url }).token.create(grant);
+  await assert.rejects(createOAuthAPIClient({ url }).token.create(grant), { statusCode: 400 });
+  const masto = createRestAPIClient({ url, accessToken });
   const me = await masto.v1.accounts.verifyCredentials();
   assert.equal(me.username, 'judge');
   const { configuration } = await masto.v2.instance.fetch();
@@ -16,9 +25,12 @@ export async function judge({ url, ledger }) {
   assert.equal(reply.inReplyToId, one.id);
   const listed = await masto.v1.accounts.$select(me.id).statuses.list({ limit: 40, excludeReblogs: true });
   assert.deepEqual(listed.map((status) => status.id).sort(), [one.id, reply.id].sort());
-  assert.equal((await ledger()).length, 2);
+  const media = await masto.v2.media.create({ file: new Blob([picture], { type: 'image/jpeg' }), description: 'A dot' });
+  const shown = await masto.v1.statuses.create({ status: 'Shown', mediaIds: [media.id] });
+  assert.equal(shown.mediaAttachments[0].description, 'A dot');
+  assert.equal((await ledger()).length, 3);
   await masto.v1.statuses.$select(reply.id).remove();
-  assert.equal((await ledger()).length, 1);
+  assert.equal((await ledger()).length, 2);
   await assert.rejects(createRestAPIClient({ url, accessToken: 'nonsense' }).v1.accounts.verifyCredentials(), { statusCode: 401 });
-  return ['verify', 'instance', 'post', 'idempotency', 'reply', 'list', 'delete', '401'];
+  return ['app', 'sign in', 'verify', 'instance', 'post', 'idempotency', 'reply', 'list', 'picture', 'delete', '401'];
 }

@@ -7,15 +7,45 @@
 import { createServer, request } from 'node:http';
 import { readFileSync } from 'node:fs';
 
-const JUDGES = ['mastodon', 'telegram', 'bluesky', 'facebook', 'wordpress', 'discord', 'slack', 'ghost', 'nostr'];
+import { consent } from './consent.mjs';
+import { reroute } from './reroute.mjs';
+
+/** Each the file of a network, or of several that it names. */
+const JUDGES = [
+  'mastodon', 'telegram', 'bluesky', 'facebook', 'wordpress', 'discord', 'slack', 'ghost', 'nostr', 'instagram', 'x', 'linkedin',
+  'pinterest', 'reddit', 'tumblr', 'youtube', 'gbp', 'matrix', 'lemmy', 'devto', 'arctic',
+];
 
 const sandbox = new URL(process.argv[2]);
 const fields = JSON.parse(process.argv[3]);
 
+/** The app that the sandbox knows. */
+const app = { id: 'sandbox-app', secret: 'sandbox-app-secret', back: 'https://carillon.example/back' };
+
+/** A JPEG of one pixel. */
+const picture = Buffer.from(
+  '/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////////////wgALCAABAAEBAREA/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxA=',
+  'base64',
+);
+
+async function listen(answer) {
+  const server = createServer(answer);
+  // No library waits for a connection that another request has left.
+  server.maxRequestsPerSocket = 1;
+  // pinterest-node-api writes a body behind requests that have none.
+  server.on('clientError', () => {});
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const stop = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, stop };
+}
+
 /** A server whose root is one network of the sandbox: most libraries know no path before theirs. */
-async function rooted(network) {
-  const server = createServer((from, to) => {
-    const { hostname, port } = sandbox;
+function rooted(network) {
+  const { hostname, port } = sandbox;
+  return listen((from, to) => {
     const path = `/${network}${from.url}`;
     const on = request({ hostname, port, path, method: from.method, headers: from.headers }, (answer) => {
       to.writeHead(answer.statusCode, answer.headers);
@@ -24,12 +54,6 @@ async function rooted(network) {
     on.on('error', () => to.destroy());
     from.pipe(on);
   });
-  const stop = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return { url: `http://127.0.0.1:${server.address().port}`, stop };
 }
 
 /** What followers see at a network. */
@@ -39,21 +63,38 @@ async function ledger(network) {
   return posts.filter((post) => post.deleted_at === null);
 }
 
+/** Asks again until it is so, for networks that take their time. */
+async function until(so) {
+  const end = Date.now() + 30_000;
+  while (!(await so())) {
+    if (Date.now() > end) throw new Error(`not in 30 seconds: ${so}`);
+    await new Promise((done) => setTimeout(done, 200));
+  }
+}
+
 function version(name) {
   return JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url))).version;
 }
 
-for (const network of JUDGES) {
-  const { client, judge } = await import(`./${network}.mjs`);
-  const { url, stop } = await rooted(network);
-  try {
-    const did = await judge({ url, fields: fields[network], ledger: () => ledger(network) });
-    console.log(JSON.stringify({ network, client, version: version(client), did }));
-  } catch (error) {
-    console.error(`${client} does not take the sandbox for ${network}:`, error);
-    process.exitCode = 1;
-    break;
-  } finally {
-    stop();
+// Some libraries talk of what they do.
+console.log = console.info = console.debug = console.error;
+
+const pictures = await listen((_, to) => to.writeHead(200, { 'content-type': 'image/jpeg' }).end(picture));
+for (const name of JUDGES) {
+  const { client, judge, networks = [name] } = await import(`./${name}.mjs`);
+  for (const network of networks) {
+    const { url, stop } = await rooted(network);
+    reroute(url);
+    try {
+      const own = { network, url, fields: fields[network], ledger: () => ledger(network) };
+      const did = await judge({ ...own, app, consent, until, picture, pictureUrl: `${pictures.url}/judge.jpg` });
+      process.stdout.write(`${JSON.stringify({ network, client, version: version(client), did })}\n`);
+    } catch (error) {
+      console.error(`${client} does not take the sandbox for ${network}:`, error);
+      process.exit(1);
+    } finally {
+      stop();
+    }
   }
 }
+pictures.stop();

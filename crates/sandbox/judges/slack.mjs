@@ -3,9 +3,17 @@ import { LogLevel, WebClient } from '@slack/web-api';
 
 export const client = '@slack/web-api';
 
-export async function judge({ url, fields, ledger }) {
+const scope = 'chat:write,channels:read,channels:history,files:write';
+
+export async function judge({ url, fields, app, consent, ledger }) {
   const options = { slackApiUrl: `${url}/api/`, retryConfig: { retries: 0 }, logLevel: LogLevel.ERROR };
-  const slack = new WebClient(fields.accessToken, options);
+  const page = new URL('https://slack.com/oauth/v2/authorize');
+  page.search = new URLSearchParams({ client_id: app.id, scope, redirect_uri: app.back, response_type: 'code' });
+  const { code } = await consent(page);
+  const grant = { client_id: app.id, client_secret: app.secret, code, redirect_uri: app.back };
+  const { access_token: token } = await new WebClient(undefined, options).oauth.v2.access(grant);
+  await assert.rejects(new WebClient(undefined, options).oauth.v2.access(grant), (e) => e.data.error === 'invalid_code');
+  const slack = new WebClient(token, options);
   const { channel } = fields;
   assert.equal((await slack.auth.test()).ok, true);
   assert.equal((await slack.conversations.info({ channel })).channel.id, channel);
@@ -20,5 +28,5 @@ export async function judge({ url, fields, ledger }) {
   assert.equal((await ledger()).length, 1);
   await assert.rejects(new WebClient('nonsense', options).auth.test(), (e) => e.data.error === 'invalid_auth');
   await assert.rejects(slack.chat.postMessage({ channel: 'C0000', text: 'x' }), (e) => e.data.error === 'channel_not_found');
-  return ['auth', 'channel', 'post with metadata', 'thread', 'history', 'delete', 'invalid_auth', 'channel_not_found'];
+  return ['sign in', 'a used code', 'auth', 'channel', 'post with metadata', 'thread', 'history', 'delete', 'invalid_auth', 'channel_not_found'];
 }

@@ -99,7 +99,11 @@ impl Call {
         let mut form = Multipart::from_request(request, &()).await.map_err(|e| e.body_text())?;
         while let Some(field) = form.next_field().await.map_err(|e| e.body_text())? {
             let name = field.name().unwrap_or_default().to_owned();
+            let bare = field.content_type().is_none_or(|kind| {
+                kind.starts_with("text/") || kind.starts_with("application/json")
+            });
             let file_name = field.file_name().map(str::to_owned);
+            let file_name = file_name.or_else(|| (!bare).then(String::new));
             let bytes = field.bytes().await.map_err(|e| e.body_text())?;
             match file_name {
                 Some(file) => self.files.push(File { field: name, name: file, bytes }),

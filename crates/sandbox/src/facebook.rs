@@ -19,7 +19,7 @@ use crate::film::{self, Upload};
 use crate::graph::{self, Bearer, Fail, Keys, Paging};
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, fetch};
-use crate::oauth::{Refresh, Rules};
+use crate::oauth::{Refresh, Rules, SecretIn};
 use crate::world::{Fields, Network, World, lock, secret_of};
 
 const TEXT_LIMIT: usize = 63_206;
@@ -37,7 +37,8 @@ const RULES: Rules = Rules {
     authorize: "v25.0/dialog/oauth",
     token: "v25.0/oauth/access_token",
     id_param: "client_id",
-    basic: false,
+    secret: SecretIn::Body,
+    grant_type: true,
     pkce: false,
     separator: ',',
     code_ms: 3_600_000,

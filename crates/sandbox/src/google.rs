@@ -10,14 +10,15 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call, Refusal};
-use crate::oauth::{Bad, Provider, Refresh, Rules};
+use crate::oauth::{Bad, Provider, Refresh, Rules, SecretIn};
 
 const OFFLINE: Rules = Rules {
     name: "Google",
     authorize: "o/oauth2/v2/auth",
     token: "token",
     id_param: "client_id",
-    basic: false,
+    secret: SecretIn::Either,
+    grant_type: true,
     pkce: false,
     separator: ' ',
     code_ms: 600_000,

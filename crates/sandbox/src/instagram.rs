@@ -18,7 +18,7 @@ use crate::film::{self, Upload};
 use crate::graph::{self, Bearer, Fail, Keys, Paging};
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, Unfetched, fetch};
-use crate::oauth::{Refresh, Rules};
+use crate::oauth::{Refresh, Rules, SecretIn};
 use crate::world::{Fields, Network, World, lock, secret_of};
 
 const DAY: i64 = 86_400_000;
@@ -34,7 +34,8 @@ const RULES: Rules = Rules {
     authorize: "v25.0/dialog/oauth",
     token: "v25.0/oauth/access_token",
     id_param: "client_id",
-    basic: false,
+    secret: SecretIn::Body,
+    grant_type: true,
     pkce: false,
     separator: ',',
     code_ms: 3_600_000,

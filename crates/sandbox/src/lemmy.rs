@@ -225,19 +225,38 @@ fn community(world: &World, call: &Call) -> Result<Value, Answer> {
     }
     lock(&world.states.lemmy).communities.insert(community_id(&name), name.clone());
     Ok(json!({
-        "community_view": {
-            "community": community_json(call, &name),
-            "subscribed": "NotSubscribed",
-            "blocked": false,
-            "banned_from_community": false,
-            "counts": { "posts": 0 },
-        },
-        "moderators": [{
-            "community": community_json(call, &name),
-            "moderator": person_json(call, "moderator"),
-        }],
+        "community_view": community_view(call, &name),
+        "moderators": moderators(call, &name),
         "discussion_languages": [],
     }))
+}
+
+fn community_view(call: &Call, name: &str) -> Value {
+    json!({
+        "community": community_json(call, name),
+        "subscribed": "NotSubscribed",
+        "blocked": false,
+        "banned_from_community": false,
+        "counts": {
+            "community_id": community_id(name),
+            "subscribers": 1,
+            "subscribers_local": 1,
+            "posts": 0,
+            "comments": 0,
+            "published": "2026-01-01T00:00:00Z",
+            "users_active_day": 0,
+            "users_active_week": 0,
+            "users_active_month": 0,
+            "users_active_half_year": 0,
+        },
+    })
+}
+
+fn moderators(call: &Call, name: &str) -> Value {
+    json!([{
+        "community": community_json(call, name),
+        "moderator": person_json(call, "moderator"),
+    }])
 }
 
 // Pictures
@@ -412,10 +431,23 @@ fn view(call: &Call, id: u64, post: &Post) -> Value {
         "creator": person_json(call, &post.account),
         "community": community_json(call, &post.community),
         "creator_banned_from_community": false,
-        "counts": { "post_id": id, "comments": 0, "score": 1, "upvotes": 1, "downvotes": 0 },
+        "banned_from_community": false,
+        "creator_is_moderator": false,
+        "creator_is_admin": false,
+        "creator_blocked": false,
+        "counts": {
+            "post_id": id,
+            "comments": 0,
+            "score": 1,
+            "upvotes": 1,
+            "downvotes": 0,
+            "published": micros(post.published),
+            "newest_comment_time": micros(post.published),
+        },
         "subscribed": "NotSubscribed",
         "saved": false,
         "read": true,
+        "hidden": false,
         "my_vote": 1,
         "unread_comments": 0,
     })
@@ -434,8 +466,8 @@ fn show(world: &World, call: &Call) -> Result<Value, Answer> {
     let post = post.ok_or_else(|| error(404, "couldnt_find_post"))?;
     Ok(json!({
         "post_view": view(call, id, post),
-        "community_view": { "community": community_json(call, &post.community) },
-        "moderators": [],
+        "community_view": community_view(call, &post.community),
+        "moderators": moderators(call, &post.community),
         "cross_posts": [],
     }))
 }
@@ -464,15 +496,16 @@ fn user(world: &World, call: &Call) -> Result<Value, Answer> {
     let viewer = person(world, call);
     let state = lock(&world.states.lemmy);
     let asked = call.number("person_id").and_then(|id| u64::try_from(id).ok());
-    let named = call.text("username");
-    if asked.is_none() && named.is_none() {
-        return Err(error(400, "no_id_given"));
-    }
-    let is_theirs = |post: &Post| {
-        asked.map_or(named.as_deref() == Some(&post.account), |id| person_id(&post.account) == id)
-    };
+    // A number names somebody who is known here: the viewer, or an author.
+    let mut known = state.posts.values().map(|post| &post.account).chain(&viewer);
+    let by_number = asked.and_then(|id| known.find(|name| person_id(name) == id));
+    let named = by_number.cloned().or_else(|| call.text("username"));
+    let account = named.ok_or_else(|| match asked {
+        Some(_) => error(404, "couldnt_find_person"),
+        None => error(400, "no_id_given"),
+    })?;
     let theirs = state.posts.iter().rev().filter(|(_, post)| {
-        is_theirs(post) && (!post.deleted || viewer.as_deref() == Some(&post.account))
+        post.account == account && (!post.deleted || viewer.as_ref() == Some(&account))
     });
     let number =
         |name: &str, or: i64| usize::try_from(call.number(name).unwrap_or(or)).unwrap_or_default();
@@ -480,16 +513,23 @@ fn user(world: &World, call: &Call) -> Result<Value, Answer> {
     if !(1..=50).contains(&limit) {
         return Err(error(400, "couldnt_get_posts"));
     }
+    let count = theirs.clone().count();
+    let mut posts: Vec<_> = theirs.skip((page - 1) * limit).take(limit).collect();
     if call.text("sort").as_deref() != Some("New") {
         // By activity and the like: no order that a client could count on.
-        let mut all: Vec<_> = theirs.take(limit).collect();
-        all.sort_by_key(|(id, _)| number_of(&id.to_string(), 4));
-        let posts: Vec<Value> = all.into_iter().map(|(id, post)| view(call, *id, post)).collect();
-        return Ok(json!({ "posts": posts, "comments": [], "moderates": [] }));
+        posts.sort_by_key(|(id, _)| number_of(&id.to_string(), 4));
     }
-    let posts = theirs.skip((page - 1) * limit).take(limit);
-    let posts: Vec<Value> = posts.map(|(id, post)| view(call, *id, post)).collect();
-    Ok(json!({ "posts": posts, "comments": [], "moderates": [] }))
+    let posts: Vec<Value> = posts.into_iter().map(|(id, post)| view(call, *id, post)).collect();
+    Ok(json!({
+        "person_view": {
+            "person": person_json(call, &account),
+            "counts": { "person_id": person_id(&account), "post_count": count, "comment_count": 0 },
+            "is_admin": false,
+        },
+        "posts": posts,
+        "comments": [],
+        "moderates": [],
+    }))
 }
 
 #[cfg(test)]

@@ -37,9 +37,11 @@ const RULES: oauth::Rules = oauth::Rules {
     authorize: "oauth/v2/authorization",
     token: "oauth/v2/accessToken",
     id_param: "client_id",
-    basic: false,
+    secret: oauth::SecretIn::Body,
+    grant_type: true,
     pkce: false,
-    separator: ' ',
+    // What it answers is so; it takes spaces as well.
+    separator: ',',
     code_ms: 1_800_000,
     access_ms: Some(60 * 86_400_000),
     refresh: Refresh::Never,
@@ -224,7 +226,7 @@ fn authorized(state: &mut State, call: &Call) -> Result<Caller, Answer> {
         oauth::Bad::Unknown => coded(401, 65_600, "INVALID_ACCESS_TOKEN", "Invalid access token"),
     })?;
     let granted = state.oauth.scope_of(bearer);
-    let scopes = granted.map(|all| all.split(' ').map(str::to_owned).collect());
+    let scopes = granted.map(|all| all.split(',').map(str::to_owned).collect());
     state.pages.insert(page_id(&account), account.clone());
     Ok(Caller { account, scopes })
 }

@@ -16,7 +16,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
-use crate::oauth::{self, Refresh, Rules};
+use crate::oauth::{self, Refresh, Rules, SecretIn};
 use crate::text::{Piece, escaped, pieces};
 use crate::world::{Fields, Network, World, is_account, iso, lock, number_of, secret_of};
 
@@ -31,7 +31,8 @@ const RULES: Rules = Rules {
     authorize: "oauth/authorize",
     token: "oauth/token",
     id_param: "client_id",
-    basic: false,
+    secret: SecretIn::Body,
+    grant_type: true,
     // Servers take a challenge since 4.3 and demand none.
     pkce: false,
     separator: ' ',

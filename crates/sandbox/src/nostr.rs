@@ -4,7 +4,7 @@
 //! networks.md §19, NIP-01, NIP-09, NIP-11. Ids and signatures are verified. The secret key of
 //! `{account}` is the SHA-256 of `sandbox-{account}`; a key whose account nobody asked for is called
 //! by the first digits of its public key. At `/nostr/picky` an event that is known is answered with
-//! false. Faults hit `EVENT` (kind 5: deletes) and `REQ`. Not spoken: AUTH and COUNT.
+//! false, and one that is wrong without its id, as nostr-relay does. Faults hit `EVENT` (kind 5: deletes) and `REQ`. Not spoken: AUTH and COUNT.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -213,7 +213,7 @@ fn event(world: &World, event: &Value, now: i64, picky: bool) -> Value {
     let id = event["id"].as_str().unwrap_or_default();
     let line = |taken: bool, words: &str| json!(["OK", id, taken, words]);
     if let Err(why) = verified(event, now) {
-        return line(false, &format!("invalid: {why}"));
+        return json!(["OK", if picky { "" } else { id }, false, format!("invalid: {why}")]);
     }
     let pubkey = event["pubkey"].as_str().unwrap_or_default();
     let account = name_of(world, Some(pubkey)).unwrap_or_default();

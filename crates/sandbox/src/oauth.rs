@@ -28,8 +28,9 @@ pub(crate) struct Rules {
     pub(crate) token: &'static str,
     /// `client_id`, or `client_key`.
     pub(crate) id_param: &'static str,
-    /// Is the app's secret expected as HTTP Basic?
-    pub(crate) basic: bool,
+    pub(crate) secret: SecretIn,
+    /// Has a code to be announced as one?
+    pub(crate) grant_type: bool,
     /// Is a PKCE challenge required?
     pub(crate) pkce: bool,
     pub(crate) separator: char,
@@ -37,6 +38,15 @@ pub(crate) struct Rules {
     /// `None`: access tokens never end.
     pub(crate) access_ms: Option<i64>,
     pub(crate) refresh: Refresh,
+}
+
+/// Where the app's secret is taken.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum SecretIn {
+    Body,
+    /// HTTP Basic, the id as its user.
+    Basic,
+    Either,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -194,15 +204,12 @@ impl Provider {
     }
 
     fn trade(&mut self, rules: &Rules, call: &Call) -> Answer {
-        let app = match rules.basic {
-            true => call.basic(),
-            false => call.text(rules.id_param).zip(call.text("client_secret")),
-        };
-        if app != Some((CLIENT_ID.to_owned(), CLIENT_SECRET.to_owned())) {
+        if !is_app(rules, call) {
             return error(401, "invalid_client", "Client authentication failed");
         }
         match call.text("grant_type").as_deref() {
             Some("authorization_code") => self.trade_code(rules, call),
+            None if !rules.grant_type => self.trade_code(rules, call),
             Some("refresh_token") => self.trade_refresh(rules, call),
             _ => error(400, "unsupported_grant_type", "The grant type is not supported"),
         }
@@ -275,6 +282,17 @@ impl Provider {
     }
 }
 
+/// Does the call carry the credentials of the app that is known?
+pub(crate) fn is_app(rules: &Rules, call: &Call) -> bool {
+    let body = || call.text(rules.id_param).zip(call.text("client_secret"));
+    let app = match rules.secret {
+        SecretIn::Body => body(),
+        SecretIn::Basic => call.basic(),
+        SecretIn::Either => call.basic().or_else(body),
+    };
+    app == Some((CLIENT_ID.to_owned(), CLIENT_SECRET.to_owned()))
+}
+
 fn error(status: u16, code: &str, description: &str) -> Answer {
     let body: Value = json!({ "error": code, "error_description": description });
     Answer::json(status, &body).header("cache-control", "no-store")
@@ -291,7 +309,8 @@ fn page(rules: &Rules, call: &Call) -> Answer {
         Some("Only the response type `code` is spoken.".to_owned())
     } else if rules.pkce && asked("code_challenge").is_empty() {
         Some("A PKCE challenge is required.".to_owned())
-    } else if rules.pkce && asked("code_challenge_method") != "S256" {
+    // Libraries also write it small, and the networks do not mind.
+    } else if rules.pkce && !asked("code_challenge_method").eq_ignore_ascii_case("s256") {
         Some("Only S256 challenges are taken.".to_owned())
     } else {
         None
@@ -342,7 +361,8 @@ mod tests {
         authorize: "oauth/authorize",
         token: "oauth/token",
         id_param: "client_id",
-        basic: false,
+        secret: SecretIn::Body,
+        grant_type: true,
         pkce: true,
         separator: ' ',
         code_ms: 60_000,

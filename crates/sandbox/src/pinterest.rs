@@ -16,7 +16,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, fetch};
-use crate::oauth::{Provider, Refresh, Rules};
+use crate::oauth::{Provider, Refresh, Rules, SecretIn};
 use crate::world::{Fields, Network, World, lock, number_of, secret_of, stamp};
 
 const DAY: i64 = 86_400_000;
@@ -32,7 +32,8 @@ const RULES: Rules = Rules {
     authorize: "oauth",
     token: "v5/oauth/token",
     id_param: "client_id",
-    basic: true,
+    secret: SecretIn::Basic,
+    grant_type: true,
     pkce: false,
     separator: ',',
     code_ms: 600_000,

@@ -17,7 +17,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
-use crate::oauth::{Bad, Provider, Refresh, Rules};
+use crate::oauth::{Bad, Provider, Refresh, Rules, SecretIn};
 use crate::text::{Piece, pieces};
 use crate::world::{Fields, Network, World, hex, lock, number_of, secret_of, sha256};
 
@@ -32,7 +32,8 @@ const RULES: Rules = Rules {
     authorize: "oauth/v2/authorize",
     token: "api/oauth.v2.access",
     id_param: "client_id",
-    basic: true,
+    secret: SecretIn::Either,
+    grant_type: false,
     pkce: false,
     separator: ',',
     code_ms: 10 * 60_000,

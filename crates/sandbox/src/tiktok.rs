@@ -22,7 +22,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::Appeared;
 use crate::media::{Blob, fetch};
-use crate::oauth::{CLIENT_ID, CLIENT_SECRET, Provider, Refresh, Rules};
+use crate::oauth::{CLIENT_ID, CLIENT_SECRET, Provider, Refresh, Rules, SecretIn};
 use crate::world::{Fields, Network, World, hex, lock, number_of, secret_of, sha256};
 
 const DAY: i64 = 86_400_000;
@@ -48,7 +48,8 @@ const RULES: Rules = Rules {
     authorize: "v2/auth/authorize",
     token: "v2/oauth/token",
     id_param: "client_key",
-    basic: false,
+    secret: SecretIn::Body,
+    grant_type: true,
     pkce: false,
     separator: ',',
     code_ms: 600_000,

@@ -16,7 +16,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
-use crate::oauth::{Provider, Refresh, Rules};
+use crate::oauth::{Provider, Refresh, Rules, SecretIn};
 use crate::world::{Fields, Network, World, is_account, lock, number_of, secret_of, stamp};
 
 const BLOCK_LIMIT: usize = 1_000;
@@ -31,7 +31,8 @@ const RULES: Rules = Rules {
     authorize: "oauth2/authorize",
     token: "v2/oauth2/token",
     id_param: "client_id",
-    basic: false,
+    secret: SecretIn::Either,
+    grant_type: true,
     pkce: false,
     separator: ' ',
     code_ms: 600_000,
@@ -446,7 +447,8 @@ fn image_block(
     let file = call.file(part).ok_or_else(|| bad("'identifier' names no uploaded part"))?;
     let blob = world.blobs.keep(&file.bytes);
     let kind = blob.kind.filter(|kind| kind.is_image());
-    let fits = kind.is_some_and(|kind| media["type"].as_str() == Some(kind.mime));
+    // What is not named is looked at.
+    let fits = kind.is_some_and(|kind| media["type"].as_str().is_none_or(|t| t == kind.mime));
     if !fits || blob.size > FILE_LIMIT {
         return Err(error(400, 8005, "The uploaded media is in a format that cannot be accepted"));
     }

@@ -3,10 +3,11 @@
 //! networks.md §9 and §21.1. Bearer `sandbox-{account}`, or a token of the consent page: two hours,
 //! codes 30 seconds, refresh tokens once. The same words twice in a day are refused unless something
 //! is attached or they answer another post. Links read back as `t.co`. Uploads last a day.
-//! Not spoken: uploads in pieces, films, polls, quotes, who may answer.
+//! Not spoken: films, polls, quotes, who may answer.
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use http::Method;
 use serde_json::{Map, Value, json};
 use unicode_normalization::UnicodeNormalization;
@@ -51,7 +52,8 @@ const RULES: oauth::Rules = oauth::Rules {
     authorize: "i/oauth2/authorize",
     token: "2/oauth2/token",
     id_param: "client_id",
-    basic: true,
+    secret: oauth::SecretIn::Either,
+    grant_type: true,
     pkce: true,
     separator: ' ',
     code_ms: 30_000,
@@ -66,6 +68,7 @@ pub(crate) struct State {
     users: HashMap<u64, BTreeMap<u64, i64>>,
     posts: HashMap<u64, Post>,
     media: HashMap<u64, Media>,
+    begun: HashMap<u64, Begun>,
     last_id: u64,
 }
 
@@ -75,6 +78,13 @@ struct Post {
     reply_to: Option<u64>,
     media: Vec<u64>,
     at: i64,
+}
+
+/// An upload in pieces, by their numbers.
+struct Begun {
+    account: String,
+    total: usize,
+    pieces: BTreeMap<u64, Bytes>,
 }
 
 struct Media {
@@ -111,6 +121,9 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
         ("GET", ["2", "users", "me"]) => me(&mut state, call),
         ("GET", ["2", "users", id, "tweets"]) => timeline(&mut state, call, id),
         ("POST", ["2", "media", "upload"]) => upload(world, &mut state, call),
+        ("POST", ["2", "media", "upload", "initialize"]) => begin(&mut state, call),
+        ("POST", ["2", "media", "upload", id, "append"]) => append(&mut state, call, id),
+        ("POST", ["2", "media", "upload", id, "finalize"]) => finalize(world, &mut state, call, id),
         ("POST", ["2", "media", "metadata"]) => describe(&mut state, call),
         ("POST", ["2", "tweets"]) => create(world, &mut state, call),
         ("GET", ["2", "tweets", id]) => show(&mut state, call, id),
@@ -190,8 +203,7 @@ fn authorized(state: &mut State, call: &Call, scope: &str) -> Result<String, Ans
 }
 
 fn revoke(state: &mut State, call: &Call) -> Result<Value, Answer> {
-    let app = (oauth::CLIENT_ID.to_owned(), oauth::CLIENT_SECRET.to_owned());
-    if call.basic() != Some(app) {
+    if !oauth::is_app(&RULES, call) {
         return Err(problem(
             401,
             "Unauthorized",
@@ -223,17 +235,33 @@ fn upload(world: &World, state: &mut State, call: &Call) -> Result<Value, Answer
     let account = authorized(state, call, "media.write")?;
     let file =
         call.file("media").ok_or_else(|| invalid("$.media: is missing but it is required"))?;
-    if call.text("media_category").as_deref() != Some("tweet_image") {
-        return Err(invalid("$.media_category: is missing or not of this endpoint"));
+    for_pictures(call)?;
+    let id = state.id(call.now);
+    keep(world, state, call, id, account, &file.bytes)
+}
+
+fn for_pictures(call: &Call) -> Result<(), Answer> {
+    if call.text("media_category").as_deref() == Some("tweet_image") {
+        return Ok(());
     }
-    let blob = world.blobs.keep(&file.bytes);
+    Err(invalid("$.media_category: is missing or not of this endpoint"))
+}
+
+fn keep(
+    world: &World,
+    state: &mut State,
+    call: &Call,
+    id: u64,
+    account: String,
+    bytes: &Bytes,
+) -> Result<Value, Answer> {
+    let blob = world.blobs.keep(bytes);
     let Some(kind) = blob.kind.filter(|kind| MIMES.contains(&kind.mime)) else {
         return Err(invalid("media type unrecognized."));
     };
     if blob.size > IMAGE_LIMIT {
         return Err(invalid("File size exceeds 5242880 bytes."));
     }
-    let id = state.id(call.now);
     let body = json!({ "data": {
         "id": id.to_string(),
         "media_key": format!("3_{id}"),
@@ -243,6 +271,54 @@ fn upload(world: &World, state: &mut State, call: &Call) -> Result<Value, Answer
     }});
     state.media.insert(id, Media { account, blob, alt: String::new(), at: call.now });
     Ok(body)
+}
+
+fn begin(state: &mut State, call: &Call) -> Result<Value, Answer> {
+    let account = authorized(state, call, "media.write")?;
+    for_pictures(call)?;
+    let total = call.number("total_bytes").and_then(|n| usize::try_from(n).ok());
+    let total = total.filter(|n| (1..=IMAGE_LIMIT).contains(n));
+    let total = total.ok_or_else(|| invalid("$.total_bytes: is not between 1 and 5242880"))?;
+    if !call.text("media_type").is_some_and(|mime| MIMES.contains(&mime.as_str())) {
+        return Err(invalid("$.media_type: does not have a value in the enumeration"));
+    }
+    let id = state.id(call.now);
+    state.begun.insert(id, Begun { account, total, pieces: BTreeMap::new() });
+    Ok(json!({ "data": {
+        "id": id.to_string(),
+        "media_key": format!("3_{id}"),
+        "expires_after_secs": DAY / 1_000,
+    }}))
+}
+
+/// The caller's own upload in pieces.
+fn begun<'s>(state: &'s mut State, call: &Call, id: &str) -> Result<(u64, &'s mut Begun), Answer> {
+    let account = authorized(state, call, "media.write")?;
+    let id = id.parse::<u64>().ok();
+    let own = id.and_then(|id| Some((id, state.begun.get_mut(&id)?)));
+    own.filter(|(_, begun)| begun.account == account)
+        .ok_or_else(|| invalid("$.id: is not the id of an upload"))
+}
+
+fn append(state: &mut State, call: &Call, id: &str) -> Result<Value, Answer> {
+    let (_, begun) = begun(state, call, id)?;
+    let number = call.number("segment_index").and_then(|n| u64::try_from(n).ok());
+    let number = number.filter(|n| *n < 1_000);
+    let number = number.ok_or_else(|| invalid("$.segment_index: is not between 0 and 999"))?;
+    let file = call.file("media").ok_or_else(|| invalid("$.media: is missing"))?;
+    begun.pieces.insert(number, file.bytes.clone());
+    Ok(json!({ "data": { "expires_at": (call.now + DAY) / 1_000 } }))
+}
+
+fn finalize(world: &World, state: &mut State, call: &Call, id: &str) -> Result<Value, Answer> {
+    let (id, begun) = begun(state, call, id)?;
+    let whole = Bytes::from(begun.pieces.values().flatten().copied().collect::<Vec<u8>>());
+    let (account, total) = (begun.account.clone(), begun.total);
+    if whole.len() != total {
+        return Err(invalid("Segments do not add up to provided total file size."));
+    }
+    state.begun.remove(&id);
+    keep(world, state, call, id, account, &whole)
 }
 
 fn describe(state: &mut State, call: &Call) -> Result<Value, Answer> {

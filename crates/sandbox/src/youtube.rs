@@ -4,7 +4,8 @@
 //! networks.md §6, and the reference of `commentThreads`. The token `sandbox-{account}` has one
 //! channel; an account whose name begins with `nochannel` has none, and what one whose name begins
 //! with `unaudited` uploads stays private. A session takes pieces of a multiple of 256 KiB, the
-//! last one of any size, in order, for a week. A video is processed for half a minute; who made it
+//! last one of any size, in order, for a week; a video may also come whole, in one form with what is
+//! said of it. A video is processed for half a minute; who made it
 //! public before sees it appear then. Public and unlisted videos are in the ledger, private ones
 //! are not. Not spoken: playlists, captions, replies.
 
@@ -19,6 +20,7 @@ use crate::faults::Calls;
 use crate::google::{Consents, Fail, refuse as refused};
 use crate::ledger::Appeared;
 use crate::media::{Blob, recognise};
+use crate::mime::Part;
 use crate::world::{Fields, Network, World, hex, lock, secret_of, sha256, stamp};
 
 const UPLOAD: &str = "https://www.googleapis.com/auth/youtube.upload";
@@ -126,7 +128,7 @@ fn handle(world: &World, call: &Call) -> Result<Answer, Fail> {
     let body = match (call.method.as_str(), segments.as_slice()) {
         ("GET", ["youtube", "v3", "channels"]) => channels(call, &of(&[READ, ALL])?),
         ("POST", ["upload", "youtube", "v3", "videos"]) => {
-            return begin(world, call, of(&[UPLOAD, ALL])?);
+            return insert(world, call, of(&[UPLOAD, ALL])?);
         }
         ("PUT", ["upload", "youtube", "v3", "videos"]) => return upload(world, call),
         ("POST", ["upload", "youtube", "v3", "thumbnails", "set"]) => {
@@ -153,10 +155,15 @@ fn not_found(reason: &'static str, says: &str) -> Fail {
     Fail::new(404, "NOT_FOUND", reason, says).domain("youtube.video")
 }
 
+/// A list in the query: its items apart by commas, or the parameter once for each.
+fn several(call: &Call, name: &str) -> Vec<String> {
+    let given = call.query.iter().filter(|(key, _)| key == name);
+    let items = given.flat_map(|(_, text)| text.split(',')).map(str::trim);
+    items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
 fn parts(call: &Call) -> Result<Vec<String>, Fail> {
-    let parts = call.text("part").unwrap_or_default();
-    let parts: Vec<String> =
-        parts.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
+    let parts = several(call, "part");
     match parts.is_empty() {
         true => Err(bad("missingRequiredParameter", "No filter selected. Expected: part")),
         false => Ok(parts),
@@ -250,17 +257,33 @@ fn privacy(body: &Value) -> Result<String, Fail> {
     }
 }
 
-fn begin(world: &World, call: &Call, account: String) -> Result<Answer, Fail> {
-    if call.text("uploadType").as_deref() != Some("resumable") {
-        return Err(bad("badRequest", "Only resumable uploads are spoken here."));
+/// A video whose description comes with the file or before it.
+fn insert(world: &World, call: &Call, account: String) -> Result<Answer, Fail> {
+    match call.text("uploadType").as_deref() {
+        Some("resumable") => begin(world, call, account),
+        Some("multipart") => whole(world, call, account),
+        _ => Err(bad("badRequest", "The sandbox speaks resumable and multipart uploads.")),
     }
+}
+
+/// What is said of a video, checked.
+fn told(call: &Call, account: &str, body: &Value) -> Result<(), Fail> {
     let parts = parts(call)?;
-    let body = call.json.clone().unwrap_or_default();
     if !parts.iter().any(|part| part == "snippet") || !parts.iter().any(|part| part == "status") {
         return Err(bad("unexpectedPart", "The sandbox expects the parts snippet and status."));
     }
-    described(&body)?;
-    privacy(&body)?;
+    described(body)?;
+    privacy(body)?;
+    if account.starts_with("nochannel") {
+        let says = "Unauthorized";
+        return Err(Fail::new(401, "UNAUTHENTICATED", "youtubeSignupRequired", says));
+    }
+    Ok(())
+}
+
+fn begin(world: &World, call: &Call, account: String) -> Result<Answer, Fail> {
+    let body = call.json.clone().unwrap_or_default();
+    told(call, &account, &body)?;
     let total = call.header("x-upload-content-length").and_then(|n| n.parse::<u64>().ok());
     let total = total.ok_or_else(|| bad("badRequest", "X-Upload-Content-Length is required."))?;
     let kind = call.header("x-upload-content-type").unwrap_or_default();
@@ -269,10 +292,6 @@ fn begin(world: &World, call: &Call, account: String) -> Result<Answer, Fail> {
     }
     if total == 0 {
         return Err(bad("mediaBodyRequired", "The request does not include the video content."));
-    }
-    if account.starts_with("nochannel") {
-        let says = "Unauthorized";
-        return Err(Fail::new(401, "UNAUTHENTICATED", "youtubeSignupRequired", says));
     }
     let mut state = lock(&world.states.youtube);
     state.made += 1;
@@ -346,22 +365,58 @@ fn upload(world: &World, call: &Call) -> Result<Answer, Fail> {
     let (account, body) = (session.account.clone(), session.body.clone());
     let id = id(&format!("video {name}"), 11);
     session.video = Some(id.clone());
+    add(world, &mut state, call, &id, account, &body, &data)?;
+    Ok(finished(&state, call, &id))
+}
+
+/// Description and file in one `multipart/related`.
+fn whole(world: &World, call: &Call, account: String) -> Result<Answer, Fail> {
+    let kind = call.header("content-type").unwrap_or_default();
+    let message = [format!("content-type: {kind}\r\n\r\n").as_bytes(), &call.body].concat();
+    let [description, film] = &Part::read(&message).leaves()[..] else {
+        return Err(bad("badRequest", "A multipart upload has two parts."));
+    };
+    let body: Value = serde_json::from_slice(&description.content())
+        .map_err(|_| bad("parseError", "The description is not JSON."))?;
+    told(call, &account, &body)?;
+    let data = Bytes::from(film.content());
+    if data.is_empty() {
+        return Err(bad("mediaBodyRequired", "The request does not include the video content."));
+    }
+    let mut state = lock(&world.states.youtube);
+    state.made += 1;
+    let id = id(&format!("video {account} {}", state.made), 11);
+    add(world, &mut state, call, &id, account, &body, &data)?;
+    let all = ["snippet".to_owned(), "status".to_owned()];
+    Ok(Answer::json(200, &video_json(call, &id, &state.videos[&id], &all)))
+}
+
+/// A video that is there now, and processed from now on.
+fn add(
+    world: &World,
+    state: &mut State,
+    call: &Call,
+    id: &str,
+    account: String,
+    body: &Value,
+    data: &Bytes,
+) -> Result<(), Fail> {
     let locked = account.starts_with("unaudited");
     let video = Video {
         snippet: body["snippet"].clone(),
-        privacy: if locked { "private".to_owned() } else { privacy(&body)? },
+        privacy: if locked { "private".to_owned() } else { privacy(body)? },
         kids: body["status"]["selfDeclaredMadeForKids"] == true,
-        blob: world.blobs.keep(&data),
+        blob: world.blobs.keep(data),
         account,
         uploaded: call.now,
         processed: call.now + PROCESSING_MS,
         thumbnail: None,
     };
     if video.privacy != "private" {
-        state.hidden.insert(id.clone());
+        state.hidden.insert(id.to_owned());
     }
-    state.videos.insert(id.clone(), video);
-    Ok(finished(&state, call, &id))
+    state.videos.insert(id.to_owned(), video);
+    Ok(())
 }
 
 fn finished(state: &State, call: &Call, id: &str) -> Answer {
@@ -463,13 +518,13 @@ fn video_json(call: &Call, id: &str, video: &Video, parts: &[String]) -> Value {
 
 fn list(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
     let parts = parts(call)?;
-    let ids = call.text("id").unwrap_or_default();
+    let ids = several(call, "id");
     if ids.is_empty() {
         return Err(bad("missingRequiredParameter", "No filter selected. Expected one of: id"));
     }
     let mut state = lock(&world.states.youtube);
     let mut items = Vec::new();
-    for id in ids.split(',').take(50) {
+    for id in ids.iter().take(50) {
         let Some(video) = state.videos.get_mut(id) else { continue };
         if video.account != account && video.privacy == "private" {
             continue;

@@ -346,3 +346,35 @@ async fn accounts_of_two_servers_are_two() {
     assert_ne!(one.id, two.id);
     assert_eq!(add(&t, "wordpress", "alice").await.id, one.id);
 }
+
+/// Their servers stand in fields of their own, and there is no address of the whole network.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_and_relays_are_connected_without_a_sandbox_too() {
+    let given = [("CARILLON_SANDBOX", ""), ("CARILLON_ALLOW_HOSTS", "127.0.0.1")];
+    let t = TestApp::with(On::Sqlite, &given).await;
+    let new = |t: &TestApp, network: &str| New {
+        network: network.into(),
+        credentials: t
+            .sandbox
+            .fields(network, "alice")
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+        ..New::default()
+    };
+    for network in ["email", "nostr"] {
+        let made = connecting::add(&t.app, &t.workspace, new(&t, network)).await;
+        let id = made.unwrap_or_else(|e| panic!("{network}: {e:?}")).id;
+        assert!(check(&t, &id).await.checks.iter().all(|c| c.ok), "{network}");
+    }
+    // What is private stays out of reach for whoever was not allowed to.
+    let t = TestApp::with(On::Sqlite, &[("CARILLON_SANDBOX", "")]).await;
+    for (network, key, value) in
+        [("email", "tls", "tls"), ("nostr", "relays", "wss://127.0.0.1:4443")]
+    {
+        let mut new = new(&t, network);
+        new.credentials.insert(key.into(), value.into());
+        let refusal = refused(&t, new).await;
+        assert!(refusal.sentence.contains("is refused: it is not public"), "{refusal:?}");
+    }
+}

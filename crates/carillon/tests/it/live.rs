@@ -1,11 +1,19 @@
 //! The whole path with real servers: WordPress from Debian, the Bluesky PDS from npm. Published by
-//! the product, read back through the servers' own APIs, rolled back, and gone.
+//! the product, read back through the servers' own APIs, rolled back, and gone. Smaller servers for
+//! mail, Nostr and OAuth have files of their own.
 
+mod email;
+mod nostr;
+mod oauth;
+
+use std::sync::Mutex;
 use std::time::Duration;
 
+use carillon::clock::Clock;
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::publishing::connecting::{self, New};
 use carillon::publishing::{rollback, schedule};
+use carillon_networks::{Account, Context, Forgetful, Http, Secret};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -25,13 +33,17 @@ async fn server(var: &str, script: &'static str) -> Server {
             _own: None,
         };
     }
-    let own =
-        tokio::task::spawn_blocking(move || Live::start(script)).await.expect("the server starts");
+    let own = start(script).await;
     Server { info: own.info.clone(), _own: Some(own) }
 }
 
 fn said(live: &Server, key: &str) -> String {
     live.info[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", live.info)).to_owned()
+}
+
+/// The script's server, for a test of its own.
+async fn start(script: &'static str) -> Live {
+    tokio::task::spawn_blocking(move || Live::start(script)).await.expect("the server starts")
 }
 
 /// An app that may speak to this server and to nothing else in private.
@@ -40,11 +52,30 @@ async fn app_for(url: &str) -> TestApp {
     TestApp::with(On::Sqlite, &[("CARILLON_SANDBOX", ""), ("CARILLON_ALLOW_HOSTS", &host)]).await
 }
 
+/// What a connector is handed when no app stands between it and the server.
+fn account(settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Account {
+    let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let secret = |(key, value): &(&str, &str)| ((*key).to_owned(), Secret::new(*value));
+    Account {
+        settings: settings.iter().map(text).collect(),
+        secrets: Mutex::new(secrets.iter().map(secret).collect()),
+    }
+}
+
+fn cx<'c>(http: &'c Http, account: &'c Account, base: &'c str) -> Context<'c> {
+    let (now, timeout) = (Clock::system().now(), Duration::from_secs(10));
+    Context::new(http, account, base, now, timeout, <_>::default(), &Forgetful)
+}
+
 async fn publish(t: &TestApp, new: New, text: &str) -> carillon::publishing::view::PostView {
+    let takes_pictures =
+        !t.app.network(&new.network).unwrap().spec().placements[0].media.types.is_empty();
     let connection =
         connecting::add(&t.app, &t.workspace, new).await.expect("the server takes the account");
     let mut draft = t.draft(text, &[&connection.id]);
-    draft.media = vec![t.upload().await];
+    if takes_pictures {
+        draft.media = vec![t.upload().await];
+    }
     let post =
         schedule::create(&t.app, &t.workspace, draft, None).await.expect("the post is taken");
     t.pass(Duration::from_secs(1200)).await;

@@ -15,15 +15,27 @@ use super::is_committed;
 /// What beside the sandbox has judged a connector or the sandbox's half of it.
 const JUDGES: &[(&str, &str)] = &[
     ("facebook", "client: facebook-nodejs-business-sdk"),
+    ("instagram", "client: facebook-nodejs-business-sdk"),
+    ("linkedin", "clients: linkedin-api-client, arctic"),
+    ("x", "clients: twitter-api-v2, arctic; counting: twitter-text"),
     ("bluesky", "real server: PDS; client: @atproto/api"),
     ("mastodon", "client: masto"),
-    ("x", "counting: twitter-text"),
-    ("wordpress", "real server: WordPress; client: wpapi"),
+    ("pinterest", "client: pinterest-node-api"),
+    ("reddit", "client: snoowrap"),
+    ("tumblr", "clients: tumblr.js, arctic"),
+    ("tiktok", "client: arctic (its consent page and tokens alone)"),
+    ("youtube", "clients: @googleapis/youtube, arctic"),
+    ("gbp", "client: @googleapis/mybusinessbusinessinformation (all but posts)"),
     ("telegram", "client: grammy"),
     ("discord", "client: @discordjs/rest"),
     ("slack", "client: @slack/web-api"),
+    ("matrix", "client: matrix-js-sdk"),
+    ("lemmy", "client: lemmy-js-client"),
+    ("nostr", "real servers: rust-nostr's relay, nostr-relay; client: nostr-tools"),
+    ("wordpress", "real server: WordPress; client: wpapi"),
     ("ghost", "client: @tryghost/admin-api"),
-    ("nostr", "client: nostr-tools"),
+    ("devto", "client: devto-api (new articles alone)"),
+    ("email", "real server: smtp-server; read back by postal-mime"),
 ];
 
 fn proven(id: &str) -> &'static str {
@@ -31,11 +43,28 @@ fn proven(id: &str) -> &'static str {
 }
 
 #[test]
+fn every_judge_is_named() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../sandbox/judges");
+    for file in std::fs::read_dir(folder).expect("the judges") {
+        let file = file.expect("a file").path();
+        let id = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        if carillon_networks::find(id).is_none() {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("a judge");
+        let client =
+            text.split_once("export const client = '").and_then(|(_, s)| s.split_once('\''));
+        let (client, _) = client.unwrap_or_else(|| panic!("{id}.mjs names no library"));
+        assert!(proven(id).contains(client), "{client} judges {id}: {}", proven(id));
+    }
+}
+
+#[test]
 fn the_table() {
     let mut text = String::from(
         "# Networks\n\nWhat each can do, and what proves it. Every one is held to the same contract against the sandbox, which is written from the \
-         network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or the network's \
-         own client library, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
+         network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or a client \
+         library that others wrote, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
          `crates/networks/tests/errors`.\n\n\
          | network | posts to | follow-ups | send class | pictures | videos | consent page | token | read back | delete | alt text | errors known | proven by |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
