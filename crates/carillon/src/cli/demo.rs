@@ -88,6 +88,11 @@ impl Demo {
                 .await
                 .context("the sandbox cannot start")?;
             let url = sandbox.url();
+            // Mail has a port of its own.
+            let mail = sandbox.mail();
+            let hosts = config.networks.allow_hosts.iter().chain(mail.as_ref());
+            let hosts: Vec<_> = hosts.map(String::as_str).collect();
+            given.insert("CARILLON_ALLOW_HOSTS".into(), hosts.join(","));
             given.insert("CARILLON_SANDBOX".into(), url.clone());
             (Some(sandbox), url)
         } else {

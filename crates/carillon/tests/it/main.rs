@@ -11,6 +11,7 @@ mod consent;
 mod desk;
 mod diagnosing;
 mod documents;
+mod everywhere;
 mod faults;
 mod gates;
 mod guard;

@@ -99,6 +99,7 @@ impl TestApp {
             ("CARILLON_SANDBOX".into(), sandbox.url()),
             // For processes of its own: several run at once.
             ("CARILLON_LISTEN".into(), "127.0.0.1:0".into()),
+            ("CARILLON_ALLOW_HOSTS".into(), sandbox.mail().expect("it takes mail")),
         ]);
         if on == On::Postgres && !more.iter().any(|(k, _)| *k == "CARILLON_DATABASE") {
             settings.insert("CARILLON_DATABASE".into(), postgres_schema().await);
@@ -135,8 +136,7 @@ impl TestApp {
     }
 
     pub async fn connect_as(&self, network: &str, account: &str) -> String {
-        let base = format!("{}/{network}", self.sandbox_url);
-        let fields = carillon_sandbox::fields(network, account, &base);
+        let fields = self.fields(network, account);
         let new = New {
             network: network.into(),
             name: Some(format!("{account} at {network}")),
@@ -145,6 +145,17 @@ impl TestApp {
         };
         let made = connecting::add(&self.app, &self.workspace, new).await;
         made.unwrap_or_else(|e| panic!("{network} takes {account}: {e:?}")).id
+    }
+
+    /// What connects an account, also of a sandbox that is another process.
+    pub fn fields(&self, network: &str, account: &str) -> Vec<(&'static str, String)> {
+        match self.sandbox_url == self.sandbox.url() {
+            true => self.sandbox.fields(network, account),
+            false => {
+                let base = format!("{}/{network}", self.sandbox_url);
+                carillon_sandbox::fields(network, account, &base)
+            }
+        }
     }
 
     /// A text for these connections, due in ten minutes. The guard against collisions and
