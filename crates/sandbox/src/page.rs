@@ -69,6 +69,15 @@ pub(crate) async fn style() -> ([(header::HeaderName, &'static str); 2], &'stati
     (headers, include_str!("style.css"))
 }
 
+/// What browsers ask every page's host for.
+pub(crate) async fn icon() -> ([(header::HeaderName, &'static str); 2], &'static str) {
+    let headers =
+        [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "max-age=3600")];
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 32\"><path fill=\"#b8863b\" \
+               d=\"M3 12h26v15a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2zM9 3h3v7H9zm11 0h3v7h-3z\"/></svg>";
+    (headers, svg)
+}
+
 /// Everything that is not routed. A program is told so in a few words.
 pub(crate) async fn missing(headers: HeaderMap) -> axum::response::Response {
     use axum::response::IntoResponse;

@@ -30,6 +30,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/", get(page::index))
         .route("/posts/{network}/{*id}", get(page::post))
         .route("/_style.css", get(page::style))
+        .route("/favicon.ico", get(page::icon))
         .route("/_media/{name}", get(media))
         // What tests ask and order
         .route("/_ledger/{network}", get(ledger))
