@@ -95,6 +95,28 @@ pub(crate) fn picture(alt: &str, url: &str) -> String {
     format!("![{alt}]({url})")
 }
 
+/// The last pictures of an article in Markdown, at most `n`, as they stand below its text.
+pub(crate) fn pictures_below(markdown: &str, n: usize) -> Vec<&str> {
+    let parts = markdown.trim_end().rsplit("\n\n").map(str::trim);
+    let is_picture = |part: &&str| part.starts_with("![") && part.ends_with(')');
+    let mut found: Vec<&str> = parts.take_while(is_picture).take(n).collect();
+    found.reverse();
+    found
+}
+
+/// The last parts of an article from `open` to `close`, at most `n`: pictures in HTML.
+pub(crate) fn parts_below<'t>(html: &'t str, open: &str, close: &str, n: usize) -> Vec<&'t str> {
+    let (mut found, mut rest) = (Vec::new(), html);
+    while let Some(from) = rest.find(open)
+        && let Some(to) = rest[from..].find(close)
+    {
+        let end = from + to + close.len();
+        found.push(&rest[from..end]);
+        rest = &rest[end..];
+    }
+    found.split_off(found.len().saturating_sub(n))
+}
+
 /// Paragraphs of HTML, with links.
 pub(crate) fn paragraphs(text: &str) -> Vec<String> {
     let text = text.replace("\r\n", "\n");
@@ -190,6 +212,19 @@ mod tests {
                 "<p><a href=\"https://a.io/?x=1&amp;y=\">https://a.io/?x=1&amp;y=</a>&quot;2</p>",
             ]
         );
+    }
+
+    #[test]
+    fn pictures_are_found_below_a_text_and_nowhere_else() {
+        let markdown = "![a](b)\n\nText ![c](d)\n\n![e f](g)\n\n![h](i)\n";
+        assert_eq!(pictures_below(markdown, 9), ["![e f](g)", "![h](i)"]);
+        assert_eq!(pictures_below(markdown, 1), ["![h](i)"]);
+        assert!(pictures_below("Text", 9).is_empty() && pictures_below("", 9).is_empty());
+        let html = "<p>x</p><figure><img 1></figure>\n<figure class=\"k\"><img 2></figure><figure";
+        let both = ["<figure><img 1></figure>", "<figure class=\"k\"><img 2></figure>"];
+        assert_eq!(parts_below(html, "<figure", "</figure>", 9), both);
+        assert_eq!(parts_below(html, "<figure", "</figure>", 1), both[1..]);
+        assert!(parts_below(html, "<figure", "</figure>", 0).is_empty());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::error::saying;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text, VideoRule,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
@@ -97,6 +97,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: None },
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -107,6 +108,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: None },
             follows: &["feed", "reply"],
             in_budget: true,
+            edit: Edit::No,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..PICTURES },
             options: &[],
@@ -117,8 +119,8 @@ pub static SPEC: Spec = Spec {
     oauth: None,
     life: Life::Endless,
     budgets: &[
-        Budget { posts: 1_666, per: Duration::from_secs(3_600) },
-        Budget { posts: 11_666, per: Duration::from_secs(86_400) },
+        Budget { posts: 1_666, per: Duration::from_secs(3_600), of: &[] },
+        Budget { posts: 11_666, per: Duration::from_secs(86_400), of: &[] },
     ],
 };
 

@@ -17,12 +17,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::article::{address, picture, tags, title_and_text, without_closing_tags};
+use crate::article::{
+    address, picture, pictures_below, tags, title_and_text, without_closing_tags,
+};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Network, Polled, Prepared, Published, Remote,
@@ -64,6 +66,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Handle,
         follows: &[],
         in_budget: true,
+        edit: Edit::TitleAndText,
         text: Text {
             max: BYTES,
             count: Count::Chars,
@@ -113,6 +116,12 @@ struct Article {
     id: u64,
     url: Option<String>,
     created_at: jiff::Timestamp,
+}
+
+/// An article that is published, as anybody may read it.
+#[derive(Deserialize)]
+struct Shown {
+    body_markdown: String,
 }
 
 /// An article in the account's own lists.
@@ -187,12 +196,30 @@ impl Network for DevTo {
         })
     }
 
+    /// The pictures below the text are kept as they stand there.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let path = format!("articles/{}", number(remote_id)?);
+        let there: Shown =
+            self.call(cx, request(cx, Method::GET, &path)).await.map_err(Error::harmless)?;
+        let pictures = pictures_below(&there.body_markdown, out.media.len().saturating_sub(1));
+        let mut article = words(out);
+        if let Some(text) = article["body_markdown"].as_str() {
+            let parts: Vec<&str> = std::iter::once(text).chain(pictures).collect();
+            article["body_markdown"] = json!(parts.join("\n\n").trim());
+        }
+        let request = request(cx, Method::PUT, &path).json(&json!({ "article": article }));
+        let article: Article = self.call(cx, request).await?;
+        Ok(Published::Accepted(remote(article.id, article.url)))
+    }
+
     /// Back to a draft: DEV lets nobody delete through its API.
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        let id = remote_id
-            .parse()
-            .map_err(|_| Error::new(Class::Content, "This is not the id of an article of DEV."))?;
-        match self.set_published(cx, id, false).await {
+        match self.set_published(cx, number(remote_id)?, false).await {
             Err(error) if is_gone(&error) => Ok(()),
             other => other.map(drop),
         }
@@ -322,6 +349,11 @@ fn held(cx: &Context<'_>) -> Option<Draft> {
     Some(Draft { id: saved["id"].as_u64()?, made: number("made")?, at: number("at")? })
 }
 
+fn number(remote_id: &str) -> Result<u64, Error> {
+    let wrong = |_| Error::new(Class::Content, "This is not the id of an article of DEV.");
+    remote_id.parse().map_err(wrong)
+}
+
 fn remote(id: u64, url: Option<String>) -> Remote {
     Remote { id: id.to_string(), url }
 }
@@ -339,6 +371,22 @@ fn no_draft() -> Error {
 
 /// The draft as it is sent: the first picture is the cover, the others follow the text.
 fn article(out: &Rendition) -> Result<Value, Error> {
+    let mut article = words(out);
+    let mut body = article["body_markdown"].as_str().unwrap_or_default().to_owned();
+    for media in out.media.iter().skip(1) {
+        body.push_str("\n\n");
+        body.push_str(&picture(&media.alt, address(media, SPEC.name)?));
+    }
+    article["body_markdown"] = json!(body.trim());
+    article["published"] = json!(false);
+    if let Some(cover) = out.media.first() {
+        article["main_image"] = json!(address(cover, SPEC.name)?);
+    }
+    Ok(article)
+}
+
+/// Everything of an article that is words.
+fn words(out: &Rendition) -> Value {
     let whole = out.text.replace("\r\n", "\n");
     let (matter, text) = front_matter(&whole);
     let title = out.title.clone().or_else(|| matter.get("title").map(|&title| title.to_owned()));
@@ -346,30 +394,21 @@ fn article(out: &Rendition) -> Result<Value, Error> {
         &Rendition { title, text: text.to_owned(), ..Rendition::default() },
         TITLE_MAX,
     );
-    let mut body = no_front_matter(without_closing_tags(&text));
-    for media in out.media.iter().skip(1) {
-        body.push_str("\n\n");
-        body.push_str(&picture(&media.alt, address(media, SPEC.name)?));
-    }
     let tags = match matter.get("tags") {
         Some(given) => given.split(',').map(str::to_owned).collect(),
         None => tags(&text),
     };
     let mut article = json!({
         "title": title,
-        "body_markdown": body.trim(),
-        "published": false,
+        "body_markdown": no_front_matter(without_closing_tags(&text)),
         "tags": allowed(&tags),
     });
-    if let Some(cover) = out.media.first() {
-        article["main_image"] = json!(address(cover, SPEC.name)?);
-    }
     for name in ["canonical_url", "description", "series"] {
         if let Some(value) = matter.get(name) {
             article[name] = json!(value);
         }
     }
-    Ok(article)
+    article
 }
 
 /// Four tags of letters and digits.

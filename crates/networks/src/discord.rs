@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::discord_message::{self, API, BASE, FILES, Message, TEXT, ids, is_gone, is_snowflake};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
-use crate::spec::{Abilities, Budget, Field, MediaRule, Placement, SendClass, Spec, Text};
+use crate::spec::{Abilities, Budget, Edit, Field, MediaRule, Placement, SendClass, Spec, Text};
 use crate::text::normalise;
 use crate::{
     Action, Class, Context, Error, Identity, Network, Prepared, Published, Remote, Rendition,
@@ -61,6 +61,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: Some(HORIZON) },
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: FILES,
             options: &[],
@@ -71,6 +72,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: Some(HORIZON) },
             follows: &["message", "reply"],
             in_budget: true,
+            edit: Edit::Text,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..FILES },
             options: &[],
@@ -79,7 +81,7 @@ pub static SPEC: Spec = Spec {
     abilities: Abilities { delete: true, read_back: true, alt_text: true },
     oauth: None,
     life: Life::Endless,
-    budgets: &[Budget { posts: 5, per: Duration::from_secs(5) }],
+    budgets: &[Budget { posts: 5, per: Duration::from_secs(5), of: &[] }],
 };
 
 /// Most pages of 100 messages that a look-up reads before it says that it cannot tell.
@@ -243,6 +245,19 @@ impl Network for Discord {
         }
         let why = "The Discord channel has had too many messages since then to look through.";
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
+    }
+
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let (channel, message) = ids(remote_id)?;
+        let url = format!("{}/{API}/channels/{channel}/messages/{message}", cx.base);
+        let request = cx.http.patch(&url).json(&discord_message::change(out));
+        let message: Message = self.call(cx, request).await?.json()?;
+        Ok(Published::Accepted(message.remote(cx)))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

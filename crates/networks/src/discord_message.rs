@@ -136,6 +136,11 @@ pub(crate) fn payload(out: &Rendition) -> Value {
     })
 }
 
+/// Another text for a message. Files that are not named stay with it.
+pub(crate) fn change(out: &Rendition) -> Value {
+    json!({ "content": out.text, "allowed_mentions": { "parse": [] } })
+}
+
 /// Puts the message into a request: as JSON, or with its files behind it.
 pub(crate) fn fill(request: Request, payload: &Value, media: &[Media]) -> Result<Request, Error> {
     if media.is_empty() {

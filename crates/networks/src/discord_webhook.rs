@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::discord_message::{self, API, BASE, FILES, Message, TEXT, ids, is_gone, is_snowflake};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
-use crate::spec::{Abilities, Budget, Field, Placement, SendClass, Spec};
+use crate::spec::{Abilities, Budget, Edit, Field, Placement, SendClass, Spec};
 use crate::{Class, Context, Error, Identity, Network, Prepared, Published, Rendition, incoming};
 
 pub struct DiscordWebhook;
@@ -39,6 +39,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Blind,
         follows: &[],
         in_budget: true,
+        edit: Edit::Text,
         text: TEXT,
         media: FILES,
         options: &[],
@@ -46,7 +47,7 @@ pub static SPEC: Spec = Spec {
     abilities: Abilities { delete: true, read_back: false, alt_text: true },
     oauth: None,
     life: Life::Endless,
-    budgets: &[Budget { posts: 5, per: std::time::Duration::from_secs(5) }],
+    budgets: &[Budget { posts: 5, per: std::time::Duration::from_secs(5), of: &[] }],
 };
 
 #[derive(Deserialize)]
@@ -83,6 +84,19 @@ impl Network for DiscordWebhook {
         let request = cx.http.post(&address(cx)?).query(&[("wait", "true")]);
         let payload = discord_message::payload(out);
         let request = discord_message::fill(request, &payload, &out.media)?;
+        let message: Message = self.call(cx, request).await?.json()?;
+        Ok(Published::Accepted(message.remote(cx)))
+    }
+
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let (_, message) = ids(remote_id)?;
+        let url = format!("{}/messages/{message}", address(cx)?);
+        let request = cx.http.patch(&url).json(&discord_message::change(out));
         let message: Message = self.call(cx, request).await?.json()?;
         Ok(Published::Accepted(message.remote(cx)))
     }

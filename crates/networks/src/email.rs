@@ -31,7 +31,7 @@ use crate::error::quote;
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::socket::Socket;
-use crate::spec::{Abilities, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::text::urls;
 use crate::words::{title_and_text, told};
 use crate::{
@@ -106,6 +106,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Blind,
         follows: &[],
         in_budget: true,
+        edit: Edit::No,
         text: Text {
             max: 100_000,
             count: Count::Chars,

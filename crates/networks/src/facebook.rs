@@ -25,8 +25,8 @@ use crate::http::Reply;
 use crate::meta::{self, Made};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Choice, Count, Derivative, Field, Kind, MediaRule, Placement, SendClass, Spec, Text,
-    VideoRule,
+    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Placement,
+    SendClass, Spec, Text, VideoRule,
 };
 use crate::text::{normalise, urls};
 use crate::{
@@ -104,6 +104,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: PICTURES,
             options: &[Choice {
@@ -121,6 +122,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::TitleAndText,
             text: Text { title_max: Some(255), ..TEXT },
             media: MediaRule {
                 min: 1,
@@ -138,6 +140,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: TEXT,
             media: MediaRule {
                 min: 1,
@@ -155,6 +158,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             // Shown without it.
             text: TEXT,
             media: MediaRule {
@@ -173,6 +177,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &["feed", "video", "reel"],
             in_budget: false,
+            edit: Edit::Text,
             // The reference of `POST /{post}/comments` names no limit; this is the site's own.
             text: Text { max: 8_000, required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
@@ -198,8 +203,8 @@ pub static SPEC: Spec = Spec {
         ],
     )),
     life: Life::Endless,
-    // 30 reels in 24 hours, which the network's own refusal tells: other posts have no such limit.
-    budgets: &[],
+    // Other posts have no such limit.
+    budgets: &[Budget { posts: 30, per: Duration::from_secs(86_400), of: &["reel"] }],
 };
 
 /// Under this name it is kept that a post goes out without the preview of its link.
@@ -408,6 +413,36 @@ impl Network for Facebook {
             return Err(Error::new(Class::Transient, says).code("listing_too_long"));
         }
         Ok(found)
+    }
+
+    /// Of posts that this app has made. Of reels and stories the documents know no change.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let url = meta::address(cx, &[remote_id])?;
+        let form = match out.placement.as_str() {
+            "video" => vec![
+                ("name", out.title.as_deref().unwrap_or_default()),
+                ("description", out.text.as_str()),
+            ],
+            _ => vec![("message", out.text.as_str())],
+        };
+        match meta::call::<Done>(cx, self, cx.http.post(&url).form(&form)).await {
+            Ok(done) if done.success => {
+                Ok(Published::Accepted(Remote { id: remote_id.to_owned(), url: None }))
+            }
+            Ok(_) => Err(Error::garbled("no word of success")),
+            // Missing, or no right to it: the connection's own state tells which.
+            Err(error) if meta::is_missing(&error) => {
+                self.check(cx).await?;
+                let says = "Facebook does not have this post any more.";
+                Err(error.becomes(Class::Content, says))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

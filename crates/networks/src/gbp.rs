@@ -24,7 +24,8 @@ use crate::google::{self, Said, title_and_text};
 use crate::http::Reply;
 use crate::oauth::{Life, OAuth, Target};
 use crate::spec::{
-    Abilities, Budget, Choice, Count, Derivative, Field, Kind, MediaRule, Pick, Placement, Text,
+    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Pick, Placement,
+    Text,
 };
 use crate::text::normalise;
 use crate::{
@@ -132,6 +133,7 @@ pub static SPEC: Spec = Spec {
             send: READABLE,
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: PHOTO,
             options: &[BUTTON, BUTTON_LINK],
@@ -142,6 +144,7 @@ pub static SPEC: Spec = Spec {
             send: READABLE,
             follows: &[],
             in_budget: true,
+            edit: Edit::TitleAndText,
             text: TITLED,
             media: PHOTO,
             options: &[START, END, BUTTON, BUTTON_LINK],
@@ -152,6 +155,7 @@ pub static SPEC: Spec = Spec {
             send: READABLE,
             follows: &[],
             in_budget: true,
+            edit: Edit::TitleAndText,
             text: TITLED,
             media: PHOTO,
             options: &[
@@ -196,7 +200,7 @@ pub static SPEC: Spec = Spec {
     )),
     life: Life::Rotating,
     // Edits of one place; it cannot be raised.
-    budgets: &[Budget { posts: 10, per: Duration::from_secs(60) }],
+    budgets: &[Budget { posts: 10, per: Duration::from_secs(60), of: &[] }],
 };
 
 /// Most pages of 100 posts that a look-up reads before it says that it cannot tell.
@@ -421,10 +425,34 @@ impl Network for Gbp {
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if !is_name(remote_id, &["accounts", "locations", "localPosts"]) {
-            return Err(Error::new(Class::Content, "This is not the name of a post at Google."));
+    /// Google looks at the new text as at a new post's; until then the post stays.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        known(remote_id)?;
+        let body = body(&Rendition { media: Vec::new(), ..out.clone() })?;
+        let mask = if out.placement == "standard" { "summary" } else { "summary,event" };
+        let change: serde_json::Map<String, Value> = mask
+            .split(',')
+            .map(|part| (part.to_owned(), body.get(part).cloned().unwrap_or_default()))
+            .collect();
+        let request = cx.http.patch(&format!("{}/v4/{remote_id}", cx.base));
+        let request = request.query(&[("updateMask", mask)]).json(&change);
+        let post = google::call::<Post>(cx, self, request).await.map_err(|e| match e.status {
+            Some(404) => e.becomes(Class::Content, "Google does not have this post any more."),
+            _ => e,
+        })?;
+        match post.state.as_str() {
+            "REJECTED" => Err(rejected()),
+            _ => Ok(Published::Accepted(remote(cx, post))),
         }
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        known(remote_id)?;
         let reply =
             google::send(cx, cx.http.delete(&format!("{}/v4/{remote_id}", cx.base))).await?;
         let gone = reply.status.as_u16() == 404;
@@ -596,6 +624,13 @@ fn is_name(name: &str, kinds: &[&str]) -> bool {
     };
     parts.len() == kinds.len() * 2
         && parts.chunks(2).zip(kinds).all(|(pair, kind)| pair[0] == *kind && is_id(pair[1]))
+}
+
+fn known(remote_id: &str) -> Result<(), Error> {
+    if is_name(remote_id, &["accounts", "locations", "localPosts"]) {
+        return Ok(());
+    }
+    Err(Error::new(Class::Content, "This is not the name of a post at Google."))
 }
 
 /// `Bakery (Leipzig)`

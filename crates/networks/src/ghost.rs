@@ -17,13 +17,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::article::{escape, paragraphs, slug, tags, title_and_text, without_closing_tags};
+use crate::article::{
+    escape, paragraphs, parts_below, slug, tags, title_and_text, without_closing_tags,
+};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::sign::hmac_sha256;
 use crate::spec::{
-    Abilities, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Polled, Prepared, Published, Remote,
@@ -65,6 +67,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Handle,
         follows: &[],
         in_budget: true,
+        edit: Edit::TitleAndText,
         text: Text {
             // No limit that anybody reaches; this stays within what proxies take.
             max: 1_000_000,
@@ -119,6 +122,7 @@ struct Post {
     #[serde(default)]
     updated_at: String,
     url: Option<String>,
+    html: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -210,12 +214,37 @@ impl Network for Ghost {
         }
     }
 
+    /// The pictures below the text are kept as they stand there; the first one is no part of it.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let path = path(remote_id)?;
+        let read = request(cx, Method::GET, &path).query(&[("formats", "html")]);
+        let there = only(self.call(cx, read).await.map_err(Error::harmless)?)?;
+        let shown = there.html.unwrap_or_default();
+        let pictures =
+            parts_below(&shown, "<figure", "</figure>", out.media.len().saturating_sub(1));
+        let (title, text) = title_and_text(out, TITLE_MAX);
+        let mut html = paragraphs(without_closing_tags(&text));
+        html.extend(pictures.into_iter().map(str::to_owned));
+        let change = json!({
+            "title": title,
+            "html": html.join("\n"),
+            "tags": tags(&text),
+            "updated_at": there.updated_at,
+        });
+        let request = request(cx, Method::PUT, &path).query(&[("source", "html")]);
+        let request = request.json(&json!({ "posts": [change] }));
+        let post = only(self.call(cx, request).await?)?;
+        Ok(Published::Accepted(post.remote()))
+    }
+
     /// The pictures stay in the site's storage: other articles may show them by now.
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(Error::new(Class::Content, "This is not the id of an article of Ghost."));
-        }
-        let request = request(cx, Method::DELETE, &format!("posts/{remote_id}/"));
+        let request = request(cx, Method::DELETE, &path(remote_id)?);
         let reply = self.send(cx, request).await?;
         match reply.ok().then_some(()).ok_or_else(|| self.parse_error(&reply)) {
             Err(error) if is_gone(&error) => Ok(()),
@@ -258,7 +287,7 @@ impl Network for Ghost {
                 .becomes(Class::Config, format!("The plan of this Ghost site is used up: {words}."))
                 .action(Action::ActAtNetwork),
             ("UpdateCollisionError", _) | (_, 409) => {
-                error.becomes(Class::Transient, "The draft was changed in Ghost since it was made.")
+                error.becomes(Class::Transient, "The article was changed in Ghost in this moment.")
             }
             (_, 401) => error.becomes(
                 Class::Auth,
@@ -354,6 +383,14 @@ impl Ghost {
         let request = request(cx, Method::POST, "posts/").query(&[("source", "html")]);
         only(self.call(cx, request.json(&json!({ "posts": [post] }))).await?)
     }
+}
+
+/// Where an article is.
+fn path(remote_id: &str) -> Result<String, Error> {
+    if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(Error::new(Class::Content, "This is not the id of an article of Ghost."));
+    }
+    Ok(format!("posts/{remote_id}/"))
 }
 
 fn request(cx: &Context<'_>, method: Method, path: &str) -> Request {

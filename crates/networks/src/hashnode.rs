@@ -14,12 +14,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::article::{address, picture, slug, tags, title_and_text, without_closing_tags};
+use crate::article::{
+    address, picture, pictures_below, slug, tags, title_and_text, without_closing_tags,
+};
 use crate::error::quote;
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Network, Polled, Prepared, Published, Remote,
@@ -58,6 +60,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Handle,
         follows: &[],
         in_budget: true,
+        edit: Edit::TitleAndText,
         text: Text {
             // The schema names no limit for text or title.
             max: 200_000,
@@ -94,6 +97,8 @@ const CREATE: &str = "mutation Create($input: CreateDraftInput!) \
                       { createDraft(input: $input) { draft { id slug } } }";
 const PUBLISH: &str = "mutation Publish($input: PublishDraftInput!) \
                        { publishDraft(input: $input) { post { id url } } }";
+const UPDATE: &str = "mutation Update($input: UpdatePostInput!) \
+                      { updatePost(input: $input) { post { id url } } }";
 const REMOVE: &str = "mutation Remove($input: RemovePostInput!) \
                       { removePost(input: $input) { post { id } } }";
 
@@ -230,13 +235,42 @@ impl Network for Hashnode {
         }
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if !is_id(remote_id) {
-            return Err(Error::new(
-                Class::Content,
-                "This is not the id of an article of Hashnode.",
-            ));
+    /// The pictures below the text are kept as they stand there.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        known(remote_id)?;
+        // An alias of this moment: no cache has seen these words before.
+        let alias = format!("p{}", cx.now.unsigned_abs());
+        let query = format!(
+            "query Read($id: ID!) {{ {alias}: post(id: $id) {{ id content {{ markdown }} }} }}"
+        );
+        let data = self.ask(cx, &query, json!({ "id": remote_id })).await;
+        let there = data.map_err(Error::harmless)?[&alias].clone();
+        if there.is_null() {
+            return Err(Error::new(Class::Content, "Hashnode does not know this article."));
         }
+        let markdown = there["content"]["markdown"].as_str().unwrap_or_default();
+        let pictures = pictures_below(markdown, out.media.len().saturating_sub(1));
+        let (title, text) = title_and_text(out, TITLE_MAX);
+        let parts: Vec<&str> =
+            std::iter::once(without_closing_tags(&text)).chain(pictures).collect();
+        let input = json!({
+            "id": remote_id,
+            "title": title,
+            "contentMarkdown": parts.join("\n\n").trim(),
+            "tags": named(&text),
+        });
+        let data = self.ask(cx, UPDATE, json!({ "input": input })).await?;
+        let post: Post = read(data["updatePost"]["post"].clone())?;
+        Ok(Published::Accepted(post.into()))
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        known(remote_id)?;
         match self.ask(cx, REMOVE, json!({ "input": { "id": remote_id } })).await {
             Err(error) if error.code.as_deref() == Some("NOT_FOUND") => Ok(()),
             other => other.map(drop),
@@ -377,19 +411,12 @@ fn draft(
         content.push_str("\n\n");
         content.push_str(&picture(&media.alt, address(media, SPEC.name)?));
     }
-    let plain = |tag: &String| tag.bytes().all(|b| b.is_ascii_alphanumeric());
-    let tags: Vec<Value> = tags(text)
-        .into_iter()
-        .filter(plain)
-        .take(TAGS_MAX)
-        .map(|tag| json!({ "name": tag, "slug": tag }))
-        .collect();
     let mut draft = json!({
         "publicationId": publication,
         "title": title,
         "slug": slug,
         "contentMarkdown": content.trim(),
-        "tags": tags,
+        "tags": named(text),
         "settings": { "slugOverridden": true },
     });
     if let Some(cover) = out.media.first() {
@@ -408,8 +435,18 @@ fn host(address: &str) -> String {
     bare.split('/').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-fn is_id(id: &str) -> bool {
-    id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit())
+fn known(id: &str) -> Result<(), Error> {
+    if id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err(Error::new(Class::Content, "This is not the id of an article of Hashnode."))
+}
+
+/// The tags of a text, by name: five of plain letters.
+fn named(text: &str) -> Vec<Value> {
+    let plain = |tag: &String| tag.bytes().all(|b| b.is_ascii_alphanumeric());
+    let tags = tags(text).into_iter().filter(plain).take(TAGS_MAX);
+    tags.map(|tag| json!({ "name": tag, "slug": tag })).collect()
 }
 
 fn no_draft() -> Error {

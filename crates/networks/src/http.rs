@@ -315,6 +315,12 @@ impl Http {
     pub fn post(&self, url: &str) -> Request {
         self.request(Method::POST, url)
     }
+    pub fn put(&self, url: &str) -> Request {
+        self.request(Method::PUT, url)
+    }
+    pub fn patch(&self, url: &str) -> Request {
+        self.request(Method::PATCH, url)
+    }
     pub fn delete(&self, url: &str) -> Request {
         self.request(Method::DELETE, url)
     }

@@ -22,7 +22,7 @@ use crate::http::Reply;
 use crate::meta::{self, Listing, Made};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
     VideoRule,
 };
 use crate::text::normalise;
@@ -94,6 +94,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: CAPTION,
             media: MediaRule { video: Some(FILMS), ..PICTURES },
             options: &[],
@@ -104,6 +105,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: CAPTION,
             media: MediaRule {
                 max: 1,
@@ -122,6 +124,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: CAPTION,
             media: MediaRule {
                 max: 1,
@@ -143,6 +146,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &["feed", "reel"],
             in_budget: false,
+            edit: Edit::No,
             // The reference of `POST /{media}/comments` names no limit. What it takes is what the
             // app takes, as for a caption; 300 characters and 4 hashtags were those of the API that
             // this one replaced.
@@ -173,7 +177,7 @@ pub static SPEC: Spec = Spec {
     )),
     life: Life::Endless,
     // Other pages of the documents say 50; what holds is enforced when publishing (9/2207042).
-    budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400) }],
+    budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400), of: &[] }],
 };
 
 /// Large media takes longer than the documents' five minutes.

@@ -17,12 +17,12 @@ use reqwest::multipart::Form;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::article::{picture, title_and_text};
+use crate::article::{picture, pictures_below, title_and_text};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
 };
 use crate::text::{normalise, urls};
 use crate::{
@@ -83,6 +83,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Readable { lag: Duration::from_secs(60) },
         follows: &[],
         in_budget: true,
+        edit: Edit::TitleAndText,
         text: Text {
             max: 50_000,
             count: Count::Chars,
@@ -110,7 +111,7 @@ pub static SPEC: Spec = Spec {
     oauth: None,
     life: Life::Endless,
     // What a server allows as it is installed.
-    budgets: &[Budget { posts: 6, per: Duration::from_secs(600) }],
+    budgets: &[Budget { posts: 6, per: Duration::from_secs(600), of: &[] }],
 };
 
 /// Posts on one page, which is the most that there is.
@@ -347,10 +348,44 @@ impl Network for Lemmy {
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
     }
 
+    /// A picture that is the post's link stays; without one the link is the text's first.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let id = number(remote_id)?;
+        let url = format!("{}/api/v3/post", cx.base);
+        let query = [("id", id.to_string())];
+        let reply = self.call(cx, || Ok(cx.http.get(&url).query(&query))).await;
+        let reply = reply.map_err(Error::harmless)?;
+        if !reply.ok() {
+            let error = self.parse_error(&reply).harmless();
+            let gone = matches!(code(&reply).as_str(), "couldnt_find_post" | "not_found");
+            return Err(if gone { not_there(error) } else { error });
+        }
+        let there = reply.json::<Created>().map_err(Error::harmless)?.post_view.post;
+        if there.deleted || there.removed {
+            return Err(not_there(Error::new(Class::Content, "")));
+        }
+        let below = there.body.unwrap_or_default();
+        let pictures = pictures_below(&below, out.media.len().saturating_sub(1));
+        let (name, text) = title_and_text(out, TITLE_MAX);
+        let parts: Vec<&str> = std::iter::once(text.as_str()).chain(pictures).collect();
+        let mut change = json!({ "post_id": id, "name": name, "body": parts.join("\n\n").trim() });
+        if out.media.is_empty() {
+            change["url"] = json!(first_link(&out.text).unwrap_or_default());
+        }
+        let reply = self.call(cx, || Ok(cx.http.put(&url).json(&change))).await?;
+        if !reply.ok() {
+            return Err(self.parse_error(&reply));
+        }
+        Ok(Published::Accepted(reply.json::<Created>()?.post_view.post.into()))
+    }
+
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        let id: u64 = remote_id
-            .parse()
-            .map_err(|_| Error::new(Class::Content, "This is not the id of a Lemmy post."))?;
+        let id = number(remote_id)?;
         let url = format!("{}/api/v3/post/delete", cx.base);
         let body = json!({ "post_id": id, "deleted": true });
         let reply = self.call(cx, || Ok(cx.http.post(&url).json(&body))).await?;
@@ -565,13 +600,27 @@ fn draft(cx: &Context<'_>, out: &Rendition) -> Result<Draft, Error> {
         body.push_str("\n\n");
         body.push_str(&picture(&media.alt, url));
     }
-    let link = urls(&out.text).into_iter().next().map(|range| out.text[range].to_owned());
     Ok(Draft {
         name,
         body: body.trim().to_owned(),
-        url: pictures.into_iter().next().or(link.filter(|link| link.len() <= LINK_MAX)),
+        url: pictures.into_iter().next().or(first_link(&out.text)),
         alt: out.media.first().map(|media| media.alt.clone()).unwrap_or_default(),
     })
+}
+
+/// The link of a text that a post without pictures leads to.
+fn first_link(text: &str) -> Option<String> {
+    let link = urls(text).into_iter().next().map(|range| text[range].to_owned());
+    link.filter(|link| link.len() <= LINK_MAX)
+}
+
+fn number(remote_id: &str) -> Result<u64, Error> {
+    let wrong = |_| Error::new(Class::Content, "This is not the id of a Lemmy post.");
+    remote_id.parse().map_err(wrong)
+}
+
+fn not_there(error: Error) -> Error {
+    error.becomes(Class::Content, "Lemmy does not have this post any more.")
 }
 
 /// The session that a log-in brought, else the one that was entered.

@@ -120,7 +120,8 @@ pub trait Network: Send + Sync {
     /// The one call that makes the post visible. Sends at most one mutating request.
     async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error>;
 
-    /// How far the network is with a handle. Short, never sleeps. Class `Handle` only.
+    /// How far the network is with what it took. Short, never sleeps. Called for class `Handle`, and
+    /// for every class where `publish` answered [`Published::Processing`].
     async fn poll(&self, cx: &Context<'_>, out: &Rendition) -> Result<Polled, Error> {
         let _ = (cx, out);
         Err(Error::unsupported("poll"))
@@ -136,6 +137,20 @@ pub trait Network: Send + Sync {
     ) -> Result<Vec<Remote>, Error> {
         let _ = (cx, out, window);
         Err(Error::unsupported("look_up"))
+    }
+
+    /// Gives a published post the text of `out`, and its title where the placement says so. Media
+    /// stay as they are: `out.media` describes them, without their files. At most one mutating
+    /// request, which does no harm when it is sent again; what is gone is refused. An address that
+    /// is not said has not changed.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let _ = (cx, remote_id, out);
+        Err(Error::unsupported("edit"))
     }
 
     /// Takes a published post down. Deleting what is gone is success.
@@ -367,7 +382,7 @@ impl Rendition {
 }
 
 /// One picture or video, already in a form that the placement takes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Media {
     pub id: String,
     pub content_type: String,

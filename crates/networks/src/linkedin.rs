@@ -23,7 +23,7 @@ use url::form_urlencoded::byte_serialize;
 use crate::error::saying;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn, Target};
-use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::text::{hashtags, normalise};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
@@ -89,6 +89,7 @@ pub static SPEC: Spec = Spec {
             send: SEND,
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -99,6 +100,7 @@ pub static SPEC: Spec = Spec {
             send: SEND,
             follows: &["feed"],
             in_budget: false,
+            edit: Edit::Text,
             text: Text { max: 1_250, required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
             options: &[],
@@ -130,7 +132,7 @@ pub static SPEC: Spec = Spec {
     }),
     life: Life::Fixed,
     // A member's calls in a day; a post is one, each of its pictures two or more.
-    budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400) }],
+    budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400), of: &[] }],
 };
 
 /// Most pages of a hundred that a look-up reads before it says that it cannot tell.
@@ -352,8 +354,32 @@ impl Network for LinkedIn {
         Ok(ours.map(|post| post_of(post.id)).collect())
     }
 
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let (request, patch) = if is_post(remote_id) {
+            let url = format!("{}/rest/posts/{}", cx.base, escaped(remote_id));
+            (cx.http.post(&url), json!({ "$set": { "commentary": little(&out.text) } }))
+        } else {
+            let (on, id) = comment_parts(remote_id).ok_or_else(unknown)?;
+            let author = self.author(cx).await?;
+            let url = format!("{}/comments/{id}", self.social(cx, on)?);
+            let patch = json!({ "message": { "$set": { "text": out.text } } });
+            (cx.http.post(&url).query(&[("actor", author)]), patch)
+        };
+        let request = request.header("x-restli-method", "PARTIAL_UPDATE");
+        // Answered without a body.
+        let reply = self.call(cx, request.json(&json!({ "patch": patch }))).await?;
+        if !reply.ok() {
+            return Err(self.parse_error(&reply));
+        }
+        Ok(Published::Accepted(Remote { id: remote_id.to_owned(), url: None }))
+    }
+
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        let unknown = || Error::new(Class::Content, "This is not the id of a LinkedIn post.");
         let request = if is_post(remote_id) {
             cx.http.delete(&format!("{}/rest/posts/{}", cx.base, escaped(remote_id)))
         } else {
@@ -656,6 +682,10 @@ fn post_of(id: String) -> Remote {
 /// A comment has no page of its own. Its id names what it is on: both are needed to delete it.
 fn comment_on(on: &Remote, id: &str) -> Remote {
     Remote { id: format!("urn:li:comment:({},{id})", on.id), url: on.url.clone() }
+}
+
+fn unknown() -> Error {
+    Error::new(Class::Content, "This is not the id of a LinkedIn post.")
 }
 
 fn comment_parts(urn: &str) -> Option<(&str, &str)> {

@@ -19,7 +19,7 @@ use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text, VideoRule,
 };
 use crate::text::{html_to_text, normalise, short_mentions};
 use crate::{
@@ -91,6 +91,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: Some(HORIZON) },
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -101,6 +102,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: Some(HORIZON) },
             follows: &["feed", "reply"],
             in_budget: true,
+            edit: Edit::Text,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..PICTURES },
             options: &[],
@@ -125,7 +127,7 @@ pub static SPEC: Spec = Spec {
         ],
     }),
     life: Life::Endless,
-    budgets: &[Budget { posts: 300, per: Duration::from_secs(300) }],
+    budgets: &[Budget { posts: 300, per: Duration::from_secs(300), of: &[] }],
 };
 
 const AUTHORIZE: &str = "/oauth/authorize";
@@ -180,6 +182,12 @@ struct Status {
     in_reply_to_id: Option<String>,
     #[serde(default)]
     media_attachments: Vec<Attachment>,
+    /// What an edit has to repeat, because what it leaves out is taken away.
+    #[serde(default)]
+    sensitive: bool,
+    #[serde(default)]
+    spoiler_text: String,
+    language: Option<String>,
 }
 
 impl From<Status> for Remote {
@@ -293,11 +301,35 @@ impl Network for Mastodon {
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(Error::new(Class::Content, "This is not the id of a Mastodon post."));
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let url = address(cx, remote_id)?;
+        let reply = self.call(cx, cx.http.get(&url)).await.map_err(Error::harmless)?;
+        if !reply.ok() {
+            return Err(self.parse_error(&reply).harmless());
         }
-        let url = format!("{}/api/v1/statuses/{remote_id}", cx.base);
+        let there: Status = reply.json().map_err(Error::harmless)?;
+        let media: Vec<&str> = there.media_attachments.iter().map(|m| m.id.as_str()).collect();
+        let body = json!({
+            "status": out.text,
+            "media_ids": media,
+            "sensitive": there.sensitive,
+            "spoiler_text": there.spoiler_text,
+            "language": there.language,
+        });
+        let reply = self.call(cx, cx.http.put(&url).json(&body)).await?;
+        if !reply.ok() {
+            return Err(self.parse_error(&reply));
+        }
+        Ok(Published::Accepted(reply.json::<Status>()?.into()))
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        let url = address(cx, remote_id)?;
         let reply = self.call(cx, cx.http.delete(&url)).await?;
         let gone = matches!(reply.status.as_u16(), 404 | 410);
         if reply.ok() || gone { Ok(()) } else { Err(self.parse_error(&reply)) }
@@ -385,6 +417,14 @@ impl Network for Mastodon {
             _ => error,
         }
     }
+}
+
+/// Where a post is.
+fn address(cx: &Context<'_>, remote_id: &str) -> Result<String, Error> {
+    if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(Error::new(Class::Content, "This is not the id of a Mastodon post."));
+    }
+    Ok(format!("{}/api/v1/statuses/{remote_id}", cx.base))
 }
 
 impl Mastodon {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
-use crate::spec::{Abilities, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
     Rendition, SendClass, Spec, Window,
@@ -92,6 +92,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: Some(HORIZON) },
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: PICTURE,
             options: &[],
@@ -102,6 +103,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: Some(HORIZON) },
             follows: &["message", "reply"],
             in_budget: true,
+            edit: Edit::Text,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURE },
             options: &[],
@@ -217,10 +219,7 @@ impl Network for Matrix {
         window: Window,
     ) -> Result<Vec<Remote>, Error> {
         let room = room(cx)?;
-        let me = match cx.account.setting("userId") {
-            Ok(id) => id.to_owned(),
-            Err(_) => self.me(cx).await?,
-        };
+        let me = self.who(cx).await?;
         let root = out.reply_to.as_ref().map(|to| ids(&to.root.id)).transpose()?;
         let root = Value::from(root.map(|(_, event)| event));
         let marker = Value::from(marker(&out.key));
@@ -250,6 +249,39 @@ impl Network for Matrix {
         }
         let why = "The Matrix room has had too many messages since then to look through.";
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
+    }
+
+    /// A replacement of its own, which clients show in the message's place. It carries no marker,
+    /// and is not taken for a message.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let (room, event) = ids(remote_id)?;
+        let there: Event = match self.get(cx, &["rooms", room, "event", event]).await {
+            Err(e) if e.code.as_deref() == Some("M_NOT_FOUND") => return Err(not_there(e)),
+            other => other?,
+        };
+        if there.content["body"].is_null() {
+            return Err(not_there(Error::new(Class::Content, "").code("redacted")));
+        }
+        // The server takes a replacement of another's message, and no client shows it.
+        if there.sender != self.who(cx).await? {
+            return Err(Error::new(Class::Content, "This Matrix message is another account's."));
+        }
+        let new = replaced(there.content, &out.text);
+        let mut content = new.clone();
+        content["body"] = json!(format!("* {}", out.text));
+        content["m.new_content"] = new;
+        content["m.relates_to"] = json!({ "rel_type": "m.replace", "event_id": event });
+        // Never the same one again: what is changed back has to be sent too.
+        let key = marker(&format!("edit {remote_id} {} {}", cx.now, out.text));
+        let path = ["rooms", room, "send", "m.room.message", &key];
+        let request = cx.http.put(&address(cx, &path)?).json(&content);
+        let _: Sent = self.call(cx, request).await?.json()?;
+        Ok(Published::Accepted(remote(cx, room, event)))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
@@ -327,6 +359,14 @@ impl Matrix {
         Ok(user_id)
     }
 
+    /// The same, as the connection remembers it.
+    async fn who(&self, cx: &Context<'_>) -> Result<String, Error> {
+        match cx.account.setting("userId") {
+            Ok(id) => Ok(id.to_owned()),
+            Err(_) => self.me(cx).await,
+        }
+    }
+
     /// A state of the room, by type and key; `None` where it has none of this kind.
     async fn state(&self, cx: &Context<'_>, which: &[&str]) -> Result<Option<Value>, Error> {
         let path = [&["rooms", room(cx)?, "state"], which].concat();
@@ -392,6 +432,26 @@ fn ids(remote_id: &str) -> Result<(&str, &str), Error> {
         Some(parts) => Ok(parts),
         None => Err(Error::new(Class::Content, "This is not the id of a Matrix message.")),
     }
+}
+
+fn not_there(error: Error) -> Error {
+    error.becomes(Class::Content, "Matrix does not have this message any more.")
+}
+
+/// A message's content with another text, its picture as it is.
+fn replaced(mut content: Value, text: &str) -> Value {
+    if let Some(content) = content.as_object_mut() {
+        [MARK, "m.relates_to", "m.new_content"].iter().for_each(|key| drop(content.remove(*key)));
+        if content.get("msgtype").is_some_and(|kind| kind == "m.image") {
+            let name = content.get("filename").or(content.get("body")).cloned();
+            content.insert("filename".to_owned(), name.unwrap_or_default());
+        }
+    }
+    content["body"] = match text.is_empty() {
+        true => content["filename"].clone(),
+        false => json!(text),
+    };
+    content
 }
 
 /// The room is part of the id: a connection may be pointed at another one later.

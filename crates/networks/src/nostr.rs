@@ -30,7 +30,7 @@ use crate::error::quote;
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::socket::Socket;
-use crate::spec::{Abilities, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::text::hashtags;
 use crate::words::told;
 use crate::{
@@ -94,6 +94,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: None },
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: TEXT,
             media: NO_MEDIA,
             options: &[],
@@ -104,6 +105,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Keyed { horizon: None },
             follows: &["feed", "reply"],
             in_budget: true,
+            edit: Edit::No,
             text: TEXT,
             media: NO_MEDIA,
             options: &[],

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{self, Grant, Life, OAuth, SecretIn, Target, Tokens};
-use crate::spec::{Abilities, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::text::{normalise, urls};
 use crate::words::{cut, title_and_text, told};
 use crate::{
@@ -93,6 +93,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &[],
             in_budget: true,
+            edit: Edit::TitleAndText,
             text: TEXT,
             media: PICTURE,
             options: &[],
@@ -103,6 +104,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &[],
             in_budget: true,
+            edit: Edit::TitleAndText,
             text: TEXT,
             // Pictures of a carousel must share one size.
             media: MediaRule { min: 2, max: 5, derivative: Derivative::Square, ..PICTURE },
@@ -263,11 +265,29 @@ impl Network for Pinterest {
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if !is_number(remote_id) {
-            return Err(Error::new(Class::Content, "This is not the id of a Pinterest pin."));
+    /// In beta: Pinterest refuses it to apps that it has not opened it for.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let url = address(cx, remote_id)?;
+        let (title, description) = title_and_text(out, TITLE_MAX);
+        let mut body = json!({ "title": title, "description": description });
+        let link = link(&out.text);
+        if !link.is_empty() {
+            body["link"] = json!(link);
         }
-        let url = format!("{}/v5/pins/{remote_id}", cx.base);
+        let reply = self.call(cx, cx.http.patch(&url).json(&body)).await?;
+        if !reply.ok() {
+            return Err(self.parse_error(&reply));
+        }
+        Ok(Published::Accepted(remote(cx.base, reply.json::<Pin>()?.id)))
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        let url = address(cx, remote_id)?;
         let reply = self.call(cx, cx.http.delete(&url)).await?;
         let gone = reply.status.as_u16() == 404;
         if reply.ok() || gone { Ok(()) } else { Err(self.parse_error(&reply)) }
@@ -373,6 +393,14 @@ fn board_id<'c>(cx: &'c Context<'_>) -> Result<&'c str, Error> {
     match is_number(id) {
         true => Ok(id),
         false => Err(Error::new(Class::Config, "The id of a Pinterest board is a number.")),
+    }
+}
+
+/// Where a pin is.
+fn address(cx: &Context<'_>, remote_id: &str) -> Result<String, Error> {
+    match is_number(remote_id) {
+        true => Ok(format!("{}/v5/pins/{remote_id}", cx.base)),
+        false => Err(Error::new(Class::Content, "This is not the id of a Pinterest pin.")),
     }
 }
 

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
-use crate::spec::{Abilities, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::text::{normalise, urls};
 use crate::words::{title_and_text, told};
 use crate::{
@@ -91,6 +91,7 @@ pub static SPEC: Spec = Spec {
             send: READABLE,
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: NO_MEDIA,
             options: &[],
@@ -101,6 +102,7 @@ pub static SPEC: Spec = Spec {
             send: READABLE,
             follows: &["feed"],
             in_budget: false,
+            edit: Edit::Text,
             text: Text { max: 10_000, title_max: None, required: true, ..TEXT },
             media: NO_MEDIA,
             options: &[],
@@ -286,10 +288,52 @@ impl Network for Reddit {
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if !is_fullname(remote_id) {
-            return Err(Error::new(Class::Content, "This is not the id of a Reddit post."));
+    /// Reddit lets nobody change titles, nor posts that are a link.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        known(remote_id)?;
+        let post = Post::of(out);
+        let text = match &post {
+            Post::Text { text, .. } => text.as_str(),
+            Post::Comment { text, .. } => text,
+            Post::Link { .. } => return Err(fixed("links")),
+        };
+        let query = [("id", remote_id)];
+        let found: Thing<Listing<Item>> = self.read(cx, "api/info", &query).await?;
+        let there = found.data.children.into_iter().map(|thing| thing.data).next();
+        let there = there.filter(|item| item.author != "[deleted]").ok_or_else(|| {
+            Error::new(Class::Content, "Reddit does not have this post any more.").code("gone")
+        })?;
+        if let Post::Text { title, .. } = &post {
+            if !there.is_self {
+                return Err(fixed("links"));
+            }
+            if normalise(title) != normalise(&there.title) {
+                return Err(fixed("titles"));
+            }
         }
+        let form = [("api_type", "json"), ("thing_id", remote_id), ("text", text)];
+        let request = cx.http.post(&format!("{}/api/editusertext", cx.base)).form(&form);
+        let reply = self.call(cx, request).await?;
+        let body = reply.value();
+        let refused = body["json"]["errors"].as_array().is_some_and(|all| !all.is_empty());
+        if !reply.ok() || refused {
+            return Err(self.parse_error(&reply));
+        }
+        match body["json"]["data"]["things"][0]["data"]["name"].as_str() {
+            Some(name) if name == remote_id => {
+                Ok(Published::Accepted(remote(cx.base, name, Some(&there.permalink))))
+            }
+            _ => Err(Error::garbled("a post without an id").status(reply.status.as_u16())),
+        }
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        known(remote_id)?;
         let request = cx.http.post(&format!("{}/api/del", cx.base)).form(&[("id", remote_id)]);
         let reply = self.call(cx, request).await?;
         // What is gone is answered like what goes.
@@ -486,6 +530,18 @@ fn is_name(name: &str) -> bool {
 fn is_fullname(id: &str) -> bool {
     let rest = id.strip_prefix("t3_").or_else(|| id.strip_prefix("t1_"));
     rest.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+fn known(remote_id: &str) -> Result<(), Error> {
+    match is_fullname(remote_id) {
+        true => Ok(()),
+        false => Err(Error::new(Class::Content, "This is not the id of a Reddit post.")),
+    }
+}
+
+fn fixed(what: &str) -> Error {
+    let says = format!("Reddit lets nobody change {what} once they are posted.");
+    Error::new(Class::Content, says).code("fixed")
 }
 
 /// The post with its page, whole or as a path. The local stand-in has pages of its own.

@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn, Target};
 use crate::slack_message::{NO_MEDIA, TEXT, escaped, refusal, word};
-use crate::spec::{Abilities, Budget, Field, MediaRule, Placement, SendClass, Spec, Text};
+use crate::spec::{Abilities, Budget, Edit, Field, MediaRule, Placement, SendClass, Spec, Text};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
     Rendition, Window,
@@ -69,6 +69,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: LAG },
             follows: &[],
             in_budget: true,
+            edit: Edit::Text,
             // With pictures the text stands in a block.
             text: Text { max_with_media: Some(SECTION), required: false, ..TEXT },
             media: MediaRule {
@@ -86,6 +87,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: LAG },
             follows: &["message", "reply"],
             in_budget: true,
+            edit: Edit::Text,
             text: TEXT,
             media: NO_MEDIA,
             options: &[],
@@ -111,7 +113,7 @@ pub static SPEC: Spec = Spec {
         ],
     }),
     life: Life::Rotating,
-    budgets: &[Budget { posts: 1, per: Duration::from_secs(1) }],
+    budgets: &[Budget { posts: 1, per: Duration::from_secs(1), of: &[] }],
 };
 
 const SCOPES: &[&str] = &[
@@ -354,6 +356,24 @@ impl Network for Slack {
         }
         let why = "The Slack channel has had too many messages since then to look through.";
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
+    }
+
+    /// Slack keeps the marker in a message's metadata when an update names none.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let (channel, ts) = ids(remote_id)?;
+        let mut body = json!({ "channel": channel, "ts": ts, "text": escaped(&out.text) });
+        if !out.media.is_empty() {
+            body["blocks"] = blocks(cx, out)?;
+        }
+        let request = cx.http.post(&method(cx, "chat.update"));
+        let request = request.header("content-type", "application/json; charset=utf-8");
+        let _: Posted = self.reply(cx, request.body(body.to_string())).await?.json()?;
+        Ok(Published::Accepted(remote(cx, channel, ts)))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

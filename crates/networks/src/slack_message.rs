@@ -161,6 +161,10 @@ pub(crate) fn refusal(reply: &Reply, word: Option<&str>) -> Error {
         "thread_not_found" | "cannot_reply_to_message" | "restricted_action_thread_locked" => {
             is(Class::Content, "Slack does not let a message follow this one.")
         }
+        "cant_update_message" | "edit_window_closed" => {
+            is(Class::Content, "Slack does not let the app change this message any more.")
+                .action(Action::ActAtNetwork)
+        }
         "cant_delete_message" => is(Class::Auth, "Slack does not let the app delete this message.")
             .action(Action::ActAtNetwork),
         _ => match said(reply) {

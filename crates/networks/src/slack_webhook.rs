@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::slack_message::{NO_MEDIA, TEXT, escaped, refusal, word};
-use crate::spec::{Abilities, Budget, Field, Placement, SendClass, Spec};
+use crate::spec::{Abilities, Budget, Edit, Field, Placement, SendClass, Spec};
 use crate::{Context, Error, Identity, Network, Prepared, Published, Remote, Rendition, incoming};
 
 pub struct SlackWebhook;
@@ -34,6 +34,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Blind,
         follows: &[],
         in_budget: true,
+        edit: Edit::No,
         text: TEXT,
         media: NO_MEDIA,
         options: &[],
@@ -41,7 +42,7 @@ pub static SPEC: Spec = Spec {
     abilities: Abilities { delete: false, read_back: false, alt_text: false },
     oauth: None,
     life: Life::Endless,
-    budgets: &[Budget { posts: 1, per: std::time::Duration::from_secs(1) }],
+    budgets: &[Budget { posts: 1, per: std::time::Duration::from_secs(1), of: &[] }],
 };
 
 /// What a webhook that works says to a message without text.

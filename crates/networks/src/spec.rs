@@ -28,6 +28,8 @@ pub struct Spec {
     pub fields: &'static [Field],
     /// Where a post can go. The first is the default.
     pub placements: &'static [Placement],
+    /// What it declares beside its placements; [`Spec::can`] is all of it.
+    #[serde(skip)]
     pub abilities: Abilities,
     /// Posting budgets the network publishes; the account's own answer wins where it has one.
     pub budgets: &'static [Budget],
@@ -64,6 +66,28 @@ impl Spec {
     pub fn comment(&self, on: &str) -> Option<&'static Placement> {
         self.placement("comment").filter(|p| p.follows.contains(&on))
     }
+
+    /// Is nothing left for `other` once the network has said that nothing is left for `spent`?
+    pub fn one_budget(&self, spent: &Placement, other: &Placement) -> bool {
+        let counting: Vec<_> = self.budgets.iter().filter(|b| b.counts(spent)).collect();
+        spent.id == other.id
+            || counting.iter().any(|budget| budget.counts(other))
+            // It publishes none: then it is of all that it counts among its posts.
+            || (counting.is_empty() && spent.in_budget && other.in_budget)
+    }
+
+    /// All that it can beside publishing.
+    pub fn can(&self) -> Can {
+        let Abilities { delete, read_back, alt_text } = self.abilities;
+        Can {
+            delete,
+            read_back,
+            alt_text,
+            edit: self.placements.iter().any(|p| p.edit != Edit::No),
+            threads: self.placement("reply").is_some(),
+            first_comment: self.placement("comment").is_some(),
+        }
+    }
 }
 
 /// One thing to enter when connecting.
@@ -91,8 +115,10 @@ pub struct Placement {
     /// The placements that it may follow, as the next part of a thread or a first comment; empty
     /// for one that stands alone.
     pub follows: &'static [&'static str],
-    /// Does the network count it among the posts of its budgets?
+    /// Does the network count it among its posts? A budget may count others.
     pub in_budget: bool,
+    /// What can be changed once it is live.
+    pub edit: Edit,
     pub text: Text,
     pub media: MediaRule,
     /// What else a post here can be told, in the order to ask for it.
@@ -124,7 +150,18 @@ impl Placement {
             video: None,
         };
         let options = &[];
-        Self { id: "feed", name: "Feed", send, follows: &[], in_budget: true, text, media, options }
+        let (follows, edit) = (&[], Edit::No);
+        Self {
+            id: "feed",
+            name: "Feed",
+            send,
+            follows,
+            in_budget: true,
+            edit,
+            text,
+            media,
+            options,
+        }
     }
 
     /// Can a post begin with it?
@@ -163,6 +200,15 @@ fn opt_secs<S: serde::Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S
         Some(d) => s.serialize_some(&d.as_secs()),
         None => s.serialize_none(),
     }
+}
+
+/// What of a live post can be changed. Media and answers to options stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Edit {
+    No,
+    Text,
+    TitleAndText,
 }
 
 #[derive(Debug, Serialize)]
@@ -309,12 +355,26 @@ pub enum Derivative {
     Landscape,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// What a network can that its placements do not say.
+#[derive(Debug, Clone, Copy)]
 pub struct Abilities {
     pub delete: bool,
     pub read_back: bool,
     pub alt_text: bool,
+}
+
+/// What a network can beside publishing: what it declares, and what follows from its placements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Can {
+    pub delete: bool,
+    pub read_back: bool,
+    pub alt_text: bool,
+    /// Something of what is live can be changed; the placements say what of it.
+    pub edit: bool,
+    /// A post can go on in a thread.
+    pub threads: bool,
+    pub first_comment: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -323,4 +383,15 @@ pub struct Budget {
     pub posts: u32,
     #[serde(serialize_with = "secs")]
     pub per: Duration,
+    /// The placements that it counts; empty: those that are `in_budget`.
+    pub of: &'static [&'static str],
+}
+
+impl Budget {
+    pub fn counts(&self, placement: &Placement) -> bool {
+        match self.of {
+            [] => placement.in_budget,
+            some => some.contains(&placement.id),
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text, VideoRule,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text, VideoRule,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Published, Remote, Rendition,
@@ -53,6 +53,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Blind,
         follows: &[],
         in_budget: true,
+        edit: Edit::Text,
         text: Text {
             max: 4_096,
             count: Count::Utf16,
@@ -88,8 +89,8 @@ pub static SPEC: Spec = Spec {
     oauth: None,
     life: Life::Endless,
     budgets: &[
-        Budget { posts: 1, per: Duration::from_secs(1) },
-        Budget { posts: 20, per: Duration::from_secs(60) },
+        Budget { posts: 1, per: Duration::from_secs(1), of: &[] },
+        Budget { posts: 20, per: Duration::from_secs(60), of: &[] },
     ],
 };
 
@@ -185,10 +186,28 @@ impl Network for Telegram {
         remote(cx.base, &sent).map(Published::Accepted)
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        let Some((chat_id, ids)) = messages(remote_id) else {
-            return Err(Error::new(Class::Content, "This is not the id of a Telegram message."));
+    /// The text of a message, or the caption of its file; an album's stands on its first.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let known = messages(remote_id).and_then(|(chat, ids)| Some((chat, *ids.first()?)));
+        let (chat_id, id) = known.ok_or_else(no_message)?;
+        let (method, field) = match out.media.as_slice() {
+            [] => ("editMessageText", "text"),
+            _ => ("editMessageCaption", "caption"),
         };
+        let body = json!({ "chat_id": chat_id, "message_id": id, field: out.text });
+        match self.call::<Message>(cx, method, |r| r.json(&body)).await {
+            Err(e) if e.code.as_deref() != Some("not_modified") => Err(e),
+            _ => Ok(Published::Accepted(Remote { id: remote_id.to_owned(), url: None })),
+        }
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        let (chat_id, ids) = messages(remote_id).ok_or_else(no_message)?;
         for id in ids {
             let body = json!({ "chat_id": chat_id, "message_id": id });
             match self.call::<bool>(cx, "deleteMessage", |r| r.json(&body)).await {
@@ -227,7 +246,15 @@ impl Network for Telegram {
                     let why = format!("The group has become a supergroup with the number {id}.");
                     return error.becomes(Class::Config, why).code("migrated");
                 }
-                if has(&["message to delete not found", "message_id_invalid"]) {
+                if has(&["message is not modified"]) {
+                    let why = "The message says this already.";
+                    return error.becomes(Class::Duplicate, why).code("not_modified");
+                }
+                if has(&[
+                    "message to delete not found",
+                    "message to edit not found",
+                    "message_id_invalid",
+                ]) {
                     return error
                         .becomes(Class::Content, "Telegram does not have this message.")
                         .code("message_not_found");
@@ -316,8 +343,13 @@ fn may_post(chat: &Chat, member: &Member) -> bool {
 /// Chat and messages of a remote id.
 fn messages(remote_id: &str) -> Option<(&str, Vec<i64>)> {
     let (chat, ids) = remote_id.split_once('/')?;
+    chat.parse::<i64>().ok()?;
     let ids: Result<Vec<i64>, _> = ids.split(',').map(str::parse).collect();
     Some((chat, ids.ok()?))
+}
+
+fn no_message() -> Error {
+    Error::new(Class::Content, "This is not the id of a Telegram message.")
 }
 
 fn part_name(i: usize) -> String {
@@ -444,7 +476,7 @@ mod tests {
         assert_eq!(said("http://127.0.0.1:9/telegram", -1_009, Some("news"), &[7]), local);
         assert_eq!(remote(api, &[]).unwrap_err().class, Class::Unknown);
         assert_eq!(messages("-10042/7,8"), Some(("-10042", vec![7, 8])));
-        for bad in ["", "7", "-1/", "-1/7,", "-1/x"] {
+        for bad in ["", "7", "-1/", "-1/7,", "-1/x", "../7", "/7"] {
             assert_eq!(messages(bad), None, "{bad}");
         }
     }

@@ -18,7 +18,7 @@ use crate::http::{Reply, Request};
 use crate::meta::{self, Listing, Made};
 use crate::oauth::{self, Life, OAuth, SecretIn};
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
     VideoRule,
 };
 use crate::text::normalise;
@@ -81,6 +81,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: TEXT,
             media: MEDIA,
             options: &[],
@@ -92,6 +93,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reply"],
             // Replies have a budget of their own, of a thousand a day.
             in_budget: false,
+            edit: Edit::No,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..MEDIA },
             options: &[],
@@ -123,7 +125,10 @@ pub static SPEC: Spec = Spec {
         ],
     }),
     life: Life::Extending,
-    budgets: &[Budget { posts: 250, per: Duration::from_secs(86_400) }],
+    budgets: &[
+        Budget { posts: 250, per: Duration::from_secs(86_400), of: &["feed"] },
+        Budget { posts: 1_000, per: Duration::from_secs(86_400), of: &["reply"] },
+    ],
 };
 
 /// Videos take longer than the documents' five minutes.

@@ -30,8 +30,8 @@ use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
 use crate::spec::{
-    Abilities, Budget, Choice, Count, Derivative, Field, Kind, MediaRule, Pick, Placement, Text,
-    VideoRule,
+    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Pick, Placement,
+    Text, VideoRule,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Polled, Prepared, Published, Remote,
@@ -139,6 +139,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: TEXT,
             media: FILM,
             options: &[
@@ -165,6 +166,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: false,
+            edit: Edit::No,
             // The caption is written in the app.
             text: Text { max: 0, ..TEXT },
             media: FILM,
@@ -176,6 +178,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Blind,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: Text { max: 4_000, title_max: Some(90), ..TEXT },
             media: MediaRule {
                 max: 35,
@@ -221,7 +224,7 @@ pub static SPEC: Spec = Spec {
     }),
     life: Life::Rotating,
     // Of the account over all apps; about, says TikTok.
-    budgets: &[Budget { posts: 15, per: Duration::from_secs(86_400) }],
+    budgets: &[Budget { posts: 15, per: Duration::from_secs(86_400), of: &[] }],
 };
 
 #[derive(Deserialize)]

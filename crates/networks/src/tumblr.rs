@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn, Target};
-use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::text::{hashtags, normalise, urls};
 use crate::words::{cut, told};
 use crate::{
@@ -70,6 +70,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Handle,
         follows: &[],
         in_budget: true,
+        edit: Edit::Text,
         text: Text {
             // A post is at most 1 MB as it is stored; blocks and their formats need some of it.
             max: 800_000,
@@ -110,7 +111,7 @@ pub static SPEC: Spec = Spec {
         ],
     }),
     life: Life::Rotating,
-    budgets: &[Budget { posts: 250, per: Duration::from_secs(86_400) }],
+    budgets: &[Budget { posts: 250, per: Duration::from_secs(86_400), of: &[] }],
 };
 
 /// Posts on one page, and most pages that are read for the one that a draft became.
@@ -255,10 +256,31 @@ impl Network for Tumblr {
         }
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Error::new(Class::Content, "This is not the id of a Tumblr post."));
+    /// The pictures are named by the addresses at which the post has them.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        known(remote_id)?;
+        let path = format!("posts/{remote_id}");
+        let there = match self.get::<Draft>(cx, &path, &[]).await {
+            Err(e) if e.status == Some(404) => return Err(not_there(e)),
+            there => there?,
+        };
+        let pictures = there.content.into_iter().filter(|block| block["type"] == "image");
+        let body = body(&out.text, pictures.collect(), "published");
+        let reply = self.call(cx, cx.http.put(&address(cx, &path)?).json(&body)).await?;
+        match reply.ok() {
+            true => Ok(Published::Accepted(remote(cx, remote_id.to_owned(), None)?)),
+            false if reply.status.as_u16() == 404 => Err(not_there(self.parse_error(&reply))),
+            false => Err(self.parse_error(&reply)),
         }
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        known(remote_id)?;
         let request = cx.http.post(&address(cx, "post/delete")?).form(&[("id", remote_id)]);
         let reply = self.call(cx, request).await?;
         let gone = reply.status.as_u16() == 404;
@@ -312,6 +334,17 @@ impl Network for Tumblr {
             _ => error,
         }
     }
+}
+
+fn known(remote_id: &str) -> Result<(), Error> {
+    if !remote_id.is_empty() && remote_id.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(Error::new(Class::Content, "This is not the id of a Tumblr post."))
+}
+
+fn not_there(error: Error) -> Error {
+    error.becomes(Class::Content, "Tumblr does not have this post any more.")
 }
 
 impl Tumblr {

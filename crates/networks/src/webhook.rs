@@ -24,7 +24,8 @@ use crate::http::Reply;
 use crate::oauth::Life;
 use crate::sign::hmac_sha256;
 use crate::spec::{
-    Abilities, Count, Derivative, Field, MediaRule, Placement, SendClass, Spec, Text, VideoRule,
+    Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
+    VideoRule,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Published, Remote, Rendition, Window,
@@ -60,6 +61,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Keyed { horizon: None },
         follows: &[],
         in_budget: true,
+        edit: Edit::No,
         text: Text {
             max: 100_000,
             count: Count::Chars,

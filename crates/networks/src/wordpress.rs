@@ -21,12 +21,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::article::parts_below;
 use crate::error::{Action, Class, Error, quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Choice, Count, Derivative, Field, Kind, MediaRule, Pick, Placement, SendClass, Spec,
-    Text,
+    Abilities, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Pick, Placement, SendClass,
+    Spec, Text,
 };
 use crate::text::html_to_text;
 use crate::{Context, Identity, Media, Network, Prepared, Published, Remote, Rendition, Window};
@@ -75,6 +76,7 @@ pub static SPEC: Spec = Spec {
         send: SendClass::Readable { lag: Duration::ZERO },
         follows: &[],
         in_budget: true,
+        edit: Edit::TitleAndText,
         text: Text {
             // No limit of its own; this stays within the 8 MB that PHP takes by default.
             max: 1_000_000,
@@ -339,12 +341,34 @@ impl Network for WordPress {
         Ok(found.into_iter().filter(ours).map(Post::remote).collect())
     }
 
+    /// The pictures are kept as they stand in the article, and so is everything but its words.
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let id = number(remote_id)?;
+        let there = self.post(cx, &id.to_string()).await.map_err(Error::harmless)?;
+        if there.status == "trash" {
+            let says = "The article is in the site's trash.";
+            return Err(Error::new(Class::Content, says).action(Action::ActAtNetwork));
+        }
+        let raw = there.content["raw"].as_str().unwrap_or_default();
+        let pictures = parts_below(raw, "<!-- wp:image", "<!-- /wp:image -->", out.media.len());
+        let (title, text) = title_and_text(out);
+        let mut blocks = paragraphs(&text);
+        blocks.extend(pictures.into_iter().map(str::to_owned));
+        let change = json!({ "title": escape(&title), "content": blocks.join("\n\n") });
+        let request = post(cx, &format!("posts/{id}")).json(&change);
+        let post: Post = self.call(cx, request).await?;
+        Ok(Published::Accepted(post.remote()))
+    }
+
     /// Past the trash, so that nothing can bring it back. The pictures stay in the site's library:
     /// other articles may show them by now.
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        let id: u64 = remote_id.parse().map_err(|_| {
-            Error::new(Class::Content, format!("`{remote_id}` is no article of WordPress."))
-        })?;
+        let id = number(remote_id)?;
         let request =
             request(cx, Method::DELETE, &format!("posts/{id}")).query(&[("force", "true")]);
         match self.call::<Value>(cx, request).await {
@@ -533,6 +557,11 @@ impl WordPress {
     }
 }
 
+fn number(remote_id: &str) -> Result<u64, Error> {
+    let wrong = |_| Error::new(Class::Content, "This is not the id of an article of WordPress.");
+    remote_id.parse().map_err(wrong)
+}
+
 fn default_root(cx: &Context<'_>) -> String {
     format!("{}/wp-json", cx.base)
 }
@@ -691,16 +720,7 @@ fn title_and_text(out: &Rendition) -> (String, String) {
 
 /// Paragraphs and pictures as the site's editor writes them, so that people can go on editing.
 fn content(text: &str, media: &[Media], uploads: &[Value]) -> String {
-    let text = text.replace("\r\n", "\n");
-    let mut blocks: Vec<String> = text
-        .split("\n\n")
-        .map(str::trim)
-        .filter(|paragraph| !paragraph.is_empty())
-        .map(|paragraph| {
-            let html = escape(paragraph).replace('\n', "<br>");
-            format!("<!-- wp:paragraph -->\n<p>{html}</p>\n<!-- /wp:paragraph -->")
-        })
-        .collect();
+    let mut blocks = paragraphs(text);
     for (media, upload) in media.iter().zip(uploads) {
         let (id, url) = (&upload["id"], upload["url"].as_str().unwrap_or_default());
         blocks.push(format!(
@@ -711,6 +731,16 @@ fn content(text: &str, media: &[Media], uploads: &[Value]) -> String {
         ));
     }
     blocks.join("\n\n")
+}
+
+fn paragraphs(text: &str) -> Vec<String> {
+    let text = text.replace("\r\n", "\n");
+    let parts = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    let block = |paragraph: &str| {
+        let html = escape(paragraph).replace('\n', "<br>");
+        format!("<!-- wp:paragraph -->\n<p>{html}</p>\n<!-- /wp:paragraph -->")
+    };
+    parts.map(block).collect()
 }
 
 fn escape(text: &str) -> String {

@@ -20,7 +20,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::error::saying;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
-use crate::spec::{Abilities, Budget, Count, Derivative, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
 use crate::text::{links, normalise, unescaped};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
@@ -84,6 +84,7 @@ pub static SPEC: Spec = Spec {
             send: SEND,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -94,6 +95,7 @@ pub static SPEC: Spec = Spec {
             send: SEND,
             follows: &["feed", "reply"],
             in_budget: true,
+            edit: Edit::No,
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
             options: &[],
@@ -118,7 +120,7 @@ pub static SPEC: Spec = Spec {
     }),
     life: Life::Rotating,
     // A user's; each app has 10,000 a day for all of its users.
-    budgets: &[Budget { posts: 100, per: Duration::from_secs(900) }],
+    budgets: &[Budget { posts: 100, per: Duration::from_secs(900), of: &[] }],
 };
 
 /// Most pages of 100 posts that a look-up reads before it says that it cannot tell.

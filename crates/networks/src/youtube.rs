@@ -22,8 +22,8 @@ use crate::google::{self, Said, title_and_text};
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Choice, Count, Derivative, Field, Kind, MediaRule, Pick, Placement, Text,
-    VideoRule,
+    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Pick, Placement,
+    Text, VideoRule,
 };
 use crate::text::normalise;
 use crate::{
@@ -138,6 +138,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::TitleAndText,
             text: TEXT,
             media: MEDIA,
             options: OPTIONS,
@@ -149,6 +150,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Handle,
             follows: &[],
             in_budget: true,
+            edit: Edit::TitleAndText,
             text: TEXT,
             media: MediaRule {
                 video: Some(VideoRule { seconds: (1, 180), ratio: Some((0.4, 1.0)), ..FILM }),
@@ -162,6 +164,7 @@ pub static SPEC: Spec = Spec {
             send: SendClass::Readable { lag: Duration::from_secs(60) },
             follows: &["video", "short"],
             in_budget: false,
+            edit: Edit::Text,
             text: Text { max: 10_000, max_bytes: None, title_max: None, required: true, ..TEXT },
             media: MediaRule { min: 0, max: 0, video: None, ..MEDIA },
             options: &[],
@@ -183,8 +186,12 @@ pub static SPEC: Spec = Spec {
         ],
     )),
     life: Life::Rotating,
-    // Of the whole project, so less where it has several channels.
-    budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400) }],
+    // Of the whole project, so less where it has several channels. Uploads have a budget of their
+    // own; of the 10,000 units for all else making a video visible costs 50, and so does a comment.
+    budgets: &[
+        Budget { posts: 100, per: Duration::from_secs(86_400), of: &["video", "short"] },
+        Budget { posts: 100, per: Duration::from_secs(86_400), of: &["comment"] },
+    ],
 };
 
 #[derive(Deserialize)]
@@ -209,6 +216,8 @@ struct Titled {
 #[derive(Deserialize)]
 struct Video {
     id: String,
+    #[serde(default)]
+    snippet: Value,
     status: Option<Status>,
 }
 
@@ -395,19 +404,37 @@ impl Network for YouTube {
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
     }
 
-    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        // A video's id has 11 letters, a comment's has more.
-        let edge = match remote_id.len() {
-            11 => "videos",
-            12..=200 => "comments",
-            _ => "",
-        };
-        let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if edge.is_empty() || !remote_id.bytes().all(letters) {
-            let why = "This is not the id of a video or a comment on YouTube.";
-            return Err(Error::new(Class::Content, why));
+    async fn edit(
+        &self,
+        cx: &Context<'_>,
+        remote_id: &str,
+        out: &Rendition,
+    ) -> Result<Published, Error> {
+        let url = format!("{}/youtube/v3/{}", cx.base, edge(remote_id)?);
+        let request = cx.http.put(&url).query(&[("part", "snippet")]);
+        if out.placement == "comment" {
+            let body = json!({ "id": remote_id, "snippet": { "textOriginal": out.text } });
+            let comment: Comment = google::call(cx, self, request.json(&body)).await?;
+            return Ok(Published::Accepted(Remote { id: comment.id, url: None }));
         }
-        let url = format!("{}/youtube/v3/{edge}", cx.base);
+        let read = cx.http.get(&url).query(&[("part", "snippet"), ("id", remote_id)]);
+        let there: List<Video> = google::call(cx, self, read).await.map_err(Error::harmless)?;
+        let there = there.items.into_iter().find(|video| video.id == remote_id);
+        let mut snippet = there.map(|video| video.snippet).ok_or_else(|| {
+            Error::new(Class::Content, "The video is no longer at YouTube.").code("videoNotFound")
+        })?;
+        // What is left out of a part is taken away: tags and category are said again.
+        let new = resource(out, visibility(out))?;
+        for words in ["title", "description"] {
+            snippet[words] = new["snippet"][words].clone();
+        }
+        let body = json!({ "id": remote_id, "snippet": snippet });
+        let video: Video = google::call(cx, self, request.json(&body)).await?;
+        Ok(Published::Accepted(remote(cx, out, video.id)))
+    }
+
+    async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
+        let url = format!("{}/youtube/v3/{}", cx.base, edge(remote_id)?);
         let reply = google::send(cx, cx.http.delete(&url).query(&[("id", remote_id)])).await?;
         let gone = reply.status.as_u16() == 404;
         if reply.ok() || gone { Ok(()) } else { Err(self.parse_error(&reply)) }
@@ -653,6 +680,19 @@ impl YouTube {
         let thread: Thread = google::call(cx, self, request).await?;
         let id = thread.snippet.top_level_comment.id;
         Ok(Published::Accepted(comment_on(cx, &on.id, id)))
+    }
+}
+
+/// Where the thing of an id is: a video's has 11 letters, a comment's has more.
+fn edge(remote_id: &str) -> Result<&'static str, Error> {
+    let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    match remote_id.len() {
+        11 if remote_id.bytes().all(letters) => Ok("videos"),
+        12..=200 if remote_id.bytes().all(letters) => Ok("comments"),
+        _ => {
+            let why = "This is not the id of a video or a comment on YouTube.";
+            Err(Error::new(Class::Content, why))
+        }
     }
 }
 

@@ -49,12 +49,20 @@ pub(crate) fn fields(account: &str, _: &str) -> Fields {
     vec![("apiKey", secret_of(account))]
 }
 
-pub(crate) fn aim(_: &World, call: &Call) -> Aim {
+/// Is it a change of an article that readers see?
+fn edits_shown(world: &World, call: &Call) -> bool {
+    let id = call.segments().last().and_then(|id| id.parse().ok());
+    let state = lock(&world.states.devto);
+    id.and_then(|id: u64| state.articles.get(&id)).is_some_and(|article| article.published)
+}
+
+pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let published = call.value("article").and_then(|article| article["published"].as_bool());
     let kind = match (&call.method, published) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (_, Some(true)) => Calls::Publish,
         (&Method::PUT, Some(false)) => Calls::Delete,
+        (&Method::PUT, None) if edits_shown(world, call) => Calls::Edit,
         _ => Calls::Prepare,
     };
     Aim { call: kind, account: key_account(call).map(str::to_owned) }

@@ -46,6 +46,7 @@ struct Message {
     content: Content,
     reply_to: Option<u64>,
     at: i64,
+    edited: Option<i64>,
 }
 
 /// What somebody wants to say.
@@ -74,6 +75,7 @@ pub(crate) fn aim(_: &World, call: &Call) -> Aim {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (&Method::POST, ["channels", _, "messages"]) => Calls::Publish,
+        (&Method::PATCH, ["channels", _, "messages", _]) => Calls::Edit,
         _ => Calls::Prepare,
     };
     Aim { call: kind, account: bot(call).map(str::to_owned) }
@@ -100,6 +102,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
         ("GET", ["channels", channel, "messages"]) => list(world, call, channel),
         ("GET", ["channels", channel, "messages", id]) => show(world, call, channel, id),
         ("POST", ["channels", channel, "messages"]) => create(world, call, account, channel),
+        ("PATCH", ["channels", channel, "messages", id]) => edit(world, call, account, channel, id),
         ("DELETE", ["channels", channel, "messages", id]) => {
             return delete(world, call, account, channel, id).unwrap_or_else(|refused| refused);
         }
@@ -281,8 +284,8 @@ fn member_json(account: &str, guild: &str, member: &str) -> Result<Value, Answer
 
 // Messages
 
-/// The body of a new message, from JSON, a form or `payload_json`, checked.
-pub(crate) fn content(world: &World, call: &Call) -> Result<(Content, Value), Answer> {
+/// A body from JSON, a form or `payload_json`.
+fn body(call: &Call) -> Result<Value, Answer> {
     let body = match call.nested("payload_json") {
         Some(body) => body,
         None => match &call.json {
@@ -290,14 +293,49 @@ pub(crate) fn content(world: &World, call: &Call) -> Result<(Content, Value), An
             None => call.form.iter().map(|(k, v)| (k.clone(), json!(v))).collect(),
         },
     };
-    if !body.is_object() {
-        return Err(error(400, 50109, "The request body contains invalid JSON."));
+    match body.is_object() {
+        true => Ok(body),
+        false => Err(error(400, 50109, "The request body contains invalid JSON.")),
     }
+}
+
+fn text(body: &Value) -> Result<String, Answer> {
     let text = body["content"].as_str().unwrap_or_default().trim().to_owned();
     if text.chars().count() > CONTENT_LIMIT {
         let why = "Must be 2000 or fewer in length.";
         return Err(invalid("content", "BASE_TYPE_MAX_LENGTH", why));
     }
+    Ok(text)
+}
+
+/// Changes message `id` as an edit asks: its text, if one is given, and of its files those that are
+/// not named go, if any are named. Files that an edit adds are not spoken.
+pub(crate) fn change(call: &Call, id: u64, content: &mut Content) -> Result<(), Answer> {
+    let body = body(call)?;
+    let text = if body["content"].is_null() { content.text.clone() } else { text(&body)? };
+    let kept = body["attachments"].as_array();
+    let kept = kept.map(|all| all.iter().map(|a| written(&a["id"])).collect::<Vec<_>>());
+    let stays = |i: usize| {
+        kept.as_ref().is_none_or(|all| all.contains(&Some(number_of_file(id, i).to_string())))
+    };
+    let left = (0..content.files.len()).filter(|i| stays(*i)).count();
+    if text.is_empty() && left == 0 {
+        return Err(error(400, 50006, "Cannot send an empty message"));
+    }
+    let mut at = 0..;
+    content.files.retain(|_| at.next().is_some_and(&stays));
+    content.text = text;
+    Ok(())
+}
+
+fn number_of_file(message: u64, i: usize) -> u64 {
+    message + 1 + i as u64
+}
+
+/// The body of a new message, from JSON, a form or `payload_json`, checked.
+pub(crate) fn content(world: &World, call: &Call) -> Result<(Content, Value), Answer> {
+    let body = body(call)?;
+    let text = text(&body)?;
     let described = body["attachments"].as_array().cloned().unwrap_or_default();
     let mut files = Vec::new();
     for file in &call.files {
@@ -347,7 +385,7 @@ impl Content {
             let (width, height) = file.blob.kind.map_or((0, 0), |kind| (kind.width, kind.height));
             let url = format!("{}{}", call.origin, file.blob.path());
             json!({
-                "id": (message + 1 + i as u64).to_string(),
+                "id": number_of_file(message, i).to_string(),
                 "filename": file.name.replace(' ', "_"),
                 "description": file.description,
                 "content_type": file.blob.kind.map(|kind| kind.mime),
@@ -390,7 +428,7 @@ fn message_json(call: &Call, channel: u64, id: u64, message: &Message) -> Value 
         "pinned": false,
         "tts": false,
         "timestamp": time(message.at),
-        "edited_timestamp": null,
+        "edited_timestamp": message.edited.map(time),
         "flags": 0,
         "components": [],
     });
@@ -448,7 +486,8 @@ fn create(world: &World, call: &Call, account: &str, channel: &str) -> Result<Va
             at: call.now,
         },
     );
-    let message = Message { account: account.to_owned(), content, reply_to, at: call.now };
+    let account = account.to_owned();
+    let message = Message { account, content, reply_to, at: call.now, edited: None };
     let mut json = message_json(call, channel, id, &message);
     if let Some(nonce) = nonce {
         json["nonce"] = nonce;
@@ -502,6 +541,30 @@ fn found<'s>(state: &'s State, channel: u64, id: &str) -> Result<(u64, &'s Messa
     let id = id.parse().unwrap_or_default();
     let message = state.channels.get(&channel).and_then(|all| all.get(&id));
     message.map(|message| (id, message)).ok_or_else(|| error(404, 10008, "Unknown Message"))
+}
+
+fn edit(
+    world: &World,
+    call: &Call,
+    account: &str,
+    channel: &str,
+    id: &str,
+) -> Result<Value, Answer> {
+    let channel = open(channel, VIEW_CHANNEL)?;
+    let mut state = lock(&world.states.discord);
+    let (id, message) = found(&state, channel, id)?;
+    if message.account != account {
+        return Err(error(403, 50005, "Cannot edit a message authored by another user"));
+    }
+    let messages = state.channels.entry(channel).or_default();
+    let message = messages.get_mut(&id).ok_or_else(|| error(404, 10008, "Unknown Message"))?;
+    change(call, id, &mut message.content)?;
+    message.edited = Some(call.now);
+    let (text, media) = (message.content.text.clone(), message.content.media());
+    world.ledger.edit(Network::Discord, &format!("{channel}/{id}"), |post| {
+        (post.text, post.media) = (text, media);
+    });
+    Ok(message_json(call, channel, id, message))
 }
 
 fn delete(

@@ -39,6 +39,7 @@ pub(crate) fn aim(_: &World, call: &Call) -> Aim {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (&Method::POST, ["webhooks", _, _]) => Calls::Publish,
+        (&Method::PATCH, ["webhooks", _, _, "messages", _]) => Calls::Edit,
         _ => Calls::Prepare,
     };
     let account = match segments(call).as_slice() {
@@ -200,15 +201,17 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, An
 }
 
 fn edit(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Answer> {
-    let (new, _) = content(world, call)?;
     let mut state = lock(&world.states.discord_webhook);
     let id = own(&state, account, id)?;
-    if let Some(message) = state.messages.get_mut(&id) {
-        message.content.text.clone_from(&new.text);
-        message.edited = Some(call.now);
-    }
-    world.ledger.edit(Network::DiscordWebhook, &named(account, id), |post| post.text = new.text);
-    Ok(message_json(call, id, &state.messages[&id]))
+    let message =
+        state.messages.get_mut(&id).ok_or_else(|| error(404, 10008, "Unknown Message"))?;
+    discord::change(call, id, &mut message.content)?;
+    message.edited = Some(call.now);
+    let (text, media) = (message.content.text.clone(), message.content.media());
+    world.ledger.edit(Network::DiscordWebhook, &named(account, id), |post| {
+        (post.text, post.media) = (text, media);
+    });
+    Ok(message_json(call, id, message))
 }
 
 fn delete(world: &World, call: &Call, account: &str, id: &str) -> Result<Answer, Answer> {

@@ -155,6 +155,7 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
         (_, [_, "videos" | "video_reels" | "video_stories"]) if shown && ends => Calls::Publish,
         (_, [_, "photo_stories" | "comments"]) => Calls::Publish,
         (_, [_]) if call.flag("is_published") == Some(true) => Calls::Publish,
+        (&Method::POST, [_]) => Calls::Edit,
         _ => Calls::Prepare,
     };
     Aim { call: kind, account: lock(&world.states.facebook).keys.account(call) }
@@ -363,11 +364,9 @@ impl State {
         let Some(video) = self.videos.get_mut(id) else { return };
         let post = format!("{}_{id}", video.account);
         video.post = Some(post.clone());
-        let parts = [video.title.as_str(), video.description.as_str()];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let shown = Post {
             account: video.account.clone(),
-            message: parts.join("\n\n"),
+            message: video.text(),
             link: None,
             photos: Vec::new(),
             video: Some(id.to_owned()),
@@ -714,6 +713,13 @@ async fn receive(world: &World, call: &Call, id: &str) -> Answer {
 }
 
 impl Video {
+    /// What its post says.
+    fn text(&self) -> String {
+        let parts = [self.title.as_str(), self.description.as_str()];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("\n\n")
+    }
+
     /// Keeps the file once all of it is there.
     fn settle(&mut self, world: &World, now: i64) {
         if self.upload.is_complete() {
@@ -1144,10 +1150,61 @@ fn insights(world: &World, call: &Call, id: &str) -> Result<Value, Fail> {
     Ok(json!({ "data": data.collect::<Vec<_>>() }))
 }
 
+/// Of a video that is no reel.
+fn change_video(
+    world: &World,
+    call: &Call,
+    state: &mut State,
+    account: &str,
+    id: &str,
+) -> Result<Value, Fail> {
+    let video = state.videos.get_mut(id);
+    let own = |video: &&mut Video| video.account == account && video.kind == Kind::Video;
+    let video = video.filter(own).ok_or_else(|| Fail::missing(call, id))?;
+    video.title = call.text("name").unwrap_or_else(|| video.title.clone());
+    if let Some(description) = message(call, "description")? {
+        video.description = description;
+    }
+    let text = video.text();
+    if let Some(post) = video.post.as_ref().and_then(|post| state.posts.get_mut(post)) {
+        post.message.clone_from(&text);
+        post.updated = call.now;
+    }
+    world.ledger.edit(Network::Facebook, id, |post| post.text = text);
+    Ok(json!({ "success": true }))
+}
+
+fn change_comment(
+    world: &World,
+    call: &Call,
+    state: &mut State,
+    account: &str,
+    id: &str,
+) -> Result<Value, Fail> {
+    let message = call.text("message").unwrap_or_default();
+    if message.trim().is_empty() {
+        return Err(Fail::parameter("A comment needs a message or an attachment"));
+    }
+    if message.chars().count() > COMMENT_LIMIT {
+        return Err(Fail::parameter("The comment is too long"));
+    }
+    let comment = state.comments.get_mut(id).filter(|comment| comment.account == account);
+    let comment = comment.ok_or_else(|| Fail::missing(call, id))?;
+    comment.message.clone_from(&message);
+    world.ledger.edit(Network::Facebook, id, |post| post.text = message);
+    Ok(json!({ "success": true }))
+}
+
 /// Edits the message, or shows a post that was made unpublished. Showing it again changes nothing.
 fn change(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
     let message = message(call, "message")?;
     let mut state = lock(&world.states.facebook);
+    if state.comments.contains_key(id) {
+        return change_comment(world, call, &mut state, account, id);
+    }
+    if state.videos.contains_key(id) {
+        return change_video(world, call, &mut state, account, id);
+    }
     let post = state.posts.get_mut(id).filter(|post| post.account == account);
     let post = post.ok_or_else(|| Fail::missing(call, id))?;
     if call.flag("is_published") == Some(false) && post.published {

@@ -22,6 +22,8 @@ pub enum Calls {
     Prepare,
     /// The request that makes a post visible.
     Publish,
+    /// The request that changes what is visible.
+    Edit,
     /// Any GET.
     Read,
     Delete,
@@ -121,7 +123,7 @@ impl Fault {
                 let those = those.collect::<Vec<_>>().join(", ");
                 return Err(format!("{network} processes nothing: `processing` is for {those}."));
             }
-            if matches!(call, Calls::Publish | Calls::Delete) {
+            if matches!(call, Calls::Publish | Calls::Edit | Calls::Delete) {
                 return Err(
                     "`processing` is seen by polls: its call is read, prepare or any.".into()
                 );
@@ -163,12 +165,14 @@ impl Fault {
 }
 
 impl Calls {
-    const ALL: [Self; 5] = [Self::Prepare, Self::Publish, Self::Read, Self::Delete, Self::Any];
+    const ALL: [Self; 6] =
+        [Self::Prepare, Self::Publish, Self::Edit, Self::Read, Self::Delete, Self::Any];
 
     pub(crate) fn id(self) -> &'static str {
         match self {
             Self::Prepare => "prepare",
             Self::Publish => "publish",
+            Self::Edit => "edit",
             Self::Read => "read",
             Self::Delete => "delete",
             Self::Any => "any",

@@ -5,7 +5,8 @@
 //! standing, one unverified, one suspended) and a group with another good one. Photos are fetched
 //! when a post is made. A post is `PROCESSING` for twenty seconds, then `LIVE`; one with a phone
 //! number in its text becomes `REJECTED`. What will be live is in the ledger from its acceptance
-//! on: nothing but Google's own time stands before it. Not spoken: changes of posts, scheduling.
+//! on: nothing but Google's own time stands before it. A change is looked at anew, while what it changes
+//! is shown. Not spoken: changes of photos, scheduling.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -53,6 +54,7 @@ struct Post {
     body: Value,
     media: Vec<Blob>,
     created: i64,
+    updated: i64,
     settled: i64,
     rejected: bool,
 }
@@ -81,6 +83,7 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (_, ["v4", .., "localPosts"]) => Calls::Publish,
+        (&Method::PATCH, ["v4", .., "localPosts", _]) => Calls::Edit,
         _ => Calls::Prepare,
     };
     Aim { call: kind, account: lock(&world.states.gbp).consents.account_of(call) }
@@ -114,6 +117,7 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
                 ("POST", []) => create(world, call, account, &place).await,
                 ("GET", []) => list(world, call, &place),
                 ("GET", [post]) => show(world, call, &account, &place, post),
+                ("PATCH", [post]) => change(world, call, &place, post),
                 ("DELETE", [post]) => delete(world, call, &place, post),
                 _ => Err(not_found()),
             }
@@ -298,6 +302,7 @@ async fn create(world: &World, call: &Call, account: String, place: &str) -> Res
         media,
         body,
         created: call.now,
+        updated: call.now,
         settled: call.now + PROCESSING_MS,
     };
     if !post.rejected {
@@ -457,7 +462,7 @@ fn post_json(call: &Call, name: &str, post: &Post) -> Value {
     shown.insert("name", json!(name));
     shown.insert("state", json!(state));
     shown.insert("createTime", json!(iso(post.created)));
-    shown.insert("updateTime", json!(iso(post.created)));
+    shown.insert("updateTime", json!(iso(post.updated)));
     if state == "LIVE" {
         shown.insert("searchUrl", json!(format!("{}/posts/gbp/{name}", call.origin)));
     }
@@ -477,6 +482,35 @@ fn show(world: &World, call: &Call, account: &str, place: &str, id: &str) -> Res
     let post = state.posts.get_mut(&name).ok_or_else(not_found)?;
     if call.now >= post.settled && world.faults.still_processing(Network::Gbp, account) {
         post.settled = call.now + PROCESSING_MS;
+    }
+    Ok(post_json(call, &name, post))
+}
+
+/// Replaces the fields that the mask names.
+fn change(world: &World, call: &Call, place: &str, id: &str) -> Result<Value, Fail> {
+    let name = format!("{place}/localPosts/{id}");
+    let mask = call.text("updateMask").unwrap_or_default();
+    let fields: Vec<&str> = mask.split(',').map(str::trim).filter(|f| !f.is_empty()).collect();
+    let changeable = ["summary", "event", "callToAction", "offer", "languageCode"];
+    if fields.is_empty() || fields.iter().any(|field| !changeable.contains(field)) {
+        return Err(invalid("update_mask", "The update mask is not valid."));
+    }
+    let new = call.json.clone().unwrap_or_default();
+    let mut state = lock(&world.states.gbp);
+    let post = state.posts.get_mut(&name).ok_or_else(not_found)?;
+    let mut body = post.body.clone();
+    for field in fields {
+        match new.get(field).filter(|value| !value.is_null()) {
+            Some(value) => body[field] = value.clone(),
+            None => drop(body.as_object_mut().and_then(|body| body.remove(field))),
+        }
+    }
+    let text = checked(&body)?;
+    (post.body, post.rejected) = (body, has_phone(&text));
+    (post.updated, post.settled) = (call.now, call.now + PROCESSING_MS);
+    match post.rejected {
+        true => world.ledger.vanish(Network::Gbp, &name, call.now),
+        false => world.ledger.edit(Network::Gbp, &name, |post| post.text = text),
     }
     Ok(post_json(call, &name, post))
 }

@@ -60,12 +60,16 @@ fn secret(account: &str) -> [u8; 32] {
     sha256(secret_of(account).as_bytes())
 }
 
-pub(crate) fn aim(_: &World, call: &Call) -> Aim {
+pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let status = posted(call)["status"].as_str().unwrap_or_default().to_owned();
+    let shown = |id: &str| {
+        lock(&world.states.ghost).posts.get(id).is_some_and(|post| post.status == "published")
+    };
     let kind = match (&call.method, call.segments().as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (_, ["ghost", "api", "admin", "posts", ..]) if status == "published" => Calls::Publish,
+        (&Method::PUT, ["ghost", "api", "admin", "posts", id]) if shown(id) => Calls::Edit,
         _ => Calls::Prepare,
     };
     Aim { call: kind, account: kid(call) }
@@ -323,7 +327,10 @@ fn fill(post: &mut Post, call: &Call, asked: &Value) -> Result<(), Answer> {
     }
     // Without this, Ghost does not look at HTML.
     if call.query.contains(&("source".to_owned(), "html".to_owned())) {
-        post.html = text("html").unwrap_or_else(|| post.html.clone());
+        // It is read into the editor's cards and written anew from them.
+        let cards =
+            |html: String| html.replace("<figure>", "<figure class=\"kg-card kg-image-card\">");
+        post.html = text("html").map_or_else(|| post.html.clone(), cards);
     }
     if let Some(status) = text("status") {
         if !matches!(status.as_str(), "draft" | "published") {
@@ -428,7 +435,7 @@ fn json_of(call: &Call, id: &str, post: &Post) -> Value {
         "published" => format!("{}/posts/ghost/{id}", call.origin),
         _ => format!("{}/ghost/p/{id}/", call.origin),
     };
-    json!({
+    let mut body = json!({
         "id": id,
         "uuid": format!("00000000-0000-4000-8000-{}", &id[..12]),
         "title": post.title,
@@ -445,7 +452,12 @@ fn json_of(call: &Call, id: &str, post: &Post) -> Value {
         "canonical_url": null,
         "email_only": false,
         "url": url,
-    })
+    });
+    // Only on request: the editor's own form is what articles are kept in.
+    if call.text("formats").is_some_and(|formats| formats.split(',').any(|f| f == "html")) {
+        body["html"] = json!(post.html);
+    }
+    body
 }
 
 fn show(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {

@@ -5,7 +5,7 @@
 //! `Authorization`: `sandbox-{account}`. Errors come with status 200, those of a wrong query with 400.
 //! A draft stays after it is published, and then has a `publishedPost`. Answers are cached by their
 //! words until the account mutates something, as at the edge of the real one.
-//! Not spoken: series, comments, newsletters, teams; unknown fields are refused.
+//! Of `updatePost` are spoken the words alone. Not spoken: series, comments, newsletters, teams; unknown fields are refused.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::graphql::{Field, Operation, parse, select};
-use crate::ledger::Appeared;
+use crate::ledger::{Appeared, LedgerMedia};
 use crate::markdown;
 use crate::rendering::slug_of;
 use crate::world::{Fields, Network, World, account_of_secret, hex, iso, lock, secret_of, sha256};
@@ -43,6 +43,8 @@ struct Draft {
 struct Post {
     account: String,
     title: String,
+    content: String,
+    cover: Option<String>,
     slug: String,
     at: i64,
 }
@@ -71,6 +73,7 @@ pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match (read.as_ref().map(|op| op.kind.as_str()), first) {
         (Ok("query"), _) => Calls::Read,
         (_, Some("publishDraft" | "publishPost")) => Calls::Publish,
+        (_, Some("updatePost")) => Calls::Edit,
         (_, Some("removePost")) => Calls::Delete,
         _ => Calls::Prepare,
     };
@@ -297,6 +300,7 @@ fn post_json(call: &Call, id: &str, post: &Post) -> Value {
         "id": id,
         "title": post.title,
         "slug": post.slug,
+        "content": { "markdown": post.content },
         // The page of the sandbox stands for the one on the blog.
         "url": format!("{}/posts/hashnode/{id}", call.origin),
         "publishedAt": iso(post.at),
@@ -311,6 +315,7 @@ async fn mutate(world: &World, call: &Call, field: &Field) -> Result<Value, Answ
     let whole = match field.name.as_str() {
         "createDraft" => create(world, call, field, account, input)?,
         "publishDraft" => publish(world, call, field, account, &input).await?,
+        "updatePost" => update(world, call, field, account, &input).await?,
         "removePost" => {
             let mut state = lock(&world.states.hashnode);
             let id = input["id"].as_str().unwrap_or_default();
@@ -361,13 +366,7 @@ fn create(
         let message = "You don't have permission to write for this publication.";
         return Err(errors(200, message, "FORBIDDEN", Some(&field.alias)));
     }
-    for tag in input["tags"].as_array().into_iter().flatten() {
-        let slug = tag["slug"].as_str().unwrap_or_default();
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if slug.is_empty() || !slug.bytes().all(plain) || tag["name"].as_str().is_none() {
-            return Err(bad(field, "A tag needs a name and a slug."));
-        }
-    }
+    check_tags(field, &input)?;
     let mut state = lock(&world.states.hashnode);
     state.made += 1;
     let id = id_of(&format!("draft {}", state.made));
@@ -377,6 +376,65 @@ fn create(
     let body = json!({ "draft": draft_json(&state, call, &id, &draft) });
     state.drafts.insert(id, draft);
     Ok(body)
+}
+
+fn check_tags(field: &Field, input: &Value) -> Result<(), Answer> {
+    for tag in input["tags"].as_array().into_iter().flatten() {
+        let slug = tag["slug"].as_str().unwrap_or_default();
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if slug.is_empty() || !slug.bytes().all(plain) || tag["name"].as_str().is_none() {
+            return Err(bad(field, "A tag needs a name and a slug."));
+        }
+    }
+    Ok(())
+}
+
+/// An article as readers see it: its text, and its pictures behind the cover.
+async fn read(world: &World, content: &str, cover: Option<&String>) -> (String, Vec<LedgerMedia>) {
+    let (text, pictures) = markdown::pictures(content);
+    let mut media = Vec::new();
+    for (alt, url) in cover.map(|url| (String::new(), url.clone())).into_iter().chain(pictures) {
+        media.push(markdown::shown(world, &url, &alt).await);
+    }
+    (text, media)
+}
+
+/// Changes what is given of a post of one's own; what is left out stays.
+async fn update(
+    world: &World,
+    call: &Call,
+    field: &Field,
+    account: &str,
+    input: &Value,
+) -> Result<Value, Answer> {
+    const KNOWN: [&str; 5] = ["id", "title", "subtitle", "contentMarkdown", "tags"];
+    let given = input.as_object().ok_or_else(|| bad(field, "`input` is missing"))?;
+    if let Some(name) = given.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+        let message = format!("Field \"{name}\" is not defined by type \"UpdatePostInput\".");
+        return Err(errors(400, &message, "GRAPHQL_VALIDATION_FAILED", None));
+    }
+    check_tags(field, input)?;
+    let id = input["id"].as_str().unwrap_or_default();
+    let new = |name: &str| input[name].as_str().map(str::to_owned);
+    let (content, cover) = {
+        let state = lock(&world.states.hashnode);
+        let post = state.posts.get(id).filter(|post| post.account == account);
+        let post = post.ok_or_else(|| missing(field, "Post"))?;
+        (new("contentMarkdown").unwrap_or_else(|| post.content.clone()), post.cover.clone())
+    };
+    if new("title").is_some_and(|title| title.trim().is_empty()) {
+        return Err(bad(field, "Title is required."));
+    }
+    let (text, media) = read(world, &content, cover.as_ref()).await;
+    let mut state = lock(&world.states.hashnode);
+    let post = state.posts.get_mut(id).ok_or_else(|| missing(field, "Post"))?;
+    post.content = content;
+    if let Some(title) = new("title") {
+        title.trim().clone_into(&mut post.title);
+    }
+    let text = format!("{}\n\n{text}", post.title);
+    world.ledger.edit(Network::Hashnode, id, |post| (post.text, post.media) = (text, media));
+    Ok(json!({ "post": post_json(call, id, post) }))
 }
 
 async fn publish(
@@ -401,11 +459,7 @@ async fn publish(
         let cover = draft.input["coverImageOptions"]["coverImageURL"].as_str();
         (text("contentMarkdown"), cover.map(str::to_owned))
     };
-    let (text, pictures) = markdown::pictures(&content);
-    let mut media = Vec::new();
-    for (alt, url) in cover.into_iter().map(|url| (String::new(), url)).chain(pictures) {
-        media.push(markdown::shown(world, &url, &alt).await);
-    }
+    let (text, media) = read(world, &content, cover.as_ref()).await;
     let mut state = lock(&world.states.hashnode);
     state.made += 1;
     let post_id = id_of(&format!("post {}", state.made));
@@ -428,7 +482,7 @@ async fn publish(
             at: call.now,
         },
     );
-    let post = Post { account: account.to_owned(), title, slug, at: call.now };
+    let post = Post { account: account.to_owned(), title, content, cover, slug, at: call.now };
     let body = json!({ "post": post_json(call, &post_id, &post) });
     state.posts.insert(post_id, post);
     Ok(body)

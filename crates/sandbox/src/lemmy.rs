@@ -64,6 +64,7 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let kind = match (&call.method, call.segments().as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::POST, ["api", "v3", "post"]) => Calls::Publish,
+        (&Method::PUT, ["api", "v3", "post"]) => Calls::Edit,
         (&Method::POST, ["api", "v3", "post", "delete"]) => Calls::Delete,
         _ => Calls::Prepare,
     };
@@ -78,6 +79,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
         ("GET", ["api", "v3", "site"]) => Ok(site(world, call)),
         ("GET", ["api", "v3", "community"]) => community(world, call),
         ("POST", ["api", "v3", "post"]) => create(world, call).await,
+        ("PUT", ["api", "v3", "post"]) => edit(world, call),
         ("GET", ["api", "v3", "post"]) => show(world, call),
         ("POST", ["api", "v3", "post", "delete"]) => delete(world, call),
         ("GET", ["api", "v3", "user"]) => user(world, call),
@@ -302,17 +304,25 @@ fn picture(world: &World, file: &str) -> Answer {
 
 // Posts
 
-async fn create(world: &World, call: &Call) -> Result<Value, Answer> {
-    let account = authorized(world, call)?;
-    let name = call.text("name").unwrap_or_default();
-    if name.to_lowercase().contains(SLUR) {
+/// What is given of a post's fields, checked; an empty address takes one away.
+struct Given {
+    name: Option<String>,
+    url: Option<String>,
+    body: Option<String>,
+    alt: Option<String>,
+}
+
+fn given(call: &Call) -> Result<Given, Answer> {
+    let name = call.text("name");
+    if name.as_ref().is_some_and(|name| name.to_lowercase().contains(SLUR)) {
         return Err(error(400, "slurs"));
     }
-    if !TITLE.contains(&name.trim().chars().count()) || name.contains('\n') {
+    let length = |name: &String| name.trim().chars().count();
+    if name.as_ref().is_some_and(|name| !TITLE.contains(&length(name)) || name.contains('\n')) {
         return Err(error(400, "invalid_post_title"));
     }
-    let url = call.text("url").filter(|url| !url.is_empty());
-    if let Some(url) = &url {
+    let url = call.text("url");
+    if let Some(url) = url.as_ref().filter(|url| !url.is_empty()) {
         let scheme = url::Url::parse(url).map_err(|_| error(400, "invalid_url"))?;
         if !matches!(scheme.scheme(), "http" | "https" | "magnet") {
             return Err(error(400, "invalid_url_scheme"));
@@ -332,8 +342,16 @@ async fn create(world: &World, call: &Call) -> Result<Value, Answer> {
     if body.as_ref().is_some_and(|body| body.chars().count() > BODY_MAX) {
         return Err(error(400, "invalid_body_field"));
     }
+    let name = name.map(|name| name.trim().to_owned());
+    Ok(Given { name, url: url.map(|url| cleaned(&url)), body, alt })
+}
+
+async fn create(world: &World, call: &Call) -> Result<Value, Answer> {
+    let account = authorized(world, call)?;
+    let Given { name, url, body, alt } = given(call)?;
+    let name = name.ok_or_else(|| error(400, "invalid_post_title"))?;
     let number = call.number("community_id").and_then(|id| u64::try_from(id).ok());
-    let (id, community, pictures) = {
+    let (id, community) = {
         let state = lock(&world.states.lemmy);
         let community = number.and_then(|id| state.communities.get(&id).cloned());
         let community = community.ok_or_else(|| error(400, "couldnt_find_community"))?;
@@ -341,27 +359,20 @@ async fn create(world: &World, call: &Call) -> Result<Value, Answer> {
             return Err(error(400, "only_mods_can_post_in_community"));
         }
         let id = state.posts.last_key_value().map_or(40_001, |(last, _)| last + 1);
-        (id, community, state.images.clone())
+        (id, community)
     };
     let post = Post {
         account: account.clone(),
         community,
-        name: name.trim().to_owned(),
-        url: url.map(|url| cleaned(&url)),
+        name,
+        url: url.filter(|url| !url.is_empty()),
         body,
         alt,
         published: call.now,
         deleted: false,
     };
-    let (text, inside) = markdown::pictures(post.body.as_deref().unwrap_or_default());
-    let own = |url: &str| pictures.get(url.rsplit('/').next().unwrap_or_default());
-    let media = |url: &str, alt: &str| match own(url) {
-        Some(blob) => blob.in_ledger(alt),
-        None => LedgerMedia::link(url, alt),
-    };
-    let alt = post.alt.as_deref().unwrap_or_default();
-    let first = post.url.as_deref().map(|url| media(url, alt));
-    let media = first.into_iter().chain(inside.iter().map(|(alt, url)| media(url, alt)));
+    let mut state = lock(&world.states.lemmy);
+    let (text, media) = shown(&state, &post);
     world.ledger.appear(
         Network::Lemmy,
         Appeared {
@@ -369,13 +380,53 @@ async fn create(world: &World, call: &Call) -> Result<Value, Answer> {
             account: &account,
             placement: "feed",
             reply_to: None,
-            text: format!("{}\n\n{text}", post.name).trim().to_owned(),
-            media: media.collect(),
+            text,
+            media,
             at: call.now,
         },
     );
     let body = json!({ "post_view": view(call, id, &post) });
-    lock(&world.states.lemmy).posts.insert(id, post);
+    state.posts.insert(id, post);
+    Ok(body)
+}
+
+/// A post as it is read and seen.
+fn shown(state: &State, post: &Post) -> (String, Vec<LedgerMedia>) {
+    let (text, inside) = markdown::pictures(post.body.as_deref().unwrap_or_default());
+    let own = |url: &str| state.images.get(url.rsplit('/').next().unwrap_or_default());
+    let media = |url: &str, alt: &str| match own(url) {
+        Some(blob) => blob.in_ledger(alt),
+        None => LedgerMedia::link(url, alt),
+    };
+    let alt = post.alt.as_deref().unwrap_or_default();
+    let first = post.url.as_deref().map(|url| media(url, alt));
+    let media = first.into_iter().chain(inside.iter().map(|(alt, url)| media(url, alt)));
+    (format!("{}\n\n{text}", post.name).trim().to_owned(), media.collect())
+}
+
+/// What is not given stays.
+fn edit(world: &World, call: &Call) -> Result<Value, Answer> {
+    let account = authorized(world, call)?;
+    let new = given(call)?;
+    let id = call.number("post_id").and_then(|id| u64::try_from(id).ok()).unwrap_or_default();
+    let mut state = lock(&world.states.lemmy);
+    let mut post = state.posts.remove(&id).ok_or_else(|| error(404, "couldnt_find_post"))?;
+    if post.account != account {
+        state.posts.insert(id, post);
+        return Err(error(400, "no_post_edit_allowed"));
+    }
+    post.name = new.name.unwrap_or(post.name);
+    post.url = new.url.or(post.url).filter(|url| !url.is_empty());
+    post.body = new.body.or(post.body);
+    post.alt = new.alt.or(post.alt);
+    if !post.deleted {
+        let (text, media) = shown(&state, &post);
+        world.ledger.edit(Network::Lemmy, &id.to_string(), |post| {
+            (post.text, post.media) = (text, media);
+        });
+    }
+    let body = json!({ "post_view": view(call, id, &post) });
+    state.posts.insert(id, post);
     Ok(body)
 }
 

@@ -6,7 +6,8 @@
 //! look at the figures of `Chamber`. Texts are read as little text, which an unescaped sign cuts off. A
 //! picture is usable two seconds after its bytes came. Nobody may list a member's posts. The same
 //! words within an hour are refused with the first post's name.
-//! Not spoken: films, documents, polls, articles, mentions, editing.
+//! Of a post that is live its words can be changed. Not spoken: films, documents, polls, articles,
+//! mentions.
 
 use std::collections::HashMap;
 
@@ -101,6 +102,9 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
         (&Method::POST, ["rest", "posts"] | ["rest", "socialActions", _, "comments"]) => {
             Calls::Publish
         }
+        (&Method::POST, ["rest", "posts", _] | ["rest", "socialActions", _, "comments", _]) => {
+            Calls::Edit
+        }
         _ => Calls::Prepare,
     };
     let state = lock(&world.states.linkedin);
@@ -132,6 +136,10 @@ fn handle(world: &World, state: &mut State, call: &Call) -> Result<Answer, Answe
         ("POST", ["rest", "posts"]) => create(world, state, &caller, call),
         ("GET", ["rest", "posts"]) => list(state, &caller, call),
         ("GET", ["rest", "posts", urn]) => show(state, &caller, urn),
+        ("POST", ["rest", "posts", urn]) => edit(world, state, &caller, call, urn),
+        ("POST", ["rest", "socialActions", on, "comments", id]) => {
+            edit_comment(world, state, &caller, call, on, id)
+        }
         ("DELETE", ["rest", "posts", urn]) => delete(world, state, &caller, call, urn),
         ("POST", ["rest", "socialActions", on, "comments"]) => {
             comment(world, state, &caller, call, on)
@@ -605,6 +613,49 @@ fn show(state: &State, caller: &Caller, urn: &str) -> Result<Answer, Answer> {
     Ok(done(200, &post_json(post)))
 }
 
+/// The one field that a partial update sets.
+fn patched(call: &Call, of: &[&str], field: &str) -> Result<String, Answer> {
+    if call.header("x-restli-method") != Some("PARTIAL_UPDATE") {
+        let says = "POST operation PARTIAL_UPDATE needs the header X-RestLi-Method";
+        return Err(fail(400, "ILLEGAL_ARGUMENT", says));
+    }
+    let patch = call.json.as_ref().map(|json| &json["patch"]).filter(|patch| patch.is_object());
+    let patch = patch.ok_or_else(|| fail(400, "ILLEGAL_ARGUMENT", "No patch"))?;
+    let set = of.iter().fold(patch, |at, name| &at[*name])["$set"].as_object();
+    let set = set.ok_or_else(|| fail(400, "ILLEGAL_ARGUMENT", "The patch sets nothing"))?;
+    if let Some(name) = set.keys().find(|name| *name != field) {
+        return Err(input("UNKNOWN_FIELD", name, "unrecognized field found but not allowed"));
+    }
+    let text = set.get(field).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| fail(400, "ILLEGAL_ARGUMENT", "The patch sets nothing"))
+}
+
+fn edit(
+    world: &World,
+    state: &mut State,
+    caller: &Caller,
+    call: &Call,
+    urn: &str,
+) -> Result<Answer, Answer> {
+    let at = *state.by_urn.get(urn).ok_or_else(|| missing("The post"))?;
+    let post = &mut state.posts[at];
+    if post.gone {
+        return Err(missing("The post"));
+    }
+    caller.acts_as(&post.author, "posts.UPDATE", "w_member_social", "w_organization_social")?;
+    let commentary = patched(call, &[], "commentary")?;
+    let text = rendered(&commentary);
+    if text.chars().count() > MAX_TEXT {
+        return Err(input("FIELD_LENGTH_TOO_LONG", "commentary", "length is more than 3000"));
+    }
+    if text.trim().is_empty() && post.images == 0 {
+        return Err(input("MISSING_FIELD", "commentary", "a post needs text or content"));
+    }
+    (post.commentary, post.text) = (commentary, text.clone());
+    world.ledger.edit(Network::Linkedin, urn, |post| post.text = text);
+    Ok(Answer::new(204, "application/json", ""))
+}
+
 /// Again and again with the same answer.
 fn delete(
     world: &World,
@@ -693,6 +744,33 @@ fn comments(state: &State, caller: &Caller, call: &Call, on: &str) -> Result<Ans
         "r_organization_social",
     )?;
     elements(call, post.comments.iter().map(|comment| comment_json(on, comment)).collect())
+}
+
+fn edit_comment(
+    world: &World,
+    state: &mut State,
+    caller: &Caller,
+    call: &Call,
+    on: &str,
+    id: &str,
+) -> Result<Answer, Answer> {
+    let actor = call.text("actor");
+    let actor = actor.ok_or_else(|| fail(400, "ILLEGAL_ARGUMENT", "The actor is missing"))?;
+    caller.acts_as(&actor, "socialActions.UPDATE", "w_member_social", "w_organization_social")?;
+    let at = *state.by_urn.get(on).ok_or_else(|| missing("The post"))?;
+    let mut comments = state.posts[at].comments.iter_mut();
+    let comment = comments.find(|comment| comment.id == id && comment.actor == actor);
+    let comment = comment.ok_or_else(|| missing("The comment"))?;
+    let text = patched(call, &["message"], "text")?;
+    if text.trim().is_empty() {
+        return Err(input("MISSING_FIELD", "message", "field is required but not found"));
+    }
+    if text.chars().count() > MAX_COMMENT {
+        return Err(input("FIELD_LENGTH_TOO_LONG", "message/text", "length is more than 1250"));
+    }
+    comment.text.clone_from(&text);
+    world.ledger.edit(Network::Linkedin, &comment_urn(on, id), |post| post.text = text);
+    Ok(Answer::new(204, "application/json", ""))
 }
 
 fn delete_comment(

@@ -94,6 +94,7 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (&Method::POST, ["api", "v1", "statuses"]) => Calls::Publish,
+        (&Method::PUT, ["api", "v1", "statuses", _]) => Calls::Edit,
         _ => Calls::Prepare,
     };
     Aim { call: kind, account: lock(&world.states.mastodon).caller(call) }

@@ -53,6 +53,7 @@ pub(crate) fn fields(account: &str, base: &str) -> Fields {
 pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match (&call.method, client(call).as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
+        (&Method::PUT, ["rooms", _, "send", ..]) if replaced(call).is_some() => Calls::Edit,
         (&Method::PUT, ["rooms", _, "send", ..]) => Calls::Publish,
         (&Method::PUT, ["rooms", _, "redact", ..]) => Calls::Delete,
         _ => Calls::Prepare,
@@ -236,6 +237,9 @@ fn send(
             return Err(error(400, "M_INVALID_PARAM", "'body' is empty"));
         }
     }
+    if let Some(old) = replaced(call) {
+        return replace(world, call, &mut state, account, room, content, &old);
+    }
     let thread = thread(&state, room, &content)?;
     let (text, media) = shown(&state, &content);
     let id = state.add(account, call, room, kind, content);
@@ -253,6 +257,43 @@ fn send(
             },
         );
     }
+    Ok(json!({ "event_id": id }))
+}
+
+/// The event that a call wants to replace.
+fn replaced(call: &Call) -> Option<String> {
+    let relation = &call.json.as_ref()?["m.relates_to"];
+    let id = relation["event_id"].as_str().filter(|_| relation["rel_type"] == "m.replace");
+    id.map(str::to_owned)
+}
+
+/// Stores a replacement. Clients show it where it is of the same sender and the event is no
+/// replacement itself; to a redacted one it makes no difference.
+fn replace(
+    world: &World,
+    call: &Call,
+    state: &mut State,
+    account: &str,
+    room: &str,
+    content: Value,
+    old: &str,
+) -> Result<Value, Answer> {
+    let known = state.find(room, old);
+    let known =
+        known.ok_or_else(|| error(400, "M_UNKNOWN", "Can't send relation to unknown event"))?;
+    let new = &content["m.new_content"];
+    let counts = known.account == account
+        && !known.redacted
+        && known.content["m.relates_to"]["rel_type"] != "m.replace"
+        && new["body"].is_string()
+        && new["msgtype"].is_string();
+    if counts {
+        let (text, media) = shown(state, new);
+        world.ledger.edit(Network::Matrix, &format!("{room}/{old}"), |post| {
+            (post.text, post.media) = (text, media);
+        });
+    }
+    let id = state.add(account, call, room, "m.room.message", content);
     Ok(json!({ "event_id": id }))
 }
 

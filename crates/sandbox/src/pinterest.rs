@@ -2,7 +2,7 @@
 //!
 //! networks.md §12 and Pinterest's own OpenAPI 5.23. Every account has two boards to pin to and one
 //! for advertisements; `{account}-guest` is a collaborator who pins to the boards of `{account}`.
-//! Pictures given by address are fetched. Not spoken: videos, sections and edits.
+//! Pictures given by address are fetched. Not spoken: videos and sections.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -70,6 +70,7 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
         (&Method::POST, "v5/pins") => Calls::Publish,
+        (&Method::PATCH, _) => Calls::Edit,
         _ => Calls::Prepare,
     };
     let state = lock(&world.states.pinterest);
@@ -171,6 +172,7 @@ async fn handle(world: &World, call: &Call) -> Result<Answer, Answer> {
             state.shown(call, &account, id).map(ok).ok_or_else(pin_not_found)
         }
         ("POST", ["v5", "pins"]) => create(world, call).await,
+        ("PATCH", ["v5", "pins", id]) => edit(world, call, id),
         ("DELETE", ["v5", "pins", id]) => delete(world, call, id),
         _ => Err(error(404, -1, "Not found.")),
     }
@@ -302,6 +304,75 @@ fn pin_json(call: &Call, account: &str, id: &str, pin: &Pin) -> Value {
     })
 }
 
+/// What is said of a pin, as far as it was given.
+struct Words {
+    title: Option<String>,
+    description: Option<String>,
+    alt: Option<String>,
+    link: Option<String>,
+}
+
+fn words(body: &Value) -> Result<Words, Answer> {
+    let text = |name: &str, limit: usize| match &body[name] {
+        Value::Null => Ok(None),
+        Value::String(text) if text.chars().count() <= limit => Ok(Some(text.clone())),
+        Value::String(_) => {
+            Err(bad(&format!("Invalid request: '{name}' is too long (maxLength={limit})")))
+        }
+        _ => Err(bad(&format!("Invalid request: '{name}' is not of type 'string'"))),
+    };
+    let link = text("link", LINK_LIMIT)?;
+    if link.as_ref().is_some_and(|link| url::Url::parse(link).is_err()) {
+        return Err(bad("Invalid URL or request data."));
+    }
+    Ok(Words {
+        title: text("title", TITLE_LIMIT)?,
+        description: text("description", TEXT_LIMIT)?,
+        alt: text("alt_text", ALT_LIMIT)?,
+        link,
+    })
+}
+
+impl Pin {
+    /// What people read and see of it.
+    fn seen(&self) -> (String, Vec<LedgerMedia>) {
+        let alt = self.alt.as_deref().unwrap_or_default();
+        let mut media: Vec<LedgerMedia> = self.pictures.iter().map(|b| b.in_ledger(alt)).collect();
+        media.extend(self.link.as_deref().map(|link| LedgerMedia::link(link, &self.title)));
+        let texts = [self.title.as_str(), self.description.as_str()];
+        let text = texts.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
+        (text, media)
+    }
+}
+
+/// What is not given stays. An account whose name begins with `nobeta` may not.
+fn edit(world: &World, call: &Call, id: &str) -> Result<Answer, Answer> {
+    let account = authorized(world, call, &["boards:write", "pins:write"])?;
+    if account.starts_with("nobeta") {
+        return Err(error(403, 29, "You are not permitted to access that resource."));
+    }
+    let body = call.json.as_ref().ok_or_else(|| bad("The body has to be JSON."))?;
+    let known = ["title", "description", "alt_text", "link", "note"];
+    if let Some(name) =
+        body.as_object().and_then(|b| b.keys().find(|k| !known.contains(&k.as_str())))
+    {
+        return Err(bad(&format!("Invalid request: '{name}' was unexpected")));
+    }
+    let new = words(body)?;
+    let mut state = lock(&world.states.pinterest);
+    let pin = state.pins.get_mut(id).ok_or_else(pin_not_found)?;
+    if pin.account != account {
+        return Err(error(403, 7, "Not authorized to access board or Pin."));
+    }
+    pin.title = new.title.unwrap_or_else(|| pin.title.clone());
+    pin.description = new.description.unwrap_or_else(|| pin.description.clone());
+    pin.alt = new.alt.or(pin.alt.take());
+    pin.link = new.link.or(pin.link.take());
+    let (text, media) = pin.seen();
+    world.ledger.edit(Network::Pinterest, id, |post| (post.text, post.media) = (text, media));
+    Ok(Answer::json(200, &pin_json(call, &account, id, pin)))
+}
+
 async fn create(world: &World, call: &Call) -> Result<Answer, Answer> {
     let account = authorized(world, call, &["boards:write", "pins:write"])?;
     let body = call.json.as_ref().ok_or_else(|| bad("The body has to be JSON."))?;
@@ -311,21 +382,7 @@ async fn create(world: &World, call: &Call) -> Result<Answer, Answer> {
     if at == 2 {
         return Err(error(403, 29, "You are not permitted to access that resource."));
     }
-    let text = |name: &str, limit: usize| match &body[name] {
-        Value::Null => Ok(None),
-        Value::String(text) if text.chars().count() <= limit => Ok(Some(text.clone())),
-        Value::String(_) => {
-            Err(bad(&format!("Invalid request: '{name}' is too long (maxLength={limit})")))
-        }
-        _ => Err(bad(&format!("Invalid request: '{name}' is not of type 'string'"))),
-    };
-    let title = text("title", TITLE_LIMIT)?;
-    let description = text("description", TEXT_LIMIT)?;
-    let alt = text("alt_text", ALT_LIMIT)?;
-    let link = text("link", LINK_LIMIT)?;
-    if link.as_ref().is_some_and(|link| url::Url::parse(link).is_err()) {
-        return Err(bad("Invalid URL or request data."));
-    }
+    let Words { title, description, alt, link } = words(body)?;
     let pictures = pictures(world, &body["media_source"]).await?;
     let pin = Pin {
         account,
@@ -340,11 +397,7 @@ async fn create(world: &World, call: &Call) -> Result<Answer, Answer> {
     let mut state = lock(&world.states.pinterest);
     let number = state.id(call.now);
     let id = number.to_string();
-    let alt = pin.alt.as_deref().unwrap_or_default();
-    let mut media: Vec<LedgerMedia> = pin.pictures.iter().map(|b| b.in_ledger(alt)).collect();
-    media.extend(pin.link.as_deref().map(|link| LedgerMedia::link(link, &pin.title)));
-    let texts = [pin.title.as_str(), pin.description.as_str()];
-    let text = texts.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
+    let (text, media) = pin.seen();
     world.ledger.appear(
         Network::Pinterest,
         Appeared {

@@ -4,7 +4,7 @@
 //! everything, but one with `nosuch` in its name does not exist, in one with `banned` the account is
 //! banned, one with `private` is closed, one with `linksonly` or `textonly` takes only those. Calls
 //! without a `User-Agent` of their own are turned away. Texts come escaped unless `raw_json=1` asks
-//! for them as they are. Not spoken: pictures, videos, galleries, flairs and edits.
+//! for them as they are. Not spoken: pictures, videos, galleries and flairs.
 
 use std::collections::HashMap;
 
@@ -73,6 +73,7 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let kind = match (&call.method, call.path.as_str()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (_, "api/submit" | "api/comment") => Calls::Publish,
+        (_, "api/editusertext") => Calls::Edit,
         (_, "api/del") => Calls::Delete,
         _ => Calls::Prepare,
     };
@@ -174,6 +175,11 @@ fn handle(world: &World, call: &Call) -> Result<Answer, Answer> {
         }
         ("POST", ["api", "submit"]) => submit(world, call),
         ("POST", ["api", "comment"]) => comment(world, call),
+        ("GET", ["api", "info"]) => {
+            authorized(world, call, "read")?;
+            info(world, call)
+        }
+        ("POST", ["api", "editusertext"]) => edit(world, call),
         ("POST", ["api", "del"]) => delete(world, call),
         _ => Err(plain(404, "Not Found")),
     }
@@ -402,6 +408,59 @@ fn comment(world: &World, call: &Call) -> Result<Answer, Answer> {
     let shown = shown(call, &name, &thing);
     state.comments.entry(account).or_default().push(name.clone());
     state.things.insert(name, thing);
+    Ok(Answer::json(200, &json!({ "json": { "errors": [], "data": { "things": [shown] } } })))
+}
+
+/// Things by their names; what was deleted is shown without its words, what never was is not.
+fn info(world: &World, call: &Call) -> Result<Answer, Answer> {
+    let state = lock(&world.states.reddit);
+    let asked = call.text("id").unwrap_or_default();
+    let found = asked.split(',').filter_map(|name| Some((name, state.things.get(name)?)));
+    let children = found.map(|(name, thing)| {
+        let mut shown = shown(call, name, thing);
+        if thing.deleted {
+            let data = &mut shown["data"];
+            data["author"] = json!("[deleted]");
+            data[if thing.parent.is_some() { "body" } else { "selftext" }] = json!("[deleted]");
+        }
+        shown
+    });
+    let data = json!({
+        "after": null, "before": null, "modhash": "", "children": children.collect::<Vec<_>>(),
+    });
+    Ok(Answer::json(200, &json!({ "kind": "Listing", "data": data })))
+}
+
+/// Changes the text of one's own text post or comment.
+fn edit(world: &World, call: &Call) -> Result<Answer, Answer> {
+    let account = authorized(world, call, "edit")?;
+    let id = call.text("thing_id").unwrap_or_default();
+    let text = call.text("text").unwrap_or_default();
+    let mut state = lock(&world.states.reddit);
+    let thing = state.things.get_mut(&id).filter(|thing| thing.account == account);
+    let thing = thing.ok_or_else(|| refused("NOT_AUTHOR", "you can't do that", "thing_id"))?;
+    if thing.url.is_some() {
+        return Err(plain(403, "Forbidden"));
+    }
+    if thing.deleted {
+        let says = "that comment has been deleted";
+        return Err(refused("DELETED_COMMENT", says, "thing_id"));
+    }
+    let (limit, says) = match thing.parent {
+        Some(_) => (COMMENT_LIMIT, "this is too long (max: 10000)"),
+        None => (TEXT_LIMIT, "this is too long (max: 40000)"),
+    };
+    if text.chars().count() > limit {
+        return Err(refused("TOO_LONG", says, "text"));
+    }
+    if thing.parent.is_some() && text.trim().is_empty() {
+        return Err(refused("NO_TEXT", "we need something here", "text"));
+    }
+    thing.text = text;
+    let texts = [thing.title.as_str(), thing.text.as_str()];
+    let text = texts.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
+    world.ledger.edit(Network::Reddit, &id, |post| post.text = text);
+    let shown = shown(call, &id, thing);
     Ok(Answer::json(200, &json!({ "json": { "errors": [], "data": { "things": [shown] } } })))
 }
 

@@ -98,6 +98,7 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let kind = match method(call) {
         "chat.postMessage" => Calls::Publish,
         "files.completeUploadExternal" if call.text("channel_id").is_some() => Calls::Publish,
+        "chat.update" => Calls::Edit,
         "chat.delete" => Calls::Delete,
         "auth.test"
         | "conversations.info"
@@ -136,6 +137,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
         "conversations.history" => history(world, call, &caller),
         "conversations.replies" => replies(world, call, &caller),
         "chat.postMessage" => post(world, call, &caller),
+        "chat.update" => update(world, call, &caller),
         "chat.delete" => delete(world, call, &caller),
         "files.getUploadURLExternal" => upload_url(world, call, &caller),
         "files.completeUploadExternal" => complete(world, call, &caller),
@@ -596,6 +598,35 @@ fn replies(world: &World, call: &Call, caller: &Caller) -> Result<Value, Answer>
         .filter(|(at, m)| *at == head || (m.thread == Some(head) && asked.takes(*at)))
         .collect();
     Ok(asked.page(&found))
+}
+
+/// Blocks and metadata that are not named stay.
+fn update(world: &World, call: &Call, caller: &Caller) -> Result<Value, Answer> {
+    caller.may("chat:write")?;
+    let channel = channel(call)?;
+    let at = call.text("ts").and_then(|ts| read(&ts)).unwrap_or_default();
+    let mut state = lock(&world.states.slack);
+    let old = state.channels.get(&channel).and_then(|all| all.get(&at));
+    let old = old.ok_or_else(|| refused("message_not_found"))?;
+    if old.account != caller.account {
+        return Err(refused("cant_update_message"));
+    }
+    let text = call.text("text").unwrap_or_else(|| old.text.clone());
+    if text.chars().count() > TEXT_LIMIT {
+        return Err(refused("msg_too_long"));
+    }
+    let blocks = call.nested("blocks").unwrap_or_else(|| old.blocks.clone());
+    let (shown, media) = shown(&state, caller, &text, &blocks)?;
+    if shown.trim().is_empty() && media.is_empty() {
+        return Err(refused("no_text"));
+    }
+    let id = format!("{channel}/{}", written(at));
+    world.ledger.edit(Network::Slack, &id, |post| (post.text, post.media) = (shown, media));
+    let message = state.channels.entry(channel.clone()).or_default().get_mut(&at);
+    let message = message.ok_or_else(|| refused("message_not_found"))?;
+    (message.text, message.blocks) = (text.clone(), blocks);
+    let json = message_json(at, message, true);
+    Ok(json!({ "channel": channel, "ts": written(at), "text": text, "message": json }))
 }
 
 fn delete(world: &World, call: &Call, caller: &Caller) -> Result<Value, Answer> {

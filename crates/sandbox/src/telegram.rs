@@ -42,6 +42,9 @@ struct Message {
     /// The post in the ledger that shows it: an album is one post of several messages.
     post: String,
     account: String,
+    /// Its text, or the caption of its file.
+    text: String,
+    has_file: bool,
 }
 
 struct Bot {
@@ -78,6 +81,7 @@ pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match method(call) {
         "sendmessage" | "sendphoto" | "sendvideo" | "senddocument" | "sendanimation"
         | "sendmediagroup" => Calls::Publish,
+        "editmessagetext" | "editmessagecaption" => Calls::Edit,
         "deletemessage" | "deletemessages" => Calls::Delete,
         method if method.starts_with("get") || call.method == Method::GET => Calls::Read,
         _ => Calls::Prepare,
@@ -342,7 +346,7 @@ fn send_message(world: &World, call: &Call, bot: &Bot) -> Result<Value, Answer> 
     if !message.entities.is_empty() {
         json["entities"] = json!(message.entities);
     }
-    appear(world, &mut state, call, bot, &chat, &[id], message.text, Vec::new());
+    appear(world, &mut state, call, bot, &chat, vec![(id, message.text)], Vec::new());
     Ok(json)
 }
 
@@ -359,7 +363,7 @@ async fn send_file(world: &World, call: &Call, bot: &Bot, kind: FileKind) -> Res
     let id = next_message(&mut state, call, &chat);
     let json = attached_json(&mut state, call, &chat, id, &attached);
     let media = vec![attached.blob.in_ledger("")];
-    appear(world, &mut state, call, bot, &chat, &[id], attached.caption.text, media);
+    appear(world, &mut state, call, bot, &chat, vec![(id, attached.caption.text)], media);
     Ok(json)
 }
 
@@ -389,21 +393,19 @@ async fn send_media_group(world: &World, call: &Call, bot: &Bot) -> Result<Value
         return Err(bad("document can't be mixed with other media types"));
     }
     let mut state = lock(&world.states.telegram);
-    let mut ids = Vec::new();
+    let mut texts = Vec::new();
     let mut messages = Vec::new();
     for item in &album {
         let id = next_message(&mut state, call, &chat);
         messages.push(attached_json(&mut state, call, &chat, id, item));
-        ids.push(id);
+        texts.push((id, item.caption.text.clone()));
     }
-    let group = number_of(&format!("{}/{}", chat.id, ids[0]), 17).to_string();
+    let group = number_of(&format!("{}/{}", chat.id, texts[0].0), 17).to_string();
     for message in &mut messages {
         message["media_group_id"] = json!(group);
     }
     let media = album.iter().map(|item| item.blob.in_ledger("")).collect();
-    let texts = album.into_iter().map(|item| item.caption.text).filter(|text| !text.is_empty());
-    let text = texts.collect::<Vec<_>>().join("\n\n");
-    appear(world, &mut state, call, bot, &chat, &ids, text, media);
+    appear(world, &mut state, call, bot, &chat, texts, media);
     Ok(Value::Array(messages))
 }
 
@@ -529,23 +531,22 @@ fn attached_json(
     json
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of them make one post of the ledger")]
 fn appear(
     world: &World,
     state: &mut State,
     call: &Call,
     bot: &Bot,
     chat: &Chat,
-    messages: &[i64],
-    text: String,
+    messages: Vec<(i64, String)>,
     media: Vec<LedgerMedia>,
 ) {
-    let post = format!("{}/{}", chat.id, messages[0]);
+    let post = format!("{}/{}", chat.id, messages[0].0);
     let room = state.chats.entry(chat.id).or_default();
-    for id in messages {
-        let message = Message { post: post.clone(), account: bot.account.clone() };
-        room.messages.insert(*id, message);
+    for (id, text) in messages {
+        let (post, account) = (post.clone(), bot.account.clone());
+        room.messages.insert(id, Message { post, account, text, has_file: !media.is_empty() });
     }
+    let text = room.read(&post);
     world.ledger.appear(
         Network::Telegram,
         Appeared {
@@ -560,7 +561,20 @@ fn appear(
     );
 }
 
+impl Room {
+    /// What a post's messages say, in their order.
+    fn read(&self, post: &str) -> String {
+        let mut said: Vec<_> = self.messages.iter().filter(|(_, m)| m.post == post).collect();
+        said.sort_by_key(|(id, _)| **id);
+        let said = said.into_iter().map(|(_, message)| message.text.as_str());
+        said.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
 // Changing and deleting
+
+const NOT_MODIFIED: &str = "message is not modified: specified new message content and reply markup \
+                            are exactly the same as a current content and reply markup of the message";
 
 fn edit(world: &World, call: &Call, bot: &Bot, field: &str, limit: usize) -> Result<Value, Answer> {
     let chat = open_chat(call)?;
@@ -575,11 +589,20 @@ fn edit(world: &World, call: &Call, bot: &Bot, field: &str, limit: usize) -> Res
     if field == "text" && new.text.trim().is_empty() {
         return Err(bad("message text is empty"));
     }
-    let state = lock(&world.states.telegram);
-    let message = state.chats.get(&chat.id).and_then(|room| room.messages.get(&id));
-    let message = message.filter(|message| message.account == bot.account);
+    let mut state = lock(&world.states.telegram);
+    let room = state.chats.get_mut(&chat.id).ok_or_else(|| bad("message to edit not found"))?;
+    let message = room.messages.get_mut(&id).filter(|message| message.account == bot.account);
     let message = message.ok_or_else(|| bad("message to edit not found"))?;
-    world.ledger.edit(Network::Telegram, &message.post, |post| post.text.clone_from(&new.text));
+    if message.has_file != (field == "caption") {
+        return Err(bad(&format!("there is no {field} in the message to edit")));
+    }
+    if message.text == new.text {
+        return Err(bad(NOT_MODIFIED));
+    }
+    message.text.clone_from(&new.text);
+    let post = message.post.clone();
+    let text = room.read(&post);
+    world.ledger.edit(Network::Telegram, &post, |post| post.text = text);
     let mut json = message_json(call, &chat, id);
     json[field] = json!(new.text);
     json[entities] = json!(new.entities);

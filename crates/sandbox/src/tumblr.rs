@@ -69,11 +69,19 @@ pub(crate) fn fields(account: &str, _: &str) -> Fields {
     vec![("blog", account.to_owned()), ("accessToken", secret_of(account))]
 }
 
+/// Is it a change of a post that a blog shows?
+fn edits_shown(world: &World, id: &str) -> bool {
+    let state = lock(&world.states.tumblr);
+    let post = id.parse().ok().and_then(|id: u64| state.posts.get(&id));
+    post.is_some_and(|post| post.state == "published")
+}
+
 pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let shows = parameters(call)["state"].as_str().is_none_or(|state| state == "published");
     let kind = match (&call.method, call.segments().as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (_, ["v2", "blog", _, "post", "delete"]) => Calls::Delete,
+        (&Method::PUT, ["v2", "blog", _, "posts", id]) if edits_shown(world, id) => Calls::Edit,
         (&Method::POST | &Method::PUT, ["v2", "blog", _, "posts", ..]) if shows => Calls::Publish,
         _ => Calls::Prepare,
     };
@@ -240,11 +248,6 @@ impl State {
     fn publish(&mut self, world: &World, id: u64) {
         let Some(post) = self.posts.get(&id) else { return };
         self.blogs.entry(post.blog.clone()).or_default().insert((post.created, id));
-        let texts = post.blocks.iter().filter_map(|block| match block {
-            Block::Text(block) => block["text"].as_str(),
-            Block::Image { .. } => None,
-        });
-        let media: Vec<LedgerMedia> = post.blocks.iter().filter_map(Block::in_ledger).collect();
         world.ledger.appear(
             Network::Tumblr,
             Appeared {
@@ -252,11 +255,25 @@ impl State {
                 account: &post.account,
                 placement: "feed",
                 reply_to: None,
-                text: texts.collect::<Vec<_>>().join("\n\n"),
-                media,
+                text: post.text(),
+                media: post.media(),
                 at: post.created,
             },
         );
+    }
+}
+
+impl Post {
+    fn text(&self) -> String {
+        let texts = self.blocks.iter().filter_map(|block| match block {
+            Block::Text(block) => block["text"].as_str(),
+            Block::Image { .. } => None,
+        });
+        texts.collect::<Vec<_>>().join("\n\n")
+    }
+
+    fn media(&self) -> Vec<LedgerMedia> {
+        self.blocks.iter().filter_map(Block::in_ledger).collect()
     }
 }
 
@@ -352,6 +369,10 @@ fn edit(world: &World, call: &Call, blog: &str, id: &str) -> Result<Answer, Answ
             state.posts.insert(old, post);
             return Err(bad("A published post cannot become a draft again"));
         }
+        let (text, media) = (post.text(), post.media());
+        world.ledger.edit(Network::Tumblr, &old.to_string(), |post| {
+            (post.text, post.media) = (text, media);
+        });
         state.posts.insert(old, post);
         return Ok(good(200, &json!({ "id": old.to_string(), "state": state_asked })));
     }

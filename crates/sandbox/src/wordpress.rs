@@ -161,7 +161,7 @@ pub(crate) fn fields(account: &str, base: &str) -> Fields {
     ]
 }
 
-pub(crate) fn aim(_: &World, call: &Call) -> Aim {
+pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let path = route(call).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
     let status = call.text("status");
@@ -169,7 +169,8 @@ pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match (&call.method, segments.as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
-        // A change of what is there already, and the last word on a draft.
+        (_, ["wp", "v2", "posts", id]) if status.is_none() && is_shown(world, id) => Calls::Edit,
+        // The last word on a draft.
         (_, ["wp", "v2", "posts", _]) => Calls::Publish,
         (_, ["wp", "v2", "posts", ..]) if shows => Calls::Publish,
         _ => Calls::Prepare,
@@ -216,6 +217,12 @@ pub(crate) fn refuse(_: &Call, refusal: Refusal) -> Answer {
             "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n</html>\r\n",
         ),
     }
+}
+
+fn is_shown(world: &World, id: &str) -> bool {
+    let state = lock(&world.states.wordpress);
+    let post = id.parse().ok().and_then(|id: u64| state.posts.get(&id));
+    post.is_some_and(|post| post.status == "publish")
 }
 
 /// Lets posts appear whose time has come.

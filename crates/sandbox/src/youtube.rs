@@ -84,7 +84,11 @@ pub(crate) fn aim(world: &World, call: &Call) -> Aim {
     let kind = match (&call.method, call.segments().as_slice()) {
         (&Method::GET | &Method::HEAD, _) => Calls::Read,
         (&Method::DELETE, _) => Calls::Delete,
-        (&Method::PUT, ["youtube", "v3", "videos"]) => Calls::Publish,
+        (&Method::PUT, ["youtube", "v3", "comments"]) => Calls::Edit,
+        (&Method::PUT, ["youtube", "v3", "videos"]) => {
+            let shows = call.text("part").is_some_and(|parts| parts.contains("status"));
+            if shows { Calls::Publish } else { Calls::Edit }
+        }
         (_, ["youtube", "v3", "commentThreads"]) => Calls::Publish,
         _ => Calls::Prepare,
     };
@@ -139,6 +143,7 @@ fn handle(world: &World, call: &Call) -> Result<Answer, Fail> {
         ("DELETE", ["youtube", "v3", "videos"]) => return delete(world, call, &of(&[ALL])?),
         ("GET", ["youtube", "v3", "commentThreads"]) => threads(world, call, &of(&[ALL])?),
         ("POST", ["youtube", "v3", "commentThreads"]) => comment(world, call, of(&[ALL])?),
+        ("PUT", ["youtube", "v3", "comments"]) => edit_comment(world, call, &of(&[ALL])?),
         ("DELETE", ["youtube", "v3", "comments"]) => {
             return delete_comment(world, call, &of(&[ALL])?);
         }
@@ -719,6 +724,29 @@ fn threads(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
         body["nextPageToken"] = json!(format!("page-{}", from + most));
     }
     Ok(body)
+}
+
+fn edit_comment(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
+    parts(call)?;
+    let body = call.json.clone().unwrap_or_default();
+    let id = body["id"].as_str().unwrap_or_default();
+    let text = body["snippet"]["textOriginal"].as_str().unwrap_or_default();
+    let refuse = |reason, says: &str| Err(bad(reason, says).domain("youtube.comment"));
+    if text.trim().is_empty() {
+        return refuse("commentTextRequired", "The comment must not be empty.");
+    }
+    if text.chars().count() > COMMENT {
+        return refuse("commentTextTooLong", "The comment text is too long.");
+    }
+    let mut state = lock(&world.states.youtube);
+    let missing = || not_found("commentNotFound", "The specified comment could not be found.");
+    let comment = state.comments.get_mut(id).ok_or_else(missing)?;
+    if comment.account != account {
+        return Err(Fail::new(403, "PERMISSION_DENIED", "forbidden", "Forbidden"));
+    }
+    text.clone_into(&mut comment.text);
+    world.ledger.edit(Network::Youtube, id, |post| text.clone_into(&mut post.text));
+    Ok(thread_json(id, comment)["snippet"]["topLevelComment"].clone())
 }
 
 fn delete_comment(world: &World, call: &Call, account: &str) -> Result<Answer, Fail> {

@@ -96,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::spec::{Abilities, Count, Derivative, MediaRule, SendClass, Text};
+    use crate::spec::{Abilities, Count, Derivative, Edit, MediaRule, SendClass, Text};
 
     #[test]
     fn all_problems_at_once() {
@@ -106,6 +106,7 @@ mod tests {
             send: SendClass::Blind,
             follows: &[],
             in_budget: true,
+            edit: Edit::No,
             text: Text {
                 max: 10,
                 count: Count::Graphemes,

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use carillon_networks::http::{Guard, Http};
-use carillon_networks::spec::Kind;
+use carillon_networks::spec::{Edit, Kind};
 use carillon_networks::{
     ALL, Account, Applied, Class, Context, Error, Forgetful, Grant, Network, Polled, Prepared,
     Published, Remote, Rendition, ReplyTo, Secret, SendClass,
@@ -22,17 +22,16 @@ use crate::support::{Desk, hosted, jpeg, mp4, only, post};
 const PATIENCE: usize = 60;
 
 /// A network with an account of the sandbox.
-struct Stand {
-    desk: Desk,
-    network: &'static dyn Network,
+pub(crate) struct Stand {
+    pub(crate) desk: Desk,
+    pub(crate) network: &'static dyn Network,
 }
 
 /// Runs for every network and placement that the suite can begin with.
 async fn each<F: AsyncFn(Stand, Rendition, SendClass)>(test: F) {
     let one = async |network: &'static dyn Network| {
         for placement in network.spec().placements {
-            let stand = Stand { desk: Desk::of(network).await, network };
-            let out = stand.sample(placement.id, "first").await;
+            let (stand, out) = Stand::at(network, placement.id).await;
             Box::pin(test(stand, out, placement.send)).await;
         }
     };
@@ -41,7 +40,14 @@ async fn each<F: AsyncFn(Stand, Rendition, SendClass)>(test: F) {
 }
 
 impl Stand {
-    fn name(&self, out: &Rendition) -> String {
+    /// With a post that this placement takes.
+    pub(crate) async fn at(network: &'static dyn Network, placement: &str) -> (Self, Rendition) {
+        let stand = Self { desk: Desk::of(network).await, network };
+        let out = stand.sample(placement, "first").await;
+        (stand, out)
+    }
+
+    pub(crate) fn name(&self, out: &Rendition) -> String {
         format!("{}/{}", self.network.spec().id, out.placement)
     }
 
@@ -80,7 +86,7 @@ impl Stand {
     }
 
     /// Publishes, and waits until it is visible. Handles of another delivery are gone first.
-    async fn send(&self, out: &Rendition) -> Remote {
+    pub(crate) async fn send(&self, out: &Rendition) -> Remote {
         self.forget();
         self.prepare(out).await;
         self.publish(out).await
@@ -137,7 +143,7 @@ impl Stand {
     }
 
     /// No word of an error, of what was kept, or of the sandbox's records holds a secret.
-    fn no_secret_in(&self, what: &str) {
+    pub(crate) fn no_secret_in(&self, what: &str) {
         let secrets = self.desk.account.secrets.lock().unwrap();
         for (key, secret) in secrets.iter().filter(|(_, s)| s.reveal().len() > 3) {
             assert!(!what.contains(secret.reveal()), "`{key}` is in {what}");
@@ -159,7 +165,7 @@ fn answer(kind: Kind, at: usize) -> String {
 }
 
 /// An error as every network must put it.
-fn is_well_put(error: &Error) {
+pub(crate) fn is_well_put(error: &Error) {
     assert!(error.sentence.ends_with(['.', '?']), "{error:?}");
     assert!(!error.sentence.contains('\n') && error.sentence.len() < 600, "{error:?}");
     assert!(!error.sentence.contains(": ."), "an empty quotation: {error:?}");
@@ -454,10 +460,16 @@ fn every_spec_makes_sense() {
             let types = !place.media.types.is_empty() || place.media.video.is_some();
             assert!(place.media.max == 0 || types, "{name}");
             assert!(place.follows.iter().all(|id| spec.placement(id).is_some()), "{name}");
+            // What can go on in a thread or take a first comment is read off these two names.
+            let follows = matches!(place.id, "reply" | "comment");
+            assert_eq!(follows, !place.follows.is_empty(), "{name}");
             if let SendClass::Readable { .. } = place.send {
                 assert!(spec.abilities.read_back, "{name} is looked up and cannot be read");
             }
             assert!(spec.abilities.alt_text || place.media.alt_max == 0, "{name}");
+            assert!(place.edit == Edit::No || place.text.max > 0, "{name} has no text to change");
+            let titled = place.edit != Edit::TitleAndText || place.text.title_max.is_some();
+            assert!(titled, "{name} has no title to change");
             let mut keys = BTreeSet::new();
             for option in place.options {
                 let name = format!("{name} {}", option.key);
@@ -467,6 +479,11 @@ fn every_spec_makes_sense() {
                     assert!(picks.len() > 1, "{name}");
                 }
             }
+        }
+        for budget in spec.budgets {
+            let known = budget.of.iter().all(|id| spec.placement(id).is_some());
+            let counts = spec.placements.iter().any(|p| budget.counts(p));
+            assert!(known && counts && budget.posts > 0, "{}: {budget:?}", spec.id);
         }
         if let Some(oauth) = &spec.oauth {
             assert!(!oauth.guide.is_empty(), "{} has no guide for its app", spec.id);
@@ -499,6 +516,7 @@ async fn what_is_declared_is_there_and_nothing_else() {
         declared("delete", spec.abilities.delete, network.delete(&cx, "1").await.err());
         let has = |class: fn(SendClass) -> bool| spec.placements.iter().any(|p| class(p.send));
         let out = post(spec.placements[0].id, "Never sent", vec![]);
+        declared("edit", spec.can().edit, network.edit(&cx, "1", &out).await.err());
         let handle = has(|class| matches!(class, SendClass::Handle));
         // Others may have one as well, for what is processed after it was taken.
         if handle {

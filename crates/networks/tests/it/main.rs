@@ -11,6 +11,7 @@ mod contract;
 mod devto;
 mod discord;
 mod discord_webhook;
+mod edits;
 mod email;
 mod facebook;
 mod gbp;

@@ -67,14 +67,19 @@ impl Desk {
     /// A fresh sandbox, and what `alice` enters to be connected.
     pub(crate) async fn of(network: &'static dyn Network) -> Self {
         let mut desk = Self::open(network, &[], &[]).await;
-        let fields = desk.sandbox.fields(desk.network, "alice");
-        assert!(!fields.is_empty(), "the sandbox has no {}", desk.network);
-        let (settings, secrets) = split(network, fields);
-        desk.account = Account { settings, secrets: Mutex::new(secrets) };
-        if let Some(server) = desk.account.settings.get("server") {
-            desk.base.clone_from(server);
-        }
+        desk.sign_in(network, "alice");
         desk
+    }
+
+    /// From now on as this account.
+    pub(crate) fn sign_in(&mut self, network: &dyn Network, account: &str) {
+        let fields = self.sandbox.fields(self.network, account);
+        assert!(!fields.is_empty(), "the sandbox has no {}", self.network);
+        let (settings, secrets) = split(network, fields);
+        self.account = Account { settings, secrets: Mutex::new(secrets) };
+        if let Some(server) = self.account.settings.get("server") {
+            self.base.clone_from(server);
+        }
     }
 
     /// The account, with one field left empty.

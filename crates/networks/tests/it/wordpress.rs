@@ -284,7 +284,7 @@ async fn an_article_is_replaced_in_its_place() {
     assert!(desk.visible()[0].text.contains("Old"), "nothing is to be seen of it as yet");
     assert_eq!(WordPress.look_up(&desk.cx(), &out, desk.window()).await.unwrap(), []);
     for trouble in [Trouble::ResetBeforeAccept, Trouble::ResetAfterAccept] {
-        desk.fault(Calls::Publish, trouble);
+        desk.fault(Calls::Edit, trouble);
         let error = WordPress.publish(&desk.cx(), &out).await.unwrap_err();
         assert_eq!(error.applied, Applied::Maybe, "{error:?}");
         let found = WordPress.look_up(&desk.cx(), &out, desk.window()).await.unwrap();
