@@ -24,18 +24,31 @@ use crate::store::queue::gates;
 use crate::store::{alerts, audit};
 use crate::words;
 
-/// The circuit that a connection with these settings is behind.
+/// Where a network of many servers is told which one it is.
+const PLACES: [&str; 4] = ["server", "url", "host", "relays"];
+
+/// The circuit that a connection with these settings is behind. A server that is down is no trouble
+/// of those that are elsewhere.
 pub fn name(spec: &Spec, settings: &BTreeMap<String, String>) -> String {
-    // Where every connection has a server of its own, one that is down is not the others' trouble.
-    let own = match spec.base_url {
-        "" => settings.get("server"),
-        _ => settings.get("url"),
-    };
-    let own = own.and_then(|address| address.trim().parse::<url::Url>().ok());
-    match own.as_ref().and_then(|url| url.host_str()) {
-        Some(host) => format!("{}:{host}", spec.id),
-        None => spec.id.to_owned(),
+    let places = PLACES.iter().filter_map(|key| settings.get(*key));
+    let place = places.map(|place| place.trim()).find(|place| !place.is_empty());
+    let mut hosts: Vec<String> =
+        place.into_iter().flat_map(|all| all.split(',')).filter_map(host).collect();
+    hosts.sort();
+    hosts.dedup();
+    match hosts.is_empty() {
+        true => spec.id.to_owned(),
+        false => format!("{}:{}", spec.id, hosts.join("+")),
     }
+}
+
+/// The host of an address, or of one that is written without its scheme.
+fn host(address: &str) -> Option<String> {
+    let address = address.trim();
+    let url = address.parse::<url::Url>().ok();
+    let bare = || address.split([':', '/']).next().map(str::to_ascii_lowercase);
+    let host = url.as_ref().and_then(|url| url.host_str()).map(str::to_owned).or_else(bare);
+    host.filter(|host| !host.is_empty())
 }
 
 /// What a call to a network says about the network.
@@ -156,7 +169,7 @@ words! {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CircuitView {
-    /// A network's id; for a network of many servers with the server's name behind a colon.
+    /// A network's id; for a network of many servers with the servers' names behind a colon.
     #[schema(example = "bluesky")]
     pub name: String,
     pub network: String,
@@ -249,4 +262,29 @@ pub async fn reset(
         .await?;
     app.ring();
     Ok(view(app, &c, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_server_has_a_circuit_of_its_own() {
+        let of = |network: &str, key: &str, value: &str| {
+            let spec = carillon_networks::find(network).unwrap().spec();
+            name(spec, &BTreeMap::from([(key.to_owned(), value.to_owned())]))
+        };
+        for (network, key, value, circuit) in [
+            ("mastodon", "server", "https://Mastodon.social/", "mastodon:mastodon.social"),
+            ("devto", "server", "https://forem.example", "devto:forem.example"),
+            ("devto", "server", " ", "devto"),
+            ("webhook", "url", "https://shop.example/posts", "webhook:shop.example"),
+            ("email", "host", "SMTP.example.com", "email:smtp.example.com"),
+            ("email", "host", "localhost:2525", "email:localhost"),
+            ("nostr", "relays", "wss://b.example, wss://a.example/x", "nostr:a.example+b.example"),
+            ("x", "username", "alice", "x"),
+        ] {
+            assert_eq!(of(network, key, value), circuit);
+        }
+    }
 }
