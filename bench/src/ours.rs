@@ -171,6 +171,7 @@ async fn settle_in(app: &App) -> Result<()> {
                 problem: None,
                 twice_at: None,
                 quota_until: None,
+                quota_of: None,
                 tokens: Default::default(),
                 checked_at: None,
                 published_at: None,

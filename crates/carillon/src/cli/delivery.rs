@@ -6,6 +6,7 @@
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::{Here, Out, table};
+use crate::publishing::amend::{self, Amendment};
 use crate::publishing::desk::{self, Answer};
 use crate::publishing::view::{self, AttemptView, DeliveryView};
 use crate::store::audit::OPERATOR;
@@ -15,7 +16,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon delivery show 0193…                             and why
   carillon delivery answer 0193… --live https://t.me/anchor_news/7
   carillon delivery answer 0193… --not-live                it is sent now
-  carillon delivery retry 0193… --text 'A shorter comment'";
+  carillon delivery retry 0193… --text 'A shorter comment'
+  carillon delivery amend 0193… --text 'Doors open at eight.'";
 const ANSWER_EXAMPLES: &str = "Examples:
   carillon delivery answer 0193… --live https://t.me/anchor_news/7    it is there
   carillon delivery answer 0193… --live                               its address is not known
@@ -39,6 +41,8 @@ pub(super) enum Delivery {
         #[arg(long)]
         text: Option<String>,
     },
+    /// Change what a live delivery says, at its network and then here; its media stay
+    Amend(New),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +56,17 @@ pub(super) struct Given {
     /// It is not: send it now
     #[arg(long)]
     not_live: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct New {
+    id: String,
+    /// What it is to say
+    #[arg(long)]
+    text: String,
+    /// Without it the title stays
+    #[arg(long)]
+    title: Option<String>,
 }
 
 impl Delivery {
@@ -77,6 +92,11 @@ impl Delivery {
                 let now = desk::retry(app, ws, id, text.clone(), OPERATOR).await?;
                 out.show(&now, describe);
             }
+            Delivery::Amend(New { id, text, title }) => {
+                let new = Amendment { text: text.clone(), title: title.clone() };
+                let now = amend::amend(app, ws, id, new, OPERATOR).await?;
+                out.show(&now, describe);
+            }
         }
         Ok(())
     }
@@ -85,6 +105,9 @@ impl Delivery {
 fn describe(d: &DeliveryView) -> String {
     let at = d.remote_url.as_deref().unwrap_or_default();
     let mut text = format!("{}  {}  {}  {}  {at}\n", d.id, d.connection_name, d.placement, d.state);
+    if let Some(title) = &d.title {
+        text.push_str(&format!("{title}\n"));
+    }
     if let Some(own) = &d.text {
         text.push_str(&format!("{own}\n"));
     }

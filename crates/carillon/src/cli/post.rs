@@ -244,6 +244,12 @@ fn describe(p: &PostView) -> String {
         })
         .collect();
     text.push_str(&table(&rows));
+    // Parts of a thread and comments have none but their own.
+    let own = p.deliveries.iter().filter(|d| d.parent_id.is_none());
+    for d in own.filter(|d| d.text.is_some() || d.title.is_some()) {
+        let words = [&d.title, &d.text].map(|s| s.as_deref().unwrap_or_default());
+        text.push_str(&format!("\n{}\n{}\n", d.connection_name, words.join("\n").trim()));
+    }
     text
 }
 

@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 6, name: "tokens", sql: include_str!("../../migrations/0006_tokens.sql") },
     Migration { version: 7, name: "keys", sql: include_str!("../../migrations/0007_keys.sql") },
+    Migration { version: 8, name: "amend", sql: include_str!("../../migrations/0008_amend.sql") },
 ];
 
 /// What [`run`] did.

@@ -2,6 +2,7 @@
 //! and the installation's own from CARILLON_BUDGETS.
 
 use carillon_networks::Spec;
+use carillon_networks::spec::Placement;
 
 use crate::config::Publishing;
 use crate::db::{Error, Tx};
@@ -9,6 +10,32 @@ use crate::domain::budget::Budget;
 use crate::domain::problem::Problem;
 use crate::domain::when::iso;
 use crate::store::budgets;
+use crate::store::connections::Connection;
+
+/// The budgets of an account, and those of all accounts together, each under the name it is kept
+/// by; `None` in place of one that does not count this placement.
+fn counting(
+    config: &Publishing,
+    spec: &Spec,
+    placement: &Placement,
+    connection: &str,
+) -> Vec<(String, Vec<Option<Budget>>)> {
+    let of_posts = |budget: Option<Budget>| budget.filter(|_| placement.in_budget);
+    let own = config.budgets.iter().find(|b| b.network == spec.id && !b.shared);
+    let own: Vec<Option<Budget>> = match own {
+        Some(b) => vec![of_posts(b.budget)],
+        None => spec
+            .budgets
+            .iter()
+            .map(|b| b.counts(placement).then_some(Budget { posts: b.posts, per: b.per }))
+            .collect(),
+    };
+    let shared = config.budgets.iter().filter(|b| b.network == spec.id && b.shared);
+    let shared = shared.map(|b| of_posts(b.budget)).collect();
+    let mut named = vec![(connection.to_owned(), own), (format!("network:{}", spec.id), shared)];
+    named.retain(|(_, budgets)| budgets.iter().any(Option::is_some));
+    named
+}
 
 /// Counts one send of an account; when it may not go, the time before which nothing is left (ms
 /// UTC), and nothing was counted.
@@ -16,20 +43,11 @@ pub(super) async fn spend(
     tx: &Tx,
     config: &Publishing,
     spec: &Spec,
+    placement: &Placement,
     connection: &str,
     now: i64,
 ) -> Result<Option<i64>, Error> {
-    let own = config.budgets.iter().find(|b| b.network == spec.id && !b.shared);
-    let own: Vec<Budget> = match own {
-        Some(b) => b.budget.into_iter().collect(),
-        None => spec.budgets.iter().map(|b| Budget { posts: b.posts, per: b.per }).collect(),
-    };
-    let shared = config.budgets.iter().filter(|b| b.network == spec.id && b.shared);
-    let shared: Vec<Budget> = shared.filter_map(|b| b.budget).collect();
-    let network = format!("network:{}", spec.id);
-    let mut named = vec![(connection, own), (network.as_str(), shared)];
-    named.retain(|(_, budgets)| !budgets.is_empty());
-    budgets::spend(tx, &named, now).await
+    budgets::spend(tx, &counting(config, spec, placement, connection), now).await
 }
 
 /// Gives a send back that is certain not to have posted anything.
@@ -37,16 +55,20 @@ pub(super) async fn refund(
     tx: &Tx,
     config: &Publishing,
     spec: &Spec,
+    placement: &Placement,
     connection: &str,
 ) -> Result<(), Error> {
-    let own = config.budgets.iter().any(|b| b.network == spec.id && !b.shared);
-    if own || !spec.budgets.is_empty() {
-        budgets::refund(tx, connection).await?;
-    }
-    if config.budgets.iter().any(|b| b.network == spec.id && b.shared) {
-        budgets::refund(tx, &format!("network:{}", spec.id)).await?;
+    for (name, budgets) in counting(config, spec, placement, connection) {
+        budgets::refund(tx, &name, &budgets).await?;
     }
     Ok(())
+}
+
+/// Until when the network lets nothing more be posted there, if it said so (ms UTC).
+pub(super) fn refused_until(spec: &Spec, placement: &Placement, c: &Connection) -> Option<i64> {
+    let of = c.quota_of.as_deref().and_then(|id| spec.placement(id));
+    let held = of.map_or(placement.in_budget, |of| spec.one_budget(of, placement));
+    c.quota_until.filter(|_| held)
 }
 
 /// Why a delivery waits for its budget; `late` when it would be too late by then.

@@ -313,6 +313,7 @@ fn blank(workspace: &str, spec: &Spec, identity: &Identity, now: i64) -> Connect
         created_at: now,
         twice_at: None,
         quota_until: None,
+        quota_of: None,
         tokens: TokenLife::default(),
     }
 }

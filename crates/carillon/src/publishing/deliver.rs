@@ -402,7 +402,7 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
     Ok(Rendition {
         placement: d.placement.clone(),
         text: d.text.clone().unwrap_or_else(|| work.post.text.clone()),
-        title: work.post.title.clone().filter(|_| d.parent_id.is_none()),
+        title: d.title.clone().or(work.post.title.clone()).filter(|_| d.parent_id.is_none()),
         media,
         key: if bugs::on("new key each try") { ids::secret() } else { d.send_key.clone() },
         created_at: d.scheduled_at.unwrap_or(d.created_at),
@@ -412,7 +412,7 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
 }
 
 /// What a segment follows, once all of it is live.
-fn reply_to(before: &[Delivery]) -> Option<ReplyTo> {
+pub(super) fn reply_to(before: &[Delivery]) -> Option<ReplyTo> {
     let remote =
         |d: &Delivery| Some(Remote { id: d.remote_id.clone()?, url: d.remote_url.clone() });
     Some(ReplyTo { root: remote(before.first()?)?, parent: remote(before.last()?)? })

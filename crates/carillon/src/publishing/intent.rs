@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use carillon_networks::spec::Placement;
 use carillon_networks::{Rendition, Spec};
 use sha2::{Digest, Sha256};
 
@@ -33,7 +34,7 @@ struct Promise {
     claim: Claim,
     delivery: Delivery,
     spec: &'static Spec,
-    in_budget: bool,
+    placement: &'static Placement,
     request_hash: String,
 }
 
@@ -48,7 +49,7 @@ pub(super) async fn commit(
         claim: claim.clone(),
         delivery: work.delivery.clone(),
         spec: work.network.spec(),
-        in_budget: work.placement.in_budget,
+        placement: work.placement,
         request_hash: request_hash(out),
     };
     let app_ = app.clone();
@@ -76,16 +77,12 @@ async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed
             answers.push(Err(Lost::Stale));
             continue;
         };
-        answers.push(
-            if p.in_budget
-                && let Some(at) =
-                    budget::spend(tx, config, p.spec, &p.delivery.connection_id, now).await?
-            {
-                Err(Lost::Spent(at))
-            } else {
-                Ok(Some(Intent { line: ids::new(now), lease_until }))
-            },
-        );
+        let connection = &p.delivery.connection_id;
+        let spent = budget::spend(tx, config, p.spec, p.placement, connection, now).await?;
+        answers.push(match spent {
+            Some(at) => Err(Lost::Spent(at)),
+            None => Ok(Some(Intent { line: ids::new(now), lease_until })),
+        });
     }
     let mut going: Vec<(&Promise, &mut Committed)> =
         promises.iter().zip(&mut answers).filter(|(_, a)| a.is_ok()).collect();
@@ -96,9 +93,8 @@ async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed
     for ((p, answer), moved) in going.iter_mut().zip(moved) {
         let d = &p.delivery;
         if !moved {
-            if p.in_budget {
-                budget::refund(tx, &app.config.publishing, p.spec, &d.connection_id).await?;
-            }
+            let config = &app.config.publishing;
+            budget::refund(tx, config, p.spec, p.placement, &d.connection_id).await?;
             **answer = Ok(None);
             continue;
         }

@@ -50,7 +50,8 @@ pub(super) fn too_late(app: &App, work: &Work) -> Option<Outcome> {
 /// now and they must not burst.
 pub(super) fn waits(app: &App, work: &Work) -> Option<Outcome> {
     let (d, c, now) = (&work.delivery, &work.connection, app.clock.now());
-    if let Some(at) = c.quota_until.filter(|at| *at > now && work.placement.in_budget) {
+    let refused = budget::refused_until(work.network.spec(), work.placement, c);
+    if let Some(at) = refused.filter(|at| *at > now) {
         return Some(spent(app, work, at, now));
     }
     let late = d.scheduled_at.is_some_and(|at| now - at > LATE);

@@ -183,6 +183,7 @@ fn planned(post: &Post, p: &Planned, now: i64) -> Delivery {
         placement: p.placement.id.to_owned(),
         position: p.position as i64,
         text: p.text.clone(),
+        title: None,
         options: p.options.clone(),
         scheduled_at: p.at,
         state: waiting(post),

@@ -1,6 +1,7 @@
 //! The heart: from a written post to a live one, once. Read deliver.rs first.
 
 pub mod account;
+pub mod amend;
 pub mod apps;
 pub mod budget;
 pub mod checking;

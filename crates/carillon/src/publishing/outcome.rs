@@ -220,12 +220,14 @@ async fn refund(
     from: DeliveryState,
     o: &Outcome,
 ) -> Result<(), Error> {
-    let Some(spec) = app.network(&d.network).map(|n| n.spec()) else { return Ok(()) };
+    let spec = app.network(&d.network).map(|n| n.spec());
+    let Some((spec, place)) = spec.and_then(|s| Some((s, s.placement(&d.placement)?))) else {
+        return Ok(());
+    };
     let sent = matches!(from, DeliveryState::Sending | DeliveryState::Unknown);
-    let counted = spec.placement(&d.placement).is_none_or(|p| p.in_budget);
     let there = o.to == DeliveryState::Published || o.perhaps;
-    if sent && counted && o.intent_at.is_none() && !there {
-        budget::refund(tx, &app.config.publishing, spec, &d.connection_id).await?;
+    if sent && o.intent_at.is_none() && !there {
+        budget::refund(tx, &app.config.publishing, spec, place, &d.connection_id).await?;
     }
     Ok(())
 }
@@ -387,7 +389,7 @@ async fn aside(tx: &Tx, app: &App, e: &Ended, now: i64) -> Result<(), Error> {
         gates::hold(tx, &claim.lane, at).await?;
     }
     if let Some(at) = o.quota_until {
-        connections::spent(tx, &d.connection_id, at).await?;
+        connections::spent(tx, &d.connection_id, at, &d.placement).await?;
     }
     Ok(())
 }

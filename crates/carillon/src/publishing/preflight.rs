@@ -192,8 +192,10 @@ async fn judge(
             None => {}
         }
     }
-    if let Some(until) = due.connection.quota_until.filter(|until| *until > at)
-        && let Some(network) = crate::app::find(app.networks, &d.network)
+    if let Some(network) = crate::app::find(app.networks, &d.network)
+        && let Some(placement) = network.spec().placement(&d.placement)
+        && let Some(until) = budget::refused_until(network.spec(), placement, &due.connection)
+        && until > at
     {
         let config = &app.config.publishing;
         let limit = if d.placement == "story" {

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use carillon_networks::spec::Edit;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::amend;
 use super::draft::{self, Part};
 use super::options::Answers;
 use crate::App;
@@ -71,6 +73,8 @@ pub struct DeliveryView {
     pub placement: String,
     /// `null`: the post's text.
     pub text: Option<String>,
+    /// What its title was changed to at its network; `null`: the post's title.
+    pub title: Option<String>,
     /// Answers to its placement's options.
     pub options: Answers,
     pub state: DeliveryState,
@@ -89,8 +93,8 @@ pub struct DeliveryView {
     pub checked_at: Option<String>,
     /// `is_it_live` when a person has to look and answer.
     pub question: Option<String>,
-    /// What may be done now: `cancel`, `retry`, `rollback`, `answer`, `mark_posted` (an answer with
-    /// its address), `discard`.
+    /// What may be done now: `cancel`, `retry`, `rollback`, `amend`, `answer`, `mark_posted` (an
+    /// answer with its address), `discard`.
     pub can: Vec<String>,
 }
 
@@ -101,7 +105,7 @@ pub struct AttemptView {
     pub id: String,
     /// Grows with every claim of the delivery.
     pub fence: i64,
-    /// `prepare`, `publish`, `poll`, `look_up`, `delete`, `answer`, `sweep`
+    /// `prepare`, `publish`, `poll`, `look_up`, `amend`, `delete`, `answer`, `sweep`
     pub step: String,
     pub started_at: String,
     pub finished_at: Option<String>,
@@ -296,6 +300,9 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
         Published if can_delete => can.push("rollback"),
         _ => {}
     }
+    if amend::changeable(d) != Edit::No {
+        can.push("amend");
+    }
     DeliveryView {
         id: d.id.clone(),
         post_id: d.post_id.clone(),
@@ -308,6 +315,7 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
         network: d.network.clone(),
         placement: d.placement.clone(),
         text: d.text.clone(),
+        title: d.title.clone(),
         options: d.options.clone(),
         state: d.state,
         scheduled_at: d.scheduled_at.map(iso),

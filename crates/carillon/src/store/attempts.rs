@@ -9,7 +9,7 @@ use crate::{params, row};
 pub struct Attempt {
     pub id: String,
     pub fence: i64,
-    /// `prepare`, `publish`, `poll`, `look_up`, `delete`, `answer`, `sweep`, …
+    /// `prepare`, `publish`, `poll`, `look_up`, `amend`, `delete`, `answer`, `sweep`, …
     pub step: String,
     /// ms UTC
     pub started_at: i64,

@@ -10,18 +10,24 @@ const DAY: i64 = 86_400_000;
 /// nodes' clocks differ by less.
 const SET_BACK: i64 = 300_000;
 
-/// Takes one post from each of these budgets, which are kept under their names; `Some(at)` when one
-/// of them has nothing left before that time (ms UTC), and nothing is taken.
+/// Takes one post from each of these budgets, which are kept under their names in this order;
+/// `Some(at)` when one of them has nothing left before that time (ms UTC), and nothing is taken.
+/// `None` stands for one that does not count this post.
 ///
 /// Budgets of a day or more are counted by UTC day; shorter ones by GCRA: a quarter of the posts
 /// may go at once, then they are spread evenly.
-pub async fn spend(tx: &Tx, named: &[(&str, Vec<Budget>)], now: i64) -> Result<Option<i64>, Error> {
+pub async fn spend(
+    tx: &Tx,
+    named: &[(String, Vec<Option<Budget>>)],
+    now: i64,
+) -> Result<Option<i64>, Error> {
     let (mut wait, mut spent) = (None::<i64>, Vec::new());
     for (name, budgets) in named {
         let mut row = stand(tx, name).await?;
         row.resize(budgets.len(), (0, 0, 0));
         for (budget, spent) in budgets.iter().zip(&mut row) {
-            match after(*budget, *spent, now) {
+            let Some(budget) = *budget else { continue };
+            match after(budget, *spent, now) {
                 Ok(next) => *spent = next,
                 Err(at) => wait = Some(wait.map_or(at, |w| w.max(at))),
             }
@@ -51,11 +57,12 @@ async fn stand(tx: &Tx, name: &str) -> Result<Vec<Spent>, Error> {
     row.map_or(Ok(Vec::new()), |r| r.json("spent"))
 }
 
-/// Gives one post back to the budgets that count by day: it is certain that nothing was posted.
-pub async fn refund(tx: &Tx, name: &str) -> Result<(), Error> {
+/// Gives one post back to those of a name's budgets that counted it by day: it is certain that
+/// nothing was posted.
+pub async fn refund(tx: &Tx, name: &str, budgets: &[Option<Budget>]) -> Result<(), Error> {
     let Some(row) = lock(tx, name).await? else { return Ok(()) };
     let mut spent: Vec<Spent> = row.json("spent")?;
-    for (_, _, used) in &mut spent {
+    for ((_, _, used), _) in spent.iter_mut().zip(budgets).filter(|(_, b)| b.is_some()) {
         *used = (*used - 1).max(0);
     }
     save(tx, name, &spent).await

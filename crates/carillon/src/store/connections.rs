@@ -28,6 +28,8 @@ pub struct Connection {
     pub twice_at: Option<i64>,
     /// The network said that no post is left before then, ms UTC.
     pub quota_until: Option<i64>,
+    /// The placement that it said so of.
+    pub quota_of: Option<String>,
     /// How long its secrets last.
     pub tokens: TokenLife,
     pub created_at: i64,
@@ -258,9 +260,13 @@ pub async fn set_twice(tx: &Tx, id: &str, at: Option<i64>) -> Result<(), Error> 
     Ok(())
 }
 
-/// The network said that this account may not post before `until`.
-pub async fn spent(tx: &Tx, id: &str, until: i64) -> Result<(), Error> {
-    tx.execute("UPDATE connection SET quota_until = $1 WHERE id = $2", params![until, id]).await?;
+/// The network said that this account may post nothing more of a placement before `until`.
+pub async fn spent(tx: &Tx, id: &str, until: i64, placement: &str) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE connection SET quota_until = $1, quota_of = $2 WHERE id = $3",
+        params![until, placement, id],
+    )
+    .await?;
     Ok(())
 }
 
@@ -333,6 +339,7 @@ pub(super) fn read(r: &Row) -> Result<Connection, Error> {
         published_at: r.opt_int("published_at")?,
         twice_at: r.opt_int("twice_at")?,
         quota_until: r.opt_int("quota_until")?,
+        quota_of: r.opt_text("quota_of")?,
         tokens: tokens::read(r)?,
         created_at: r.int("created_at")?,
     })

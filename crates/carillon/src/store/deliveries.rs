@@ -24,6 +24,8 @@ pub struct Delivery {
     pub position: i64,
     /// `None`: the post's text.
     pub text: Option<String>,
+    /// What its title was changed to at its network; `None`: the post's.
+    pub title: Option<String>,
     /// Answers to its placement's options.
     pub options: BTreeMap<String, String>,
     /// Of a segment: when what it follows was live, `None` before.
@@ -180,6 +182,25 @@ pub async fn edit(tx: &Tx, d: &Delivery, from: DeliveryState, now: i64) -> Resul
         ],
     )
     .await?;
+    Ok(changed == 1)
+}
+
+/// What a live one says from now on at its network, and so here; `false` when it is no longer live.
+pub async fn amend(tx: &Tx, d: &Delivery, now: i64) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE delivery SET text = $1, title = $2, content_hash = $3, remote_url = $4, updated_at = $5 \
+             WHERE id = $6 AND state = 'published'",
+            params![
+                d.text.clone(),
+                d.title.clone(),
+                d.content_hash.clone(),
+                d.remote_url.clone(),
+                now,
+                &d.id
+            ],
+        )
+        .await?;
     Ok(changed == 1)
 }
 
@@ -480,6 +501,7 @@ pub(super) fn read(r: &Row) -> Result<Delivery, Error> {
         placement: r.text("placement")?,
         position: r.int("position")?,
         text: r.opt_text("text")?,
+        title: r.opt_text("title")?,
         options: r.json("options")?,
         scheduled_at: r.opt_int("scheduled_at")?,
         state: r.word("state")?,

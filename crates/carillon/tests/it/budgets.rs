@@ -14,7 +14,7 @@ use carillon::domain::sealed::Place;
 use carillon::ids;
 use carillon::params;
 use carillon::publishing::connecting::{self, Change};
-use carillon::publishing::schedule;
+use carillon::publishing::schedule::{self, DraftDelivery};
 use carillon::publishing::view::{self, DeliveryView};
 use carillon::queue::worker::Worker;
 use carillon::store::connections::{self, Connection};
@@ -31,7 +31,7 @@ use crate::support::{On, TestApp, to};
 const HOUR: Duration = Duration::from_secs(3600);
 
 static SPEC: Spec = Spec {
-    budgets: &[Budget { posts: 1, per: Duration::from_secs(86_400) }],
+    budgets: &[Budget { posts: 1, per: Duration::from_secs(86_400), of: &[] }],
     ..Spec::bare("guild", &[Placement::bare(SendClass::Blind)])
 };
 
@@ -139,7 +139,7 @@ async fn night(
     let config = Config::read(|name| t.settings.get(name).cloned()).unwrap();
     let networks = Guild::installed(ends);
     let app = App::open_with(config, t.clock.clone(), networks).await.unwrap();
-    let c = connect(&app, &t.workspace, twice_at).await;
+    let c = connect(&app, &t.workspace, SPEC.id, twice_at).await;
     let mut draft = t.draft("Guild night", &[]);
     draft.deliveries = vec![to(&c)];
     draft.scheduled_at = None;
@@ -152,11 +152,11 @@ async fn night(
     view::post(&app, &t.workspace, &post.id).await.unwrap().deliveries.remove(0)
 }
 
-async fn connect(app: &App, workspace: &str, twice_at: Option<i64>) -> String {
+async fn connect(app: &App, workspace: &str, network: &str, twice_at: Option<i64>) -> String {
     let (now, id) = (app.clock.now(), ids::new(app.clock.now()));
     let row = Connection {
         workspace_id: workspace.to_owned(),
-        network: SPEC.id.into(),
+        network: network.into(),
         name: "the guild".into(),
         remote_id: "guild".into(),
         settings: Default::default(),
@@ -166,6 +166,7 @@ async fn connect(app: &App, workspace: &str, twice_at: Option<i64>) -> String {
         problem: None,
         twice_at,
         quota_until: None,
+        quota_of: None,
         tokens: Default::default(),
         checked_at: None,
         published_at: None,
@@ -238,4 +239,117 @@ async fn asked_at_the_end(on: On) {
     assert_eq!((d.state, d.question.as_deref()), (State::Held, Some("is_it_live")), "{d:?}");
     assert!(!d.can.contains(&"retry".to_owned()), "{d:?}");
     assert_eq!(t.visible("telegram").len(), 3);
+}
+
+/// A network that counts its kinds of posts apart. What it is told of one kind it says at its first.
+struct Hall {
+    refuses: Option<&'static str>,
+    refused: AtomicUsize,
+}
+
+static HALL: Spec = Spec {
+    budgets: &[
+        Budget { posts: 1, per: Duration::from_secs(86_400), of: &["feed"] },
+        Budget { posts: 2, per: Duration::from_secs(86_400), of: &["notice"] },
+    ],
+    ..Spec::bare(
+        "hall",
+        &[
+            Placement::bare(SendClass::Blind),
+            Placement { id: "notice", ..Placement::bare(SendClass::Blind) },
+        ],
+    )
+};
+
+#[async_trait]
+impl Network for Hall {
+    fn spec(&self) -> &'static Spec {
+        &HALL
+    }
+
+    async fn check(&self, _: &Context<'_>) -> Result<Identity, NetworkError> {
+        Ok(Identity::default())
+    }
+
+    async fn publish(&self, _: &Context<'_>, out: &Rendition) -> Result<Published, NetworkError> {
+        let first = || self.refused.fetch_add(1, Ordering::Relaxed) == 0;
+        if self.refuses == Some(&out.placement) && first() {
+            let e = NetworkError::new(Class::Quota, "The hall takes no more of these today.");
+            return Err(e.retry_after(Some(5 * HOUR)));
+        }
+        Ok(Published::Accepted(Remote { id: out.key.clone(), url: None }))
+    }
+
+    fn parse_error(&self, _: &Reply) -> NetworkError {
+        NetworkError::new(Class::Unknown, "The hall sends no replies.")
+    }
+}
+
+/// Three of each kind, asked for at once, and how many of each are out after so many hours.
+async fn hall(on: On, refuses: Option<&'static str>, after: &[usize]) -> Vec<(usize, usize)> {
+    let t = TestApp::with(on, &[("CARILLON_LATE_AFTER", "5d")]).await;
+    let hall: &'static Hall = Box::leak(Box::new(Hall { refuses, refused: AtomicUsize::new(0) }));
+    let networks: Networks = Box::leak(Box::new([hall as &dyn Network]));
+    let config = Config::read(|name| t.settings.get(name).cloned()).unwrap();
+    let app = App::open_with(config, t.clock.clone(), networks).await.unwrap();
+    let c = connect(&app, &t.workspace, HALL.id, None).await;
+    let mut posts = Vec::new();
+    for n in 0..3 {
+        for placement in ["feed", "notice"] {
+            let mut draft = t.draft(&format!("{placement} {n}"), &[]);
+            draft.deliveries = vec![DraftDelivery { placement: Some(placement.into()), ..to(&c) }];
+            draft.scheduled_at = None;
+            posts.push(schedule::create(&app, &t.workspace, draft, None).await.unwrap().id);
+        }
+    }
+    let worker = Worker::new(app.clone());
+    let (mut hours, mut seen) = (0, Vec::new());
+    for &until in after {
+        while hours < until {
+            worker.tick().await.unwrap();
+            t.clock.advance(HOUR);
+            hours += 1;
+        }
+        let mut out = (0, 0);
+        for id in &posts {
+            let d = view::post(&app, &t.workspace, id).await.unwrap().deliveries.remove(0);
+            match d.placement.as_str() {
+                _ if d.state != State::Published => {}
+                "feed" => out.0 += 1,
+                _ => out.1 += 1,
+            }
+        }
+        seen.push(out);
+    }
+    seen
+}
+
+/// It is eight in the morning: the first day has sixteen hours left.
+async fn counted_apart(on: On) {
+    assert_eq!(hall(on, None, &[12, 30, 54]).await, [(1, 2), (2, 3), (3, 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_kind_has_a_budget_of_its_own_on_sqlite() {
+    counted_apart(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_kind_has_a_budget_of_its_own_on_postgres() {
+    counted_apart(On::Postgres).await;
+}
+
+/// What the network says of one kind holds that kind, for as long as it says.
+async fn refused_apart(on: On) {
+    assert_eq!(hall(on, Some("notice"), &[3, 12]).await, [(1, 0), (1, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_of_one_kind_holds_no_other_on_sqlite() {
+    refused_apart(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_of_one_kind_holds_no_other_on_postgres() {
+    refused_apart(On::Postgres).await;
 }

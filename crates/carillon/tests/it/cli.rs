@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use carillon_sandbox::{Calls, Fault, Options, Sandbox, Trouble};
 use serde_json::Value;
@@ -139,7 +140,7 @@ async fn a_demo_publishes_from_the_command_line_and_logs_no_secret() {
             break;
         }
         // Another process publishes it: there is no event of ours to await.
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(state, "published");
     let seen = sandbox.ledger("mastodon").into_iter().filter(|p| p.text.contains(text)).count();
@@ -270,6 +271,21 @@ both! {
         fails(&t, &["delivery", "answer", &failed, "--live"], 1, "`url` is needed");
         let again = told(&t, &["delivery", "retry", &failed, "--text", "Trivia, again"]);
         assert_eq!((again["state"].as_str(), again["text"].as_str()), (Some("queued"), Some("Trivia, again")));
+    }
+
+    async fn what_is_live_is_changed_from_a_terminal(t: TestApp) {
+        let (c, fixed) = (t.connect("mastodon").await, t.connect("bluesky").await);
+        let post = t.schedule(t.draft("Trivia at eight", &[&c, &fixed])).await;
+        let (id, other) = (post.deliveries[0].id.as_str(), post.deliveries[1].id.as_str());
+        fails(&t, &["delivery", "amend", id, "--text", "Later"], 4, "This delivery is not live");
+        t.pass(Duration::from_secs(3600)).await;
+        let now = told(&t, &["delivery", "amend", id, "--text", "Trivia at nine"]);
+        assert_eq!((now["text"].as_str(), &t.visible("mastodon")[0].text[..]), (Some("Trivia at nine"), "Trivia at nine"));
+        assert!(said(&t, &["delivery", "show", id]).contains("Trivia at nine"));
+        assert!(said(&t, &["post", "show", &post.id]).contains("\nalice at mastodon\nTrivia at nine\n"));
+        fails(&t, &["delivery", "amend", id, "--text", &"x".repeat(501)], 1, "1 character too long");
+        fails(&t, &["delivery", "amend", other, "--text", "Later"], 4, "lets no program change what is live");
+        assert_eq!(t.visible("bluesky")[0].text, "Trivia at eight");
     }
 
     async fn pauses_and_drains_are_made_from_a_terminal(t: TestApp) {

@@ -187,7 +187,7 @@ both! {
         let c = t.connect("mastodon").await;
         let (id, until) = (c.clone(), t.clock.now() + 40 * 60_000);
         t.app.db.write(move |tx| async move {
-            carillon::store::connections::spent(&tx, &id, until).await
+            carillon::store::connections::spent(&tx, &id, until, "feed").await
         }).await.unwrap_or_else(|e: Error| panic!("{e}"));
         for minute in (10..16).rev() {
             let at = Some(when::iso(t.clock.now() + minute * 60_000));

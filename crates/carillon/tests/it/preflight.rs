@@ -195,6 +195,7 @@ fn blank() -> Connection {
         published_at: None,
         twice_at: None,
         quota_until: None,
+        quota_of: None,
         tokens: Default::default(),
         created_at: START,
     }

@@ -718,6 +718,7 @@ fn filler(t: &TestApp, n: usize) -> Connection {
         published_at: None,
         twice_at: None,
         quota_until: None,
+        quota_of: None,
         tokens: TokenLife::default(),
         created_at: t.clock.now(),
     }

@@ -22,7 +22,7 @@ fn thread(t: &TestApp, connections: &[&str]) -> Draft {
     Draft { thread: parts(&THREAD[1..]), ..t.draft(THREAD[0], connections) }
 }
 
-fn parts(texts: &[&str]) -> Vec<Part> {
+pub(crate) fn parts(texts: &[&str]) -> Vec<Part> {
     texts.iter().map(|text| Part { text: (*text).into(), media: Vec::new() }).collect()
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::publishing::amend::{self, Amendment};
 use crate::publishing::desk::{self, Answer};
 use crate::publishing::view::{self, AttemptView, DeliveryView};
 use crate::web::error::{Reads, Writes};
@@ -50,6 +51,23 @@ pub async fn cancel(
     Id(id): Id,
 ) -> Result<Json<DeliveryView>, ApiError> {
     Ok(Json(desk::cancel(&app, &caller.workspace_id, &id, &caller.actor()).await?))
+}
+
+/// Changes what a live delivery says, at its network and then here.
+///
+/// Media stay as they are. A network that refuses changes nothing: 409 `not_changed` or 503 with
+/// what to do; `maybe_changed` where its answer was lost, which is settled by sending the same again.
+#[utoipa::path(post, path = "/deliveries/{id}/amend", tag = "deliveries",
+    params(("id" = String, Path, format = "uuid")), request_body = Amendment,
+    responses((status = 200, body = DeliveryView, description = "The delivery as it is now."), Writes))]
+pub async fn amend(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Json(new): Json<Amendment>,
+) -> Result<Json<DeliveryView>, ApiError> {
+    let (ws, actor) = (&caller.workspace_id, caller.actor());
+    Ok(Json(amend::amend(&app, ws, &id, new, &actor).await?))
 }
 
 /// What is to be different in the next try.

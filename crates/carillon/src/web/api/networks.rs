@@ -4,6 +4,7 @@
 //! no OpenAPI. A test holds the two against each other.
 
 use carillon_networks::Spec;
+use carillon_networks::spec::Can;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,16 +15,30 @@ use crate::web::{ApiError, Caller, Json};
 #[derive(Serialize, ToSchema)]
 pub struct Networks {
     #[schema(value_type = Vec<NetworkSpec>)]
-    items: Vec<&'static Spec>,
+    items: Vec<Shown>,
     #[schema(value_type = Option<String>)]
     next: (),
+}
+
+/// A SPEC with all that it amounts to.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    spec: &'static Spec,
+    abilities: Can,
+}
+
+impl From<&'static Spec> for Shown {
+    fn from(spec: &'static Spec) -> Self {
+        Self { spec, abilities: spec.can() }
+    }
 }
 
 /// Lists the networks, with what each asks for and what it takes.
 #[utoipa::path(get, path = "/networks", tag = "networks",
     responses((status = 200, description = "Every network, in display order.", body = Networks), Reads))]
 pub async fn list(_: Caller) -> Result<Json<Networks>, ApiError> {
-    let items = carillon_networks::ALL.iter().map(|n| n.spec()).collect();
+    let items = carillon_networks::ALL.iter().map(|n| n.spec().into()).collect();
     Ok(Json(Networks { items, next: () }))
 }
 
@@ -95,8 +110,10 @@ struct PlacementSpec {
     /// The placements that it may follow, as the next part of a thread or a first comment; empty
     /// for one that stands alone.
     follows: Vec<String>,
-    /// Does the network count it among the posts of its budgets?
+    /// Does the network count it among its posts? A budget may count others.
     in_budget: bool,
+    /// What can be changed of a post once it is live: `no`, `text`, `titleAndText`
+    edit: String,
     text: TextSpec,
     media: MediaSpec,
     /// What else a post here can be told, in the order to ask for it.
@@ -209,6 +226,11 @@ struct AbilitiesSpec {
     delete: bool,
     read_back: bool,
     alt_text: bool,
+    /// Something of what is live can be changed; the placements say what.
+    edit: bool,
+    /// A post can go on in a thread.
+    threads: bool,
+    first_comment: bool,
 }
 
 #[derive(ToSchema)]
@@ -218,6 +240,8 @@ struct BudgetSpec {
     posts: u64,
     /// Seconds.
     per: u64,
+    /// The placements that it counts; empty: those with `inBudget`.
+    of: Vec<String>,
 }
 
 #[cfg(test)]
@@ -248,7 +272,7 @@ mod tests {
     #[test]
     fn the_documentation_says_what_is_sent() {
         for network in carillon_networks::ALL {
-            let spec = serde_json::to_value(network.spec()).unwrap();
+            let spec = serde_json::to_value(Shown::from(network.spec())).unwrap();
             agrees::<NetworkSpec>(&spec);
             agrees::<AbilitiesSpec>(&spec["abilities"]);
             if !spec["oauth"].is_null() {

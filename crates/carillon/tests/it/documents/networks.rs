@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use carillon_networks::http::Reply;
 use carillon_networks::oauth::Life;
-use carillon_networks::spec::{Count, Derivative, Placement, VideoRule};
+use carillon_networks::spec::{Count, Derivative, Edit, Placement, VideoRule};
 use carillon_networks::{ALL, Network, SendClass, Spec};
 use serde::Deserialize;
 
@@ -66,8 +66,8 @@ fn the_table() {
          network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or a client \
          library that others wrote, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
          `crates/networks/tests/errors`.\n\n\
-         | network | posts to | follow-ups | send class | pictures | videos | consent page | token | read back | delete | alt text | errors known | proven by |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | network | posts to | threads | first comment | send class | pictures | videos | consent page | token | read back | edit | delete | alt text | errors known | proven by |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut known = 0;
     for &network in ALL {
@@ -75,27 +75,28 @@ fn the_table() {
         let errors = recorded(spec).len();
         known += errors;
         let name = |p: &&Placement| p.name.to_lowercase();
-        let (alone, after): (Vec<_>, Vec<_>) =
-            spec.placements.iter().partition(|p| p.stands_alone());
-        let list = |all: &[&Placement]| all.iter().map(name).collect::<Vec<_>>().join(", ");
+        let alone: Vec<_> = spec.placements.iter().filter(|p| p.stands_alone()).collect();
+        let can = spec.can();
         let mut classes: Vec<&str> = spec.placements.iter().map(|p| class(p.send).0).collect();
         classes.dedup();
         let pictures = spec.placements.iter().filter(|p| !p.media.types.is_empty());
         let films = spec.placements.iter().filter_map(|p| p.media.video).map(|v| v.max);
         text += &format!(
-            "| [{}](networks/{}.md) | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {errors} | {} |\n",
+            "| [{}](networks/{}.md) | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {errors} | {} |\n",
             spec.name,
             spec.id,
-            list(&alone),
-            or_dash(&list(&after)),
+            alone.iter().map(name).collect::<Vec<_>>().join(", "),
+            yes(can.threads),
+            yes(can.first_comment),
             classes.join(", "),
             pictures.map(|p| p.media.max).max().map_or("–".into(), |n| n.to_string()),
             films.max().map_or("–".into(), |n| n.to_string()),
             yes(spec.oauth.is_some()),
             life(spec.life),
-            yes(spec.abilities.read_back),
-            yes(spec.abilities.delete),
-            yes(spec.abilities.alt_text),
+            yes(can.read_back),
+            yes(can.edit),
+            yes(can.delete),
+            yes(can.alt_text),
             proven(spec.id),
         );
     }
@@ -166,11 +167,11 @@ fn page(network: &dyn Network) -> String {
             Life::Rotating => "is renewed by Carillon with its refresh token",
         }
     );
-    text += "| placement | text | title | pictures | videos | a lost answer |\n|---|---|---|---|---|---|\n";
+    text += "| placement | text | title | pictures | videos | once it is live | a lost answer |\n|---|---|---|---|---|---|---|\n";
     for p in spec.placements {
         let title = p.text.title_max.map_or("–".to_owned(), |n| format!("at most {n}"));
         text += &format!(
-            "| {}{} | {} | {title} | {} | {} | {}: {} |\n",
+            "| {}{} | {} | {title} | {} | {} | {} | {}: {} |\n",
             p.name,
             if p.stands_alone() {
                 String::new()
@@ -180,13 +181,37 @@ fn page(network: &dyn Network) -> String {
             words(p),
             pictures(p),
             p.media.video.map_or("–".to_owned(), |v| videos(&v)),
+            match p.edit {
+                Edit::No => "stays as it is",
+                Edit::Text => "text can be changed",
+                Edit::TitleAndText => "title and text can be changed",
+            },
             class(p.send).0,
             class(p.send).1,
         );
     }
+    let can = spec.can();
+    let all = [
+        ("threads", can.threads),
+        ("a first comment", can.first_comment),
+        ("descriptions of pictures", can.alt_text),
+        ("changes of live posts", can.edit),
+        ("deleting", can.delete),
+        ("reading back", can.read_back),
+    ];
+    let list = |wanted: bool| {
+        let some: Vec<&str> = all.iter().filter(|a| a.1 == wanted).map(|a| a.0).collect();
+        if some.is_empty() { "nothing".to_owned() } else { some.join(", ") }
+    };
+    text += &format!("\nIt has: {}. It has not: {}.\n", list(true), list(false));
     if !spec.budgets.is_empty() {
         text += "\nPosting budgets that Carillon keeps to: ";
-        let all = spec.budgets.iter().map(|b| format!("{} in {}", b.posts, span(b.per)));
+        let name = |id: &str| spec.placement(id).map_or(id, |p| p.name).to_lowercase();
+        let all = spec.budgets.iter().map(|b| {
+            let of: Vec<String> = b.of.iter().map(|id| name(id)).collect();
+            let of = if of.is_empty() { String::new() } else { format!(" ({})", of.join(", ")) };
+            format!("{} in {}{of}", b.posts, span(b.per))
+        });
         text += &format!("{}.\n", all.collect::<Vec<_>>().join(", "));
     }
     text += "\n## What it answers, and what that means\n\n| when | status | class | what people read | what is next |\n|---|---|---|---|---|\n";
@@ -335,10 +360,6 @@ fn life(life: Life) -> &'static str {
 
 fn yes(b: bool) -> &'static str {
     if b { "yes" } else { "–" }
-}
-
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "–" } else { text }
 }
 
 /// Fit for a cell of a table.
