@@ -20,13 +20,15 @@ export interface SpecField {
   secret: boolean;
   required: boolean;
 }
-export type Count = 'chars' | 'utf16' | 'graphemes' | 'mastodon';
+export type Count = 'chars' | 'utf16' | 'bytes' | 'graphemes' | 'mastodon' | 'weighted' | 'threads';
 export interface Placement {
   id: string;
   name: string;
   /** What it may follow; empty for one that stands alone. */
   follows: string[];
   send: { class: 'keyed' | 'handle' | 'readable' | 'blind' };
+  /** What can be changed once it is live. */
+  edit: 'no' | 'text' | 'titleAndText';
   text: {
     max: number;
     count: Count;
@@ -80,8 +82,8 @@ export interface Network {
   oauth: { scopes: string[]; guide: string[] } | null;
   fields: SpecField[];
   placements: Placement[];
-  abilities: { delete: boolean; readBack: boolean; altText: boolean };
-  budgets: { posts: number; per: number }[];
+  abilities: { delete: boolean; readBack: boolean; altText: boolean; edit: boolean; threads: boolean; firstComment: boolean };
+  budgets: { posts: number; per: number; of: string[] }[];
 }
 
 export interface ConnectionProblem {
@@ -219,7 +221,7 @@ export type DeliveryState =
   | 'held'
   | 'missed'
   | 'removed';
-export type Can = 'cancel' | 'retry' | 'rollback' | 'answer' | 'mark_posted' | 'discard';
+export type Can = 'cancel' | 'retry' | 'rollback' | 'amend' | 'answer' | 'mark_posted' | 'discard';
 
 export interface DeliveryProblem {
   class: string | null;
@@ -240,7 +242,9 @@ export interface Delivery {
   connectionName: string;
   network: string;
   placement: string;
+  /** `null`: the post's; the title only where it was changed at the network. */
   text: string | null;
+  title: string | null;
   options: Record<string, string>;
   state: DeliveryState;
   scheduledAt: Iso | null;

@@ -365,6 +365,32 @@ describe('panel', () => {
     assertQuiet(wrong);
   });
 
+  test('what is live is edited at its network', async () => {
+    const [text, later] = [words('Doors open at seven'), words('Doors open at eight')];
+    const made = await sendNow(server, text, ['mastodon', 'bluesky']);
+    await page.goto(`${server.url}/posts/${made.id}`);
+    const panel = page.getByRole('dialog');
+    await panel.getByText('Bluesky lets no program change what is live.').waitFor({ timeout: 60_000 });
+    await panel.getByRole('button', { name: 'Edit at the network…' }).click({ timeout: 60_000 });
+    const dialog = page.getByRole('dialog', { name: 'Edit at Mastodon' });
+    const field = dialog.getByLabel(/^Text for/);
+    assert.equal(await field.inputValue(), text);
+    await field.fill('x'.repeat(501));
+    await dialog.getByText('−1', { exact: true }).waitFor();
+    await dialog.getByRole('button', { name: 'Change it at Mastodon' }).click();
+    await dialog.getByText('The text is 1 character too long for Mastodon (501 of 500).').waitFor();
+    await field.fill(later);
+    await shot(page, 'panel-amend');
+    await dialog.getByRole('button', { name: 'Change it at Mastodon' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await panel.getByText('Its own text').click();
+    await panel.getByText(later, { exact: true }).waitFor();
+    const there = await server.ledger('mastodon');
+    assert.equal(there.filter((p) => p.text === later).length, 1, 'followers read it');
+    assert.equal(there.filter((p) => p.text === text).length, 0);
+    assertQuiet(wrong, [/422/]);
+  });
+
   test('what is published refuses to move and says why', async () => {
     const published = await until('a published post of the demo', async () => (await allPosts(server)).find((p) => p.state === 'published'));
     await page.goto(`${server.url}/posts/${published.id}`);

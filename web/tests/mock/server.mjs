@@ -88,7 +88,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   };
   const publish = (post, d) => {
     const remoteId = d.id.slice(-10);
-    Object.assign(d, { state: 'published', publishedAt: iso(now()), remoteId, remoteUrl: `${url}/sandbox/${d.network}/${remoteId}`, can: ['rollback'], attempts: d.attempts + 1, problem: null });
+    Object.assign(d, { state: 'published', publishedAt: iso(now()), remoteId, remoteUrl: `${url}/sandbox/${d.network}/${remoteId}`, can: d.network === 'bluesky' ? ['rollback'] : ['rollback', 'amend'], attempts: d.attempts + 1, problem: null });
     const list = attempts.get(d.id) ?? [];
     list.push({ id: uuid(`${d.id} ${list.length}`), fence: list.length + 1, step: 'publish', startedAt: iso(now() - 200), finishedAt: iso(now()), outcome: 'accepted', class: null, status: 200, code: null, sentence: null, action: null, requestId: `req_${remoteId}`, remoteId, nextAttemptAt: null });
     attempts.set(d.id, list);
@@ -150,7 +150,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
         const c = connections.get(want.connectionId);
         return {
           id: uuid(`${post.id} ${c.id}`), postId: post.id, connectionId: c.id, connectionName: c.name, network: c.network,
-          parentId: null, position: 0, placement: want.placement ?? networks.find((n) => n.id === c.network).placements[0].id, text: want.text ?? null, options: want.options ?? {}, state: 'queued',
+          parentId: null, position: 0, placement: want.placement ?? networks.find((n) => n.id === c.network).placements[0].id, text: want.text ?? null, title: null, options: want.options ?? {}, state: 'queued',
           scheduledAt: iso(at ?? now()), nextAttemptAt: null, attempts: 0, remoteId: null, remoteUrl: null, publishedAt: null,
           problem: null, question: null, can: body.draft ? [] : ['cancel'],
         };
@@ -276,6 +276,13 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     }],
     ['GET', '/deliveries/:id/attempts', ({ id }) => ({ items: attempts.get(id) ?? [], next: null })],
     ['POST', '/deliveries/:id/cancel', ({ id }) => { const [p, d] = deliveryOf(id); Object.assign(d, { state: 'cancelled', can: [] }); touch(p); return d; }],
+    ['POST', '/deliveries/:id/amend', ({ id }, body) => {
+      const [p, d] = deliveryOf(id);
+      if (!d.can.includes('amend')) throw new Refusal(409, 'not_changeable', 'This network lets no program change what is live.');
+      Object.assign(d, { text: body.text, title: body.title ?? d.title });
+      touch(p);
+      return d;
+    }],
     ['POST', '/deliveries/:id/answer', ({ id }, body) => {
       const [p, d] = deliveryOf(id);
       if (body.live) Object.assign(d, { state: 'published', publishedAt: iso(now()), remoteUrl: body.url ?? null, question: null, problem: null, can: [] });

@@ -4,13 +4,10 @@
 import type { Count, Placement } from '../../api/types';
 import { links, urls } from './links';
 
-/** The ways to count; those that the API's types do not name yet, too. */
-export type Unit = Count | 'bytes' | 'weighted' | 'threads';
-
 const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 const URL_WEIGHT = 23;
 
-export function count(text: string, how: Unit): number {
+export function count(text: string, how: Count): number {
   switch (how) {
     case 'chars':
       return [...text].length;
