@@ -368,7 +368,8 @@ async fn mail_and_relays_are_connected_without_a_sandbox_too() {
         assert!(check(&t, &id).await.checks.iter().all(|c| c.ok), "{network}");
     }
     // What is private stays out of reach for whoever was not allowed to.
-    let t = TestApp::with(On::Sqlite, &[("CARILLON_SANDBOX", "")]).await;
+    let nothing = [("CARILLON_SANDBOX", ""), ("CARILLON_ALLOW_HOSTS", "")];
+    let t = TestApp::with(On::Sqlite, &nothing).await;
     for (network, key, value) in
         [("email", "tls", "tls"), ("nostr", "relays", "wss://127.0.0.1:4443")]
     {
