@@ -28,7 +28,7 @@ run: ## build everything and start Carillon with its demo workspace
 
 test: ## install what is missing, then every check and every test, on real servers and in a browser
 	@scripts/step begin
-	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds servers judges
+	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds servers judges tus
 	$(step) 'claim the target directory' scripts/claim-target
 	$(step) 'rust: format' cargo fmt --all --check
 	$(step) 'rust: clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -42,7 +42,7 @@ test: ## install what is missing, then every check and every test, on real serve
 	@scripts/step end
 
 test-live: ## real servers and the networks' own client libraries alone, a part of `make test`
-	@scripts/install build wordpress pds servers judges
+	@scripts/install build wordpress pds servers judges tus
 	@scripts/claim-target
 	@echo '==> tests on real servers, and by the networks own client libraries'
 	@scripts/with-live cargo test --workspace --locked --test it -- --ignored --nocapture
@@ -81,7 +81,7 @@ size: ## start-up time, idle memory and bytes of the release build
 
 clean-cache: ## remove everything built or installed in the cache directory
 	@echo "==> remove what $$CARILLON_CACHE and $$CARGO_TARGET_DIR hold"
-	@rm -rf "$$CARILLON_CACHE"/{web,pds,servers,judges,judge,wordpress,bench} "$$CARGO_TARGET_DIR"
+	@rm -rf "$$CARILLON_CACHE"/{web,pds,servers,judges,judge,tus,wordpress,bench} "$$CARGO_TARGET_DIR"
 
 web/dist/index.html: $(web_sources)
 	@echo '==> build the web app'

@@ -23,6 +23,7 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
         Kind::Check => publishing::preflight::check(app, &claim.subject).await?,
         Kind::MediaNet => {
             media::derive::safety_net(app).await?;
+            media::uploads::sweep(app).await?;
         }
         Kind::Prune => watch::prune::prune(app).await?,
     }

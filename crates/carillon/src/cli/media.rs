@@ -1,6 +1,7 @@
 //! `carillon media`: upload and look.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use bytes::Bytes;
 use clap::Subcommand;
@@ -8,12 +9,12 @@ use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::AsyncReadExt;
 
-use super::{Here, Out};
+use super::{Here, Out, moving};
 use crate::domain::refusal::{Kind, Refusal};
 use crate::media::{intake, library};
 use crate::queue::worker::Worker;
 
-pub(super) const EXAMPLES: &str = "Examples:\n  carillon media add pub.jpg --alt 'The bar at dusk'\n  carillon media show 0193… --json";
+pub(super) const EXAMPLES: &str = "Examples:\n  carillon media add pub.jpg --alt 'The bar at dusk'\n  carillon media show 0193… --json\n  carillon media move --to s3 --dry-run";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Media {
@@ -26,13 +27,17 @@ pub(super) enum Media {
     },
     /// Show a medium and its derivatives
     Show { id: String },
+    /// Move every medium to the disk or to the S3 store, while servers run
+    #[command(after_help = moving::EXAMPLES)]
+    Move(moving::Move),
 }
 
 impl Media {
-    pub(super) async fn run(&self, here: &Here, out: &Out) -> anyhow::Result<()> {
+    pub(super) async fn run(&self, here: &Here, out: &Out) -> anyhow::Result<ExitCode> {
         let (app, ws) = (&here.app, here.workspace.as_str());
         let id = match self {
             Media::Show { id } => id.clone(),
+            Media::Move(all) => return all.run(app, out).await,
             Media::Add { file, alt } => {
                 let source = open(file).await?;
                 let bar = bar(source.metadata().await?.len());
@@ -73,7 +78,7 @@ impl Media {
             }
             text
         });
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -91,7 +96,7 @@ async fn open(file: &Path) -> Result<tokio::fs::File, Refusal> {
 }
 
 /// Progress on a terminal; nothing where output is not one.
-fn bar(total: u64) -> ProgressBar {
+pub(super) fn bar(total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}");
     ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

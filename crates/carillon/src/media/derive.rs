@@ -181,7 +181,7 @@ pub async fn rendition(
         source: None,
         duration: None,
         url: if rule.pull {
-            links::public(app, &medium.workspace_id, &medium.id, kind)
+            links::public(app, &medium.workspace_id, &medium.id, kind).await
         } else {
             String::new()
         },

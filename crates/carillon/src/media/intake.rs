@@ -14,7 +14,7 @@ use super::library::{clean_alt, clean_name, enqueue, no_store, tell};
 use super::probe::{self, Kind, Probe};
 use super::{blobs, derive};
 use crate::App;
-use crate::db::Error;
+use crate::db::{Error, Tx};
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::ids;
 use crate::store::media::{self, Media, MediaState};
@@ -50,7 +50,7 @@ where
         if data.len() as u64 > max {
             // What it is matters more than how large it is: a film is refused as a film.
             return Err(match probe::sniff(&data) {
-                Some(kind) if kind.is_image() => too_large(max),
+                Some(kind) if kind.is_image() => too_large(max, "picture", "CARILLON_IMAGE_MAX"),
                 other => unsupported(other),
             });
         }
@@ -59,7 +59,7 @@ where
 }
 
 /// What the file is, by its header.
-fn judge(
+pub(super) fn judge(
     app: &App,
     workspace: &str,
     name: &str,
@@ -67,8 +67,7 @@ fn judge(
     data: &[u8],
 ) -> Result<Media, Refusal> {
     if data.is_empty() {
-        let fix = "Choose another file.";
-        return Err(Refusal::new(No::Invalid, "media_empty", "The file is empty.", fix));
+        return Err(empty());
     }
     match probe::sniff(data) {
         Some(kind) if kind.is_image() => {}
@@ -103,14 +102,7 @@ async fn keep(app: &App, medium: &Media, data: Bytes) -> Result<(), Refusal> {
     let key = blobs::key(&medium.workspace_id, &medium.id, "original");
     app.blobs.put(&key, data).await.map_err(|e| no_store(&e))?;
     let row = medium.clone();
-    let kept = app
-        .db
-        .write(move |tx| async move {
-            media::add(&tx, &row).await?;
-            enqueue(&tx, &row, row.created_at).await?;
-            tell(&tx, "media.created", &row, row.created_at).await
-        })
-        .await;
+    let kept = app.db.write(move |tx| async move { add(&tx, &row).await }).await;
     // A commit whose answer was lost may stand, and then the row needs its file.
     if kept.as_ref().is_err_and(|e| !matches!(e, Error::CommitUnknown(_)))
         && let Err(e) = app.blobs.delete(&key).await
@@ -120,20 +112,35 @@ async fn keep(app: &App, medium: &Media, data: Bytes) -> Result<(), Refusal> {
     Ok(kept?)
 }
 
+/// The row, with the job that makes its renditions.
+pub(super) async fn add(tx: &Tx, medium: &Media) -> Result<(), Error> {
+    media::add(tx, medium).await?;
+    enqueue(tx, medium, medium.created_at).await?;
+    tell(tx, "media.created", medium, medium.created_at).await
+}
+
+pub(super) fn empty() -> Refusal {
+    let fix = "Choose another file.";
+    Refusal::new(No::Invalid, "media_empty", "The file is empty.", fix)
+}
+
 fn broke_off(e: &impl std::fmt::Display) -> Refusal {
     tracing::info!(error = %e, "an upload broke off");
     let fix = "Send the file again; nothing was saved.";
     Refusal::new(No::Invalid, "upload_broke_off", "The upload broke off before its end.", fix)
 }
 
-fn too_large(max: u64) -> Refusal {
-    let sentence = format!("The file is larger than the {} a picture may have.", size(max));
-    let fix = "Choose a smaller picture, or have whoever runs this installation raise the limit, \
-               the setting `CARILLON_IMAGE_MAX`.";
+/// `what` is the word for the kind of thing that the setting limits.
+pub fn too_large(max: u64, what: &str, setting: &str) -> Refusal {
+    let sentence = format!("The file is larger than the {} a {what} may have.", size(max));
+    let fix = format!(
+        "Choose a smaller {what}, or have whoever runs this installation raise the limit, the \
+         setting `{setting}`."
+    );
     Refusal::new(No::TooLarge, "media_too_large", sentence, fix)
 }
 
-fn unsupported(kind: Option<Kind>) -> Refusal {
+pub(super) fn unsupported(kind: Option<Kind>) -> Refusal {
     let sentence = match kind {
         Some(kind) if kind.is_video() => "The file is a video: videos are not taken yet.",
         _ => "The file is not a picture that Carillon takes: JPEG, PNG, WebP or GIF.",
@@ -169,7 +176,7 @@ fn refused(e: &PictureError) -> Refusal {
     }
 }
 
-/// `5 MB`, `1.5 MB`, `800 KB`
+/// `4 GB`, `5 MB`, `1.5 MB`, `800 KB`
 fn size(bytes: u64) -> String {
     let in_unit = |unit: u64, word: &str| {
         let tenths = bytes * 10 / unit;
@@ -179,6 +186,7 @@ fn size(bytes: u64) -> String {
         }
     };
     match bytes {
+        1_000_000_000.. => in_unit(1_000_000_000, "GB"),
         1_000_000.. => in_unit(1_000_000, "MB"),
         1_000.. => in_unit(1_000, "KB"),
         _ => format!("{bytes} bytes"),
@@ -236,6 +244,7 @@ mod tests {
     #[test]
     fn limits_are_named_as_people_write_them() {
         for (bytes, says) in [
+            (4_000_000_000, "4 GB"),
             (5_000_000, "5 MB"),
             (1_500_000, "1.5 MB"),
             (800_000, "800 KB"),
@@ -245,7 +254,7 @@ mod tests {
             assert_eq!(size(bytes), says);
         }
         assert_eq!(
-            too_large(5_000_000).sentence,
+            too_large(5_000_000, "picture", "CARILLON_IMAGE_MAX").sentence,
             "The file is larger than the 5 MB a picture may have."
         );
     }

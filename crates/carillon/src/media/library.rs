@@ -298,6 +298,10 @@ fn in_use() -> Refusal {
 
 pub(super) fn no_store(e: &BlobError) -> Refusal {
     tracing::error!(error = %e, "the media store refused");
+    if let BlobError::Full(_) = e {
+        let fix = "Make room on it, or give it more, then try again; nothing was lost.";
+        return Refusal::new(No::Full, "media_store_full", "The media store is full.", fix);
+    }
     let fix = "Try again in a moment; nothing was saved.";
     let sentence = "The media store is not available at the moment.";
     Refusal::new(No::Unavailable, "media_store_unavailable", sentence, fix)

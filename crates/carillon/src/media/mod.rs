@@ -6,7 +6,9 @@ pub mod image;
 pub mod intake;
 pub mod library;
 pub mod links;
+pub mod moving;
 pub mod probe;
+pub mod uploads;
 
 use crate::domain::problem::Problem;
 

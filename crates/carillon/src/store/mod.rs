@@ -27,6 +27,7 @@ pub mod queue;
 pub mod sealed;
 pub mod sweeps;
 pub mod tokens;
+pub mod uploads;
 
 use serde::Serialize;
 

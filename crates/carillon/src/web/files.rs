@@ -57,7 +57,7 @@ async fn send(
     let bytes = match app.blobs.get(&blobs::key(workspace, id, kind)).await {
         Ok(bytes) => bytes,
         Err(BlobError::Missing) => return Err(missing()),
-        Err(e @ BlobError::Unavailable(_)) => {
+        Err(e) => {
             tracing::error!(error = %e, "the media store cannot be read");
             return Err(ApiError::new(
                 Kind::Unavailable,

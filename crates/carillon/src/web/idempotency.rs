@@ -24,7 +24,7 @@ use crate::domain::refusal::Kind;
 use crate::publishing::schedule::Keyed;
 use crate::store::idempotency::{self, Kept};
 use crate::web::error::Spoken;
-use crate::web::router::BODY_LIMIT;
+use crate::web::router::{BODY_LIMIT, is_resumable};
 use crate::web::{ApiError, Web, auth};
 
 const HEADER: &str = "idempotency-key";
@@ -101,7 +101,8 @@ pub fn parameter() -> Parameter {
 fn key(request: &Request) -> Result<Option<String>, ApiError> {
     let writes = matches!(*request.method(), Method::POST | Method::PATCH | Method::DELETE);
     let path = request.uri().path();
-    let ours = path.starts_with("/api/v1/") || path.starts_with("/api/publishing/");
+    let ours = (path.starts_with("/api/v1/") && !is_resumable(path))
+        || path.starts_with("/api/publishing/");
     let Some(value) = request.headers().get(HEADER).filter(|_| writes && ours) else {
         return Ok(None);
     };

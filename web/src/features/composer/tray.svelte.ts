@@ -3,7 +3,8 @@
 import { asApiError, get, patch, type ApiError } from '../../api/client';
 import type { Media, MediaState } from '../../api/types';
 import type { Draft } from './draft';
-import { upload, type Upload } from './upload';
+import { says } from '../uploads/shelf.svelte';
+import { Transfer } from '../uploads/transfer';
 
 export interface TrayItem {
   key: string;
@@ -11,6 +12,8 @@ export interface TrayItem {
   /** The bytes at hand, shown until the server has a thumbnail. */
   preview: string | null;
   progress: number;
+  /** While it is uploading: nothing is sent until somebody resumes it. */
+  paused: boolean;
   state: 'uploading' | MediaState;
   id: string | null;
   thumbUrl: string | null;
@@ -22,7 +25,7 @@ let next = 1;
 
 export class Tray {
   items = $state<TrayItem[]>([]);
-  private uploads = new Map<string, Upload>();
+  private uploads = new Map<string, Transfer>();
 
   constructor(media: Draft['media'] = []) {
     this.items = media.map((m) => ({ ...blank(m.name ?? ''), state: m.state, id: m.id, thumbUrl: m.state === 'ready' ? m.thumbUrl : null, alt: m.alt }));
@@ -45,9 +48,15 @@ export class Tray {
   }
   remove(key: string): void {
     const item = this.find(key);
-    this.uploads.get(key)?.abort();
+    this.uploads.get(key)?.cancel();
     if (item?.preview) URL.revokeObjectURL(item.preview);
     this.items = this.items.filter((i) => i.key !== key);
+  }
+  pause(key: string): void {
+    this.uploads.get(key)?.pause();
+  }
+  resume(key: string): void {
+    this.uploads.get(key)?.resume();
   }
   async saveAlt(key: string): Promise<ApiError | null> {
     const item = this.find(key);
@@ -74,7 +83,7 @@ export class Tray {
     for (const { id, state } of this.items) if (id && state !== 'ready') void this.refresh(id);
   }
   close(): void {
-    for (const one of this.uploads.values()) one.abort();
+    for (const one of this.uploads.values()) one.cancel();
     for (const item of this.items) if (item.preview) URL.revokeObjectURL(item.preview);
   }
 
@@ -84,10 +93,12 @@ export class Tray {
     this.items.push(made);
     const item = this.find(made.key);
     if (!item) return;
-    const running = upload(file, (part) => (item.progress = part));
-    this.uploads.set(item.key, running);
+    const transfer = new Transfer(file, ({ step, sent, problem }) => {
+      Object.assign(item, { progress: sent / file.size, paused: step === 'paused', problem: says(problem) });
+    });
+    this.uploads.set(item.key, transfer);
     try {
-      this.take(item, await running.done);
+      this.take(item, await transfer.done);
       // The news that it is ready may have been faster than the answer.
       if (item.state !== 'ready' && item.id) void this.refresh(item.id);
       // Alt text typed while the bytes were on their way.
@@ -96,7 +107,7 @@ export class Tray {
       const problem = asApiError(error);
       if (problem.code === 'aborted') return;
       item.state = 'failed';
-      item.problem = problem.fix ? `${problem.message} ${problem.fix}` : problem.message;
+      item.problem = says(problem);
     } finally {
       this.uploads.delete(item.key);
     }
@@ -120,6 +131,7 @@ function blank(name: string): TrayItem {
     name,
     preview: null,
     progress: 0,
+    paused: false,
     state: 'uploading',
     id: null,
     thumbUrl: null,

@@ -6,6 +6,7 @@
 pub mod guild;
 pub mod live;
 pub mod process;
+pub mod s3;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

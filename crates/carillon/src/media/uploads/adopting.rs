@@ -1,0 +1,52 @@
+//! Where an upload meets the library: may it come in, and if so as what.
+
+use super::super::library::no_store;
+use super::super::{blobs, intake, probe};
+use crate::App;
+use crate::domain::refusal::{Kind as No, Refusal};
+use crate::store::media::Media;
+use crate::store::uploads::{self, Upload};
+
+/// So many of its first bytes say what a file is.
+pub(super) const HEAD: u64 = 4096;
+
+/// May a file of this length that begins so become a medium?
+pub(super) fn admits(app: &App, head: &[u8], length: u64) -> Result<(), Refusal> {
+    let max = app.config.media.image_max_bytes;
+    match probe::sniff(head) {
+        Some(kind) if kind.is_image() && length > max => {
+            Err(intake::too_large(max, "picture", "CARILLON_IMAGE_MAX"))
+        }
+        Some(kind) if kind.is_image() => Ok(()),
+        other => Err(intake::unsupported(other)),
+    }
+}
+
+/// Makes a file that lies in the store whole a medium, which takes its upload's id; when.
+pub(super) async fn adopt(app: &App, upload: &Upload, sha256: &str) -> Result<i64, Refusal> {
+    let key = blobs::key(&upload.workspace_id, &upload.id, "original");
+    let head = app.blobs.part(&key, 0..HEAD).await.map_err(|e| no_store(&e))?;
+    admits(app, &head, upload.length as u64)?;
+    let data = app.blobs.get(&key).await.map_err(|e| no_store(&e))?;
+    let medium = intake::judge(app, &upload.workspace_id, &upload.name, upload.alt.clone(), &data)?;
+    if medium.sha256 != sha256 {
+        return Err(damaged());
+    }
+    let medium = Media { id: upload.id.clone(), ..medium };
+    let at = medium.created_at;
+    app.db
+        .write(move |tx| async move {
+            if !uploads::finish(&tx, &medium.id, at).await? {
+                return Err(super::moved_on());
+            }
+            intake::add(&tx, &medium).await?;
+            Ok(at)
+        })
+        .await
+}
+
+fn damaged() -> Refusal {
+    let sentence = "The store gave back other bytes than had arrived.";
+    let fix = "Send the file again; if this happens again, look at the disk.";
+    Refusal::new(No::Invalid, "media_damaged", sentence, fix)
+}
