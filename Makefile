@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-live check fmt prove bench size clean-cache
+.PHONY: help run test test-live check fmt prove bench fuzz size clean-cache
 
 export CARILLON_CACHE ?= $(HOME)/.cache/carillon
 # One target directory for all checkouts: dependencies are built once. scripts/claim-target keeps it honest.
@@ -18,7 +18,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## build everything and start Carillon with its demo workspace
-	@scripts/install build web
+	@scripts/install build web video
 	@$(MAKE) --no-print-directory web/dist/index.html
 	@scripts/claim-target
 	@echo '==> build carillon'
@@ -28,7 +28,7 @@ run: ## build everything and start Carillon with its demo workspace
 
 test: ## install what is missing, then every check and every test, on real servers and in a browser
 	@scripts/step begin
-	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds servers judges tus
+	$(step) 'install what the tests need' scripts/install build web postgres browser video wordpress pds servers judges tus
 	$(step) 'claim the target directory' scripts/claim-target
 	$(step) 'rust: format' cargo fmt --all --check
 	$(step) 'rust: clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -71,6 +71,11 @@ prove: ## the whole ladder of proofs, and its counts into docs/reliability.md; A
 bench: ## Carillon beside other queues, an hour or two; ARGS=--quick takes minutes; see bench/README.md
 	@echo '==> bench/run'
 	@bench/run $(ARGS)
+
+fuzz: ## mutate the odd files of tests/it/odd, TIMES as often as the tests do (1,000); SEED is where it begins
+	@scripts/install build postgres video
+	@scripts/claim-target
+	@CARILLON_FUZZ=$(or $(TIMES),1000) CARILLON_FUZZ_SEED=$(or $(SEED),1) cargo test --release --locked -p carillon --test it odd::mutated -- --nocapture
 
 size: ## start-up time, idle memory and bytes of the release build
 	@scripts/claim-target

@@ -11,7 +11,7 @@ use crate::App;
 use crate::config::Place;
 use crate::domain::job::Pool;
 use crate::identity::sealing;
-use crate::media::links;
+use crate::media::{links, video};
 use crate::store::{nodes, queue};
 
 #[derive(Serialize)]
@@ -46,6 +46,7 @@ pub(super) async fn run(given: &BTreeMap<String, String>, out: &Out) -> anyhow::
                 found.push(keys(&app).await);
                 found.extend(storage(&app).await);
                 found.push(media_links(&app).await);
+                found.push(videos(&app).await);
                 found.push(clock(&app).await);
                 found.push(worker(&app).await);
                 found.push(address(&app));
@@ -166,6 +167,17 @@ async fn media_links(app: &App) -> Found {
     }
 }
 
+async fn videos(app: &App) -> Found {
+    match video::programs(app).await {
+        Ok(detail) => good("videos", detail),
+        Err(why) => bad(
+            "videos",
+            format!("none can be prepared: {why}"),
+            "install ffmpeg (Debian: `apt-get install ffmpeg`), or name it with CARILLON_FFMPEG and CARILLON_FFPROBE",
+        ),
+    }
+}
+
 /// Leases and due times are counted by the database's clock; people and networks by ours.
 async fn clock(app: &App) -> Found {
     // `App::open` follows the database's clock already: what is left is drift since.
@@ -220,7 +232,7 @@ fn address(app: &App) -> Found {
     match app.config.server.public_url.as_str() {
         "" => good(
             "public address",
-            "not set: networks that fetch pictures (Instagram) cannot reach this server from outside",
+            "not set: networks that fetch media (Instagram) cannot reach this server from outside",
         ),
         url if url.starts_with("https://") || app.config.networks.sandbox.starts_with("http") => {
             good("public address", url)

@@ -86,7 +86,7 @@ enum Command {
     /// Set up the apps that networks' consent pages ask for
     #[command(subcommand, after_help = app::EXAMPLES)]
     App(app::AppCommand),
-    /// Upload pictures and see what became of them
+    /// Upload pictures and videos and see what became of them
     #[command(subcommand, after_help = media::EXAMPLES)]
     Media(media::Media),
     /// Operate: dead letters, pauses, drain, sweep, what was done

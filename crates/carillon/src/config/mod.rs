@@ -97,6 +97,7 @@ pub struct Queue {
     /// Bytes of media above which a delivery uploads in the upload pool.
     pub upload_aside: u64,
     pub media_slots: usize,
+    pub video_slots: usize,
     /// How often the tables are read when nobody gives a hint.
     pub poll: Duration,
     pub sweep_every: Duration,
@@ -112,6 +113,13 @@ pub struct Media {
     pub upload_max_bytes: u64,
     /// How long an upload is kept that nobody goes on with.
     pub upload_expires: Duration,
+    /// Most bytes of an uploaded video.
+    pub video_max_bytes: u64,
+    /// The programs that read and convert videos, by name or path.
+    pub ffmpeg: String,
+    pub ffprobe: String,
+    /// Bytes on the disk of the data folder that work on videos leaves free.
+    pub disk_reserve: u64,
 }
 
 words! {
@@ -234,6 +242,7 @@ impl Config {
                 upload_slots: r.parse("CARILLON_UPLOAD_SLOTS", "a number"),
                 upload_aside: r.bytes("CARILLON_UPLOAD_ASIDE"),
                 media_slots: r.parse("CARILLON_MEDIA_SLOTS", "a number"),
+                video_slots: r.parse("CARILLON_VIDEO_SLOTS", "a number"),
                 poll: r.duration("CARILLON_POLL"),
                 sweep_every: r.duration("CARILLON_SWEEP_EVERY"),
             },
@@ -242,6 +251,10 @@ impl Config {
                 image_max_pixels: r.parse("CARILLON_IMAGE_MAX_PIXELS", "a number"),
                 upload_max_bytes: r.bytes("CARILLON_UPLOAD_MAX"),
                 upload_expires: r.duration("CARILLON_UPLOAD_EXPIRES"),
+                video_max_bytes: r.bytes("CARILLON_VIDEO_MAX"),
+                ffmpeg: r.text("CARILLON_FFMPEG"),
+                ffprobe: r.text("CARILLON_FFPROBE"),
+                disk_reserve: r.bytes("CARILLON_DISK_RESERVE"),
             },
             store: Store {
                 home: r.read("CARILLON_STORE", "`disk` or `s3`", |t| t.parse().ok()),

@@ -96,7 +96,12 @@ pub static SETTINGS: &[Setting] = &[
         "2MB",
         "A delivery with more media than this uploads it in a pool of its own before its turn to be sent",
     ),
-    open("CARILLON_MEDIA_SLOTS", "2", "Pictures processed at once, a worker"),
+    open(
+        "CARILLON_MEDIA_SLOTS",
+        "2",
+        "Pictures processed and videos looked into at once, a worker",
+    ),
+    open("CARILLON_VIDEO_SLOTS", "1", "Videos converted at once, a worker"),
     open("CARILLON_POLL", "1s", "How often due work is looked for when no hint comes"),
     open("CARILLON_SWEEP_EVERY", "10s", "How often expired leases are freed"),
     open("CARILLON_IMAGE_MAX", "5MB", "Largest picture that may be uploaded"),
@@ -132,6 +137,14 @@ pub static SETTINGS: &[Setting] = &[
         "auto",
         "Which link networks that fetch media are given, good for a day: `server`, one of this server; `store`, one \
          that the S3 store signs; `auto`: the store's where it can be reached by https and CARILLON_PUBLIC_URL cannot",
+    ),
+    open("CARILLON_VIDEO_MAX", "4GB", "Largest video that may be uploaded"),
+    open("CARILLON_FFMPEG", "ffmpeg", "The ffmpeg program, by name or path; videos need it"),
+    open("CARILLON_FFPROBE", "ffprobe", "The ffprobe program, which comes with ffmpeg"),
+    open(
+        "CARILLON_DISK_RESERVE",
+        "1GB",
+        "Room on the disk of the data folder that stays free: a video waits rather than fill it",
     ),
     open(
         "CARILLON_SANDBOX",

@@ -39,6 +39,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "uploads",
         sql: include_str!("../../migrations/0009_uploads.sql"),
     },
+    Migration { version: 10, name: "video", sql: include_str!("../../migrations/0010_video.sql") },
 ];
 
 /// What [`run`] did.

@@ -1,7 +1,8 @@
 //! Where the bytes are: a folder, an S3-compatible store, or both while media move between them.
 //!
 //! Keys: `{workspace}/{media}/original`, `…/square.jpg`, `…/story.jpg`, `…/landscape.jpg`,
-//! `…/thumb.jpg`. A blob is written whole or not at all, and is on disk when that is answered.
+//! `…/thumb.jpg`, of a video `…/poster.jpg` and `…/video-8000.mp4`. A blob is written whole or not
+//! at all, and is on disk when that is answered.
 //! What arrives in pieces is kept below `uploads/` until it is whole (`staging.rs`).
 
 mod large;
@@ -11,7 +12,7 @@ mod staging;
 
 use std::error::Error as _;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -35,6 +36,8 @@ pub struct Blobs {
     home: Place,
     disk: Arc<LocalFileSystem>,
     s3: Option<Arc<AmazonS3>>,
+    /// Where the files of `disk` are.
+    dir: PathBuf,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -60,7 +63,7 @@ impl Blobs {
             (Place::Disk, Some(s3)) => Arc::new(Places { home: disk.clone(), other: s3 }),
             (Place::S3, Some(s3)) => Arc::new(Places { home: s3, other: disk.clone() }),
         };
-        Ok(Self { store, home: settings.home, disk, s3 })
+        Ok(Self { store, home: settings.home, disk, s3, dir })
     }
 
     /// One of the places alone.
@@ -111,6 +114,7 @@ pub(super) fn gone(deleted: object_store::Result<()>) -> Result<(), BlobError> {
 pub fn key(workspace: &str, media: &str, kind: &str) -> String {
     match kind {
         "original" => format!("{workspace}/{media}/original"),
+        kind if kind.starts_with("video") => format!("{workspace}/{media}/{kind}.mp4"),
         kind => format!("{workspace}/{media}/{kind}.jpg"),
     }
 }

@@ -50,17 +50,22 @@ pub fn from_store(app: &App) -> bool {
     }
 }
 
-/// The address at this server. Derivatives end in `.jpg`, which some networks look at.
+/// The address at this server. Derivatives end in `.jpg`, those of videos in `.mp4`, which some
+/// networks look at.
 pub fn own(app: &App, workspace: &str, media: &str, kind: &str) -> String {
     let until = app.clock.now() + VALID_MS;
     let token = app.keys.ticket(&format!("{workspace}|{media}|{kind}|{until}"), PURPOSE);
-    let end = if kind == "original" { "" } else { ".jpg" };
+    let end = match kind {
+        "original" => "",
+        kind if kind.starts_with("video") => ".mp4",
+        _ => ".jpg",
+    };
     format!("{}/m/{token}{end}", app.public_url())
 }
 
 /// What the last part of such an address leads to; `None` when it is not ours or too old.
 pub fn open(app: &App, token: &str) -> Option<Link> {
-    let token = token.strip_suffix(".jpg").unwrap_or(token);
+    let token = token.strip_suffix(".jpg").or(token.strip_suffix(".mp4")).unwrap_or(token);
     let text = app.keys.read_ticket(token, PURPOSE).ok()?;
     let mut parts = text.split('|').map(str::to_owned);
     let link = Link { workspace: parts.next()?, media: parts.next()?, kind: parts.next()? };

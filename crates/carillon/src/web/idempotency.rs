@@ -51,7 +51,8 @@ async fn answer(web: &Web, request: Request, next: Next) -> Result<Response, Api
     let limit = BODY_LIMIT.max(web.app.config.media.image_max_bytes as usize);
     let bytes = match read(body, limit).await? {
         Ok(bytes) => bytes,
-        // Too large for any handler: it says so in its own words.
+        // Larger than is held in memory to compare it: a video, which is taken again when it is sent
+        // again; or too large for any handler, which says so in its own words.
         Err(rest) => return Ok(next.run(Request::from_parts(parts, rest)).await),
     };
     let asked = parts.uri.path_and_query().map_or("", |p| p.as_str());

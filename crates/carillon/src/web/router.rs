@@ -163,12 +163,14 @@ pub fn router(app: App) -> Router {
         .with_state(web)
 }
 
-/// Of what is made per request; files of the build come compressed, fonts and pictures are dense.
+/// Of what is made per request; files of the build come compressed, fonts, pictures and videos are
+/// dense.
 fn compression() -> CompressionLayer<impl Predicate> {
     let fonts = NotForContentType::const_new("font/");
+    let videos = NotForContentType::const_new("video/");
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(DefaultPredicate::new().and(fonts))
+        .compress_when(DefaultPredicate::new().and(fonts).and(videos))
 }
 
 /// What programs can call, as OpenAPI 3.1.

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::Api;
 use crate::both;
+use crate::support::video::video;
 use crate::support::{On, TestApp, picture};
 
 const AT: &str = "/api/v1/uploads";
@@ -174,6 +175,19 @@ both! {
         assert!(library::find(&t.app, &t.workspace, &medium).await.is_ok());
     }
 
+    async fn a_video_in_pieces_is_looked_into_like_any_other(t: TestApp) {
+        let (tus, file) = (Tus::of(&t).await, video("plain.mp4"));
+        let path = tus.begin("gulls.mp4", file.len()).await;
+        let half = file.len() / 2;
+        tus.send(&path, 0, file.slice(..half).to_vec()).await.is(204, "");
+        let said = tus.send(&path, half as u64, file.slice(half..).to_vec()).await;
+        t.worker.tick().await.expect("a tick");
+        let view = library::find(&t.app, &t.workspace, said.header("media-id")).await;
+        let view = view.expect("a medium");
+        assert_eq!((view.state, view.content_type.as_str()), (MediaState::Ready, "video/mp4"));
+        assert!(view.video.is_some_and(|v| v.facts.duration_ms > 0));
+    }
+
     async fn a_file_can_come_with_its_announcement_or_by_post_alone(t: TestApp) {
         let (tus, file) = (Tus::of(&t).await, picture(64, 64));
         let (length, kind) = (file.len().to_string(), "application/offset+octet-stream");
@@ -253,7 +267,7 @@ both! {
         let page = [b"<!doctype html>".to_vec(), vec![b' '; PIECE as usize]].concat();
         let huge = heavy(PIECE as usize + 1);
         for (file, status, code, says) in [
-            (page, 415, "media_type", "not a picture"),
+            (page, 415, "media_type", "no picture or video"),
             (huge, 413, "media_too_large", "larger than the 5 MB a picture may have"),
         ] {
             let path = tus.begin("a.jpg", 40_000_000).await;

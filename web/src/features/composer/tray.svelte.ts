@@ -1,7 +1,7 @@
-// The pictures of a post in the making: uploading, processing, ready or failed.
+// The pictures and videos of a post in the making: uploading, processing, ready or failed.
 
 import { asApiError, get, patch, type ApiError } from '../../api/client';
-import type { Media, MediaState } from '../../api/types';
+import type { Media, MediaShort, MediaState, VideoFacts } from '../../api/types';
 import type { Draft } from './draft';
 import { says } from '../uploads/shelf.svelte';
 import { Transfer } from '../uploads/transfer';
@@ -17,6 +17,8 @@ export interface TrayItem {
   state: 'uploading' | MediaState;
   id: string | null;
   thumbUrl: string | null;
+  film: boolean;
+  durationMs: number | null;
   alt: string;
   problem: string | null;
 }
@@ -28,7 +30,7 @@ export class Tray {
   private uploads = new Map<string, Transfer>();
 
   constructor(media: Draft['media'] = []) {
-    this.items = media.map((m) => ({ ...blank(m.name ?? ''), state: m.state, id: m.id, thumbUrl: m.state === 'ready' ? m.thumbUrl : null, alt: m.alt }));
+    this.items = media.map(known);
   }
 
   get uploading(): boolean {
@@ -38,13 +40,29 @@ export class Tray {
   get media(): Draft['media'] {
     return this.items.flatMap((i) =>
       i.id && i.state !== 'uploading'
-        ? [{ id: i.id, name: i.name, thumbUrl: i.thumbUrl, alt: i.alt, state: i.state, width: null, height: null }]
+        ? [
+            {
+              id: i.id,
+              name: i.name,
+              contentType: i.film ? 'video/' : 'image/',
+              durationMs: i.durationMs,
+              thumbUrl: i.thumbUrl,
+              alt: i.alt,
+              state: i.state,
+              width: null,
+              height: null,
+            },
+          ]
         : [],
     );
   }
 
   add(files: Iterable<File>): void {
     for (const file of files) void this.send(file);
+  }
+  /** One that is in the library already. */
+  use(media: Media): void {
+    if (!this.items.some((i) => i.id === media.id)) this.items.push(known(media));
   }
   remove(key: string): void {
     const item = this.find(key);
@@ -89,6 +107,7 @@ export class Tray {
 
   private async send(file: File): Promise<void> {
     const made = blank(file.name);
+    made.film = file.type.startsWith('video/');
     if (file.type.startsWith('image/')) made.preview = URL.createObjectURL(file);
     this.items.push(made);
     const item = this.find(made.key);
@@ -117,12 +136,26 @@ export class Tray {
     item.id = media.id;
     item.state = media.state;
     item.thumbUrl = media.thumbUrl;
+    item.film = isFilm(media);
+    item.durationMs = lengthOf(media);
     item.problem = media.state === 'failed' ? (media.problem?.sentence ?? null) : null;
     if (!item.alt) item.alt = media.alt;
   }
   private find(key: string): TrayItem | undefined {
     return this.items.find((i) => i.key === key);
   }
+}
+
+/** What goes out of a video. */
+export function lengthOf(media: MediaShort & { video?: VideoFacts | null }): number | null {
+  const { video } = media;
+  return video ? (video.endMs ?? video.durationMs) - (video.startMs ?? 0) : (media.durationMs ?? null);
+}
+export const isFilm = (media: MediaShort): boolean => media.contentType?.startsWith('video/') ?? false;
+
+function known(m: MediaShort): TrayItem {
+  const thumbUrl = m.state === 'ready' ? m.thumbUrl : null;
+  return { ...blank(m.name ?? ''), state: m.state, id: m.id, thumbUrl, film: isFilm(m), durationMs: lengthOf(m), alt: m.alt };
 }
 
 function blank(name: string): TrayItem {
@@ -135,6 +168,8 @@ function blank(name: string): TrayItem {
     state: 'uploading',
     id: null,
     thumbUrl: null,
+    film: false,
+    durationMs: null,
     alt: '',
     problem: null,
   };
