@@ -127,7 +127,7 @@ describe('the library', () => {
   test('what is not taken says why and what to do', { skip: MOCK }, async () => {
     const { page, context, wrong, row } = await library();
     await add(page, file('notes.png', Buffer.from('These are notes, whatever their name says.')), file('huge.png', heavy(6_000_000)));
-    await row('notes.png').getByText('is not a picture that Carillon takes').waitFor();
+    await row('notes.png').getByText('is no picture or video that Carillon takes').waitFor();
     await row('huge.png').getByText('larger than the 5 MB a picture may have').waitFor();
     await shot(page, 'uploads-refused');
     await page.getByRole('button', { name: 'Cancel notes.png' }).click();
