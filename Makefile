@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-live check fmt prove bench size clean-cache
+.PHONY: help run test test-live check fmt prove bench fuzz size clean-cache
 
 export CARILLON_CACHE ?= $(HOME)/.cache/carillon
 # One target directory for all checkouts: dependencies are built once. scripts/claim-target keeps it honest.
@@ -18,7 +18,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## build everything and start Carillon with its demo workspace
-	@scripts/install build web
+	@scripts/install build web video
 	@$(MAKE) --no-print-directory web/dist/index.html
 	@scripts/claim-target
 	@echo '==> build carillon'
@@ -28,7 +28,7 @@ run: ## build everything and start Carillon with its demo workspace
 
 test: ## install what is missing, then every check and every test, on real servers and in a browser
 	@scripts/step begin
-	$(step) 'install what the tests need' scripts/install build web postgres browser wordpress pds servers judges
+	$(step) 'install what the tests need' scripts/install build web postgres browser video wordpress pds servers judges tus
 	$(step) 'claim the target directory' scripts/claim-target
 	$(step) 'rust: format' cargo fmt --all --check
 	$(step) 'rust: clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -42,7 +42,7 @@ test: ## install what is missing, then every check and every test, on real serve
 	@scripts/step end
 
 test-live: ## real servers and the networks' own client libraries alone, a part of `make test`
-	@scripts/install build wordpress pds servers judges
+	@scripts/install build wordpress pds servers judges tus
 	@scripts/claim-target
 	@echo '==> tests on real servers, and by the networks own client libraries'
 	@scripts/with-live cargo test --workspace --locked --test it -- --ignored --nocapture
@@ -72,6 +72,11 @@ bench: ## Carillon beside other queues, an hour or two; ARGS=--quick takes minut
 	@echo '==> bench/run'
 	@bench/run $(ARGS)
 
+fuzz: ## mutate the odd files of tests/it/odd, TIMES as often as the tests do (1,000); SEED is where it begins
+	@scripts/install build postgres video
+	@scripts/claim-target
+	@CARILLON_FUZZ=$(or $(TIMES),1000) CARILLON_FUZZ_SEED=$(or $(SEED),1) cargo test --release --locked -p carillon --test it odd::mutated -- --nocapture
+
 size: ## start-up time, idle memory and bytes of the release build
 	@scripts/claim-target
 	@echo '==> release build'
@@ -81,7 +86,7 @@ size: ## start-up time, idle memory and bytes of the release build
 
 clean-cache: ## remove everything built or installed in the cache directory
 	@echo "==> remove what $$CARILLON_CACHE and $$CARGO_TARGET_DIR hold"
-	@rm -rf "$$CARILLON_CACHE"/{web,pds,servers,judges,judge,wordpress,bench} "$$CARGO_TARGET_DIR"
+	@rm -rf "$$CARILLON_CACHE"/{web,pds,servers,judges,judge,tus,wordpress,bench} "$$CARGO_TARGET_DIR"
 
 web/dist/index.html: $(web_sources)
 	@echo '==> build the web app'

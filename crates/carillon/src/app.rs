@@ -13,6 +13,7 @@ use crate::db::{Db, Migrated};
 use crate::identity::keys::Keys;
 use crate::identity::sealing;
 use crate::media::blobs::Blobs;
+use crate::media::uploads::Underway;
 
 /// The connectors that an [`App`] knows.
 pub type Networks = &'static [&'static dyn Network];
@@ -36,6 +37,8 @@ pub struct Inner {
     /// Under which address this process is reached, once it listens.
     pub url: std::sync::OnceLock<String>,
     pub migrated: Migrated,
+    /// What this process is receiving.
+    pub uploads: Underway,
 }
 
 impl std::ops::Deref for App {
@@ -79,7 +82,7 @@ impl App {
         let (db, migrated) = Db::open(&config.data.database, clock.now())
             .await
             .context("cannot open the database")?;
-        let blobs = Blobs::on_disk(&config.data.dir.join("media"))?;
+        let blobs = Blobs::open(&config.data.dir.join("media"), &config.store)?;
         let mut allowed = config.networks.allow_hosts.clone();
         allowed.extend(host_of(&config.networks.sandbox));
         let http = Http::new(Guard::allowing(allowed));
@@ -95,6 +98,7 @@ impl App {
             news: Notify::new(),
             url: std::sync::OnceLock::new(),
             migrated,
+            uploads: Underway::default(),
         }));
         app.follow_database_clock().await?;
         Ok(app)
@@ -117,6 +121,7 @@ impl App {
             news: Notify::new(),
             url: std::sync::OnceLock::new(),
             migrated,
+            uploads: Underway::default(),
         }));
         app.check_keys(false).await?;
         Ok(app)

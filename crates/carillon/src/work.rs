@@ -14,6 +14,7 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
             return Ok(Verdict::Settled);
         }
         Kind::Derive => media::derive::derive(app, &claim.subject).await?,
+        Kind::Transcode => Box::pin(media::video::renditions::make(app, claim)).await?,
         Kind::Sweep => {
             publishing::sweep::sweep(app, false).await?;
         }
@@ -23,6 +24,7 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
         Kind::Check => publishing::preflight::check(app, &claim.subject).await?,
         Kind::MediaNet => {
             media::derive::safety_net(app).await?;
+            media::uploads::sweep(app).await?;
         }
         Kind::Prune => watch::prune::prune(app).await?,
     }
@@ -41,6 +43,13 @@ pub async fn gave_up(app: &App, claim: &Claim, error: &str) -> bool {
                 true
             }
         },
+        Kind::Transcode => {
+            if let Err(e) = media::video::renditions::gave_up(app, claim, error).await {
+                // It stays as it is, and the next sweep gives it another job.
+                tracing::error!(job_id = %claim.id, error = %format!("{e:#}"), "a rendition could not be given up");
+            }
+            false
+        }
         _ => false,
     }
 }

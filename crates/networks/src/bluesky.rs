@@ -58,6 +58,7 @@ const PICTURES: MediaRule = MediaRule {
         max_bytes: 100_000_000,
         seconds: (1, 180),
         ratio: None,
+        side: None,
         mixed: false,
     }),
 };
@@ -363,14 +364,23 @@ impl Bluesky {
         cx: &Context<'_>,
         request: impl Fn() -> Request + Send + Sync,
     ) -> Result<Reply, Error> {
+        self.call_within(cx, cx.timeout, request).await
+    }
+
+    async fn call_within(
+        &self,
+        cx: &Context<'_>,
+        timeout: Duration,
+        request: impl Fn() -> Request + Send + Sync,
+    ) -> Result<Reply, Error> {
         if let Ok(token) = cx.account.secret("accessJwt") {
-            let reply = cx.http.send(request().bearer_auth(token.reveal()), cx.timeout).await?;
+            let reply = cx.http.send(request().bearer_auth(token.reveal()), timeout).await?;
             if !is_stale(&reply) {
                 return Ok(reply);
             }
         }
         let token = self.renew(cx).await.map_err(Error::harmless)?;
-        cx.http.send(request().bearer_auth(token.reveal()), cx.timeout).await
+        cx.http.send(request().bearer_auth(token.reveal()), timeout).await
     }
 
     /// A new access token: by the refresh token, else by the app password.
@@ -433,7 +443,7 @@ impl Bluesky {
             let request = cx.http.post(&url).header("content-type", &media.content_type);
             request.header("content-length", media.size()).body(media.body(0))
         };
-        let reply = self.call(cx, request).await?;
+        let reply = self.call_within(cx, cx.time_for(media.size()), request).await?;
         if !reply.ok() {
             return Err(self.parse_error(&reply));
         }

@@ -103,7 +103,7 @@ impl Bluesky {
             .header("content-length", media.size())
             .bearer_auth(token)
             .body(media.body(0));
-        let reply = cx.http.send(request, cx.timeout).await?;
+        let reply = cx.http.send(request, cx.time_for(media.size())).await?;
         let body = reply.value();
         // The lexicon wraps it, and the service does not. Known bytes are refused with their job.
         let job = body["jobStatus"]["jobId"].as_str().or(body["jobId"].as_str());

@@ -57,6 +57,7 @@ pub(crate) const FILES: MediaRule = MediaRule {
         max_bytes: MAX_FILE,
         seconds: (1, 3_600),
         ratio: None,
+        side: None,
         mixed: true,
     }),
 };
@@ -323,6 +324,7 @@ mod tests {
             data: vec![0; 9 << 20].into(),
             source: None,
             duration: None,
+            cover: None,
             url: String::new(),
         };
         let bare = crate::Media { alt: String::new(), ..media.clone() };

@@ -66,14 +66,20 @@ const VIDEO: VideoRule = VideoRule {
     max_bytes: 10_000_000_000,
     seconds: (1, 4 * 3_600),
     ratio: None,
+    side: None,
     mixed: false,
 };
 
 /// 9:16, with room for a pixel.
 const UPRIGHT: Option<(f32, f32)> = Some((0.55, 0.575));
 
-const REEL: VideoRule =
-    VideoRule { types: &["video/mp4"], seconds: (3, 90), ratio: UPRIGHT, ..VIDEO };
+const REEL: VideoRule = VideoRule {
+    types: &["video/mp4"],
+    seconds: (3, 90),
+    ratio: UPRIGHT,
+    side: Some((540, 1_920)),
+    ..VIDEO
+};
 
 pub static SPEC: Spec = Spec {
     id: "facebook",

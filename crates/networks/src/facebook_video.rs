@@ -217,7 +217,7 @@ impl Facebook {
         let url = meta::address(cx, &[cx.account.setting("pageId")?, "videos"])?;
         let token = cx.account.secret("accessToken")?;
         let request = cx.http.post(&url).multipart(form).bearer_auth(token.reveal());
-        let reply = cx.http.send(request, cx.timeout).await.map_err(Error::harmless)?;
+        let reply = cx.http.send(request, cx.time_for(length)).await.map_err(Error::harmless)?;
         if reply.ok() {
             let next: Offsets = reply.json().map_err(Error::harmless)?;
             // The same again would go on for ever.

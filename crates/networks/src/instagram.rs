@@ -63,6 +63,7 @@ const FILMS: VideoRule = VideoRule {
     // Of an item of a carousel; a reel may be longer.
     seconds: (3, 60),
     ratio: Some((0.01, 10.0)),
+    side: Some((1, 1_920)),
     mixed: true,
 };
 
@@ -620,6 +621,8 @@ fn item(media: &Media, film: &str) -> Result<Vec<(&'static str, String)>, Error>
         }
         if film == "REELS" {
             form.push(("share_to_feed", "true".to_owned()));
+            let cover = media.cover.map(|at| ("thumb_offset", at.as_millis().to_string()));
+            form.extend(cover);
         }
         return Ok(form);
     }

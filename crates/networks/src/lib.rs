@@ -226,6 +226,13 @@ impl<'a> Context<'a> {
         Self { http, account, base: base.trim_end_matches('/'), now, timeout, checkpoints, keeper }
     }
 
+    /// How long a harmless request may take that carries a file of this many bytes: the time of any
+    /// other, and that of a line of 2 Mbit/s.
+    pub fn time_for(&self, bytes: u64) -> Duration {
+        const BYTES_A_MS: u64 = 250;
+        self.timeout + Duration::from_millis(bytes / BYTES_A_MS)
+    }
+
     /// The handle saved under this name, if any.
     pub fn saved(&self, name: &str) -> Option<Value> {
         self.checkpoints.lock().unwrap_or_else(|e| e.into_inner()).get(name).cloned()
@@ -396,6 +403,8 @@ pub struct Media {
     pub source: Option<Arc<dyn Source>>,
     /// Of a video.
     pub duration: Option<Duration>,
+    /// Of a video: the moment that stands for it, where somebody chose one.
+    pub cover: Option<Duration>,
     /// Where the network can fetch it, for those that pull; empty where we have no public address.
     pub url: String,
 }

@@ -59,6 +59,7 @@ const PICTURES: MediaRule = MediaRule {
         max_bytes: 99 << 20,
         seconds: (1, 10 * 3_600),
         ratio: None,
+        side: Some((1, 3_840)),
         mixed: false,
     }),
 };
@@ -443,8 +444,10 @@ impl Mastodon {
     /// Uploads file `i`. Its answer may come before the server has processed it (202).
     async fn upload(&self, cx: &Context<'_>, i: usize, media: &Media) -> Result<(), Error> {
         let form = Form::new().text("description", media.alt.clone()).part("file", media.part()?);
+        let token = cx.account.secret("accessToken")?;
         let request = cx.http.post(&format!("{}/api/v2/media", cx.base)).multipart(form);
-        let reply = self.call(cx, request).await?;
+        let request = request.bearer_auth(token.reveal());
+        let reply = cx.http.send(request, cx.time_for(media.size())).await?;
         if !reply.ok() {
             return Err(self.parse_error(&reply));
         }

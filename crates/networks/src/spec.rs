@@ -293,6 +293,8 @@ pub struct VideoRule {
     pub seconds: (u32, u32),
     /// Narrowest and widest width ÷ height.
     pub ratio: Option<(f32, f32)>,
+    /// Fewest pixels of the shorter side and most of the longer, where the network says.
+    pub side: Option<(u32, u32)>,
     /// May pictures stand beside it?
     pub mixed: bool,
 }

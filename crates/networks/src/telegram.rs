@@ -80,6 +80,7 @@ pub static SPEC: Spec = Spec {
                 max_bytes: 50_000_000,
                 seconds: (1, 10 * 3_600),
                 ratio: None,
+                side: None,
                 mixed: true,
             }),
         },
@@ -493,6 +494,7 @@ mod tests {
             data: bytes::Bytes::new(),
             source: None,
             duration: Some(Duration::from_millis(2_500)),
+            cover: None,
             url: String::new(),
         };
         let album = album(&[file("image/jpeg"), file("video/mp4")], "Hi");

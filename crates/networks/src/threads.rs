@@ -58,6 +58,7 @@ const MEDIA: MediaRule = MediaRule {
         max_bytes: 1 << 30,
         seconds: (1, 300),
         ratio: Some((0.01, 10.0)),
+        side: Some((1, 1_920)),
         mixed: true,
     }),
 };

@@ -74,6 +74,7 @@ const FILM: MediaRule = MediaRule {
         max_bytes: 4_000_000_000,
         seconds: (1, 600),
         ratio: None,
+        side: Some((360, 4_096)),
         mixed: false,
     }),
 };
@@ -565,7 +566,9 @@ impl TikTok {
             .header("content-length", length)
             .header("content-range", format!("bytes {at}-{}/{}", at + length - 1, handle.size))
             .body(piece);
-        cx.http.send(request, cx.timeout).await
+        // The last piece is the visible call.
+        let last = at + length >= handle.size;
+        cx.http.send(request, if last { cx.timeout } else { cx.time_for(length) }).await
     }
 
     /// A chunk was not taken: ended, out of order, or there already. The post's state tells which,
@@ -720,7 +723,7 @@ fn video(out: &Rendition, film: &Media, creator: &Creator) -> Result<Value, Erro
     }
     let off = |key: &str| out.option(key) == Some("false");
     let on = |key: &str| out.option(key) == Some("true");
-    Ok(json!({
+    let mut post = json!({
         "title": out.text,
         "privacy_level": audience(out, creator)?,
         "disable_comment": creator.comment_disabled || off("comments"),
@@ -729,7 +732,11 @@ fn video(out: &Rendition, film: &Media, creator: &Creator) -> Result<Value, Erro
         "brand_organic_toggle": on("ownBrand"),
         "brand_content_toggle": on("paidPartnership"),
         "is_aigc": on("aiMade"),
-    }))
+    });
+    if let Some(cover) = film.cover {
+        post["video_cover_timestamp_ms"] = json!(cover.as_millis() as u64);
+    }
+    Ok(post)
 }
 
 /// What posts photos.

@@ -87,6 +87,7 @@ pub static SPEC: Spec = Spec {
                 max_bytes: 1 << 30,
                 seconds: (1, 3_600),
                 ratio: None,
+                side: None,
                 mixed: true,
             }),
         },

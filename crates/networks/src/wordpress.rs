@@ -913,6 +913,7 @@ mod tests {
             data: bytes::Bytes::new(),
             source: None,
             duration: None,
+            cover: None,
             url: String::new(),
         };
         let upload = json!({ "id": 7, "url": "https://blog.example/a.png?x=1&y=2" });

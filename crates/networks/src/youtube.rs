@@ -63,6 +63,7 @@ const FILM: VideoRule = VideoRule {
     max_bytes: 256 << 30,
     seconds: (1, 43_200),
     ratio: None,
+    side: None,
     mixed: false,
 };
 
@@ -565,6 +566,7 @@ impl YouTube {
                 (format!("bytes {at}-{last}/{}", session.total), piece)
             }
         };
+        let timeout = cx.time_for(body.len() as u64);
         let request = cx
             .http
             .request(Method::PUT, &session.uri)
@@ -573,8 +575,11 @@ impl YouTube {
             .body(body);
         // The address alone is enough to write to it; the token goes to Google only.
         let reply = match is_googles(cx, &session.uri) {
-            true => google::send(cx, request).await,
-            false => cx.http.send(request, cx.timeout).await,
+            true => {
+                let token = cx.account.secret("accessToken")?;
+                cx.http.send(request.bearer_auth(token.reveal()), timeout).await
+            }
+            false => cx.http.send(request, timeout).await,
         };
         let reply = reply.map_err(Error::harmless)?;
         match reply.status.as_u16() {

@@ -58,6 +58,7 @@ export interface VideoRule {
   maxBytes: number;
   seconds: [number, number];
   ratio: [number, number] | null;
+  side: [number, number] | null;
   mixed: boolean;
 }
 /** What a placement asks beside text and media. */
@@ -183,6 +184,9 @@ export interface Diagnosis {
 export interface MediaShort {
   id: Id;
   name?: string;
+  contentType?: string;
+  /** Of a video, once it is known. */
+  durationMs?: number | null;
   thumbUrl: string | null;
   alt: string;
   state: MediaState;
@@ -194,9 +198,41 @@ export interface Media extends MediaShort {
   name: string;
   contentType: string;
   bytes: number;
-  problem: { sentence?: string } | null;
+  problem: MediaProblem | null;
   url: string;
+  posterUrl: string | null;
+  /** Of a picture. */
+  frame: Frame | null;
+  video: VideoFacts | null;
+  derivatives: Derivative[];
   createdAt: Iso;
+}
+export interface MediaProblem {
+  sentence?: string;
+  actionSentence?: string;
+}
+/** How a picture is brought to another shape; the focus in percent from the left and the top. */
+export interface Frame {
+  fit: 'crop' | 'pad';
+  focusX: number;
+  focusY: number;
+}
+/** Times are ms from the beginning of the file. */
+export interface VideoFacts {
+  durationMs: number;
+  startMs: number | null;
+  endMs: number | null;
+  coverMs: number | null;
+}
+/** What networks are sent of a medium. */
+export interface Derivative {
+  kind: string;
+  state: MediaState;
+  /** Percent. */
+  progress: number;
+  problem: MediaProblem | null;
+  bytes: number | null;
+  url: string | null;
 }
 
 export type PostState =

@@ -6,6 +6,7 @@ import { store } from './store.svelte';
 const HREF: Record<string, string> = {
   connection_needs_action: '/connections',
   connection_ends: '/connections',
+  media_failed: '/media',
   circuit_open: '/queue',
   no_worker: '/queue',
   delivery_late: '/queue',

@@ -25,6 +25,15 @@ export function png(width, height, seed = 1) {
   ]);
 }
 
+/** One of about this many bytes: the rest is a chunk that no decoder knows. */
+export function heavy(bytes, seed = 1) {
+  const small = png(320, 240, seed);
+  const rest = Buffer.alloc(bytes - small.length - 12);
+  // Dense, and the same for the same seed.
+  for (let i = 0, n = seed; i < rest.length; i++) rest[i] = (n = (n * 1_103_515_245 + 12_345) >>> 0) >>> 16;
+  return Buffer.concat([small.subarray(0, -12), chunk('caRi', rest), small.subarray(-12)]);
+}
+
 function chunk(type, data) {
   const body = Buffer.concat([Buffer.from(type), data]);
   const out = Buffer.alloc(12 + data.length);

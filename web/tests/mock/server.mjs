@@ -30,6 +30,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   const connections = new Map(empty ? [] : data.connections.map((c) => [c.id, c]));
   const { attempts } = data;
   const media = new Map();
+  const uploads = new Map();
   const ledger = new Map();
   const streams = new Set();
   const log = [];
@@ -295,6 +296,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   async function apiCall(request, response, path, query) {
     const raw = await bodyOf(request);
     if (request.method === 'POST' && path === '/media') return json(response, 201, upload(raw, query, request));
+    if (path.startsWith('/uploads')) return piece(request, response, path.split('/')[2], raw);
     for (const { method, pattern, run } of routes) {
       const match = method === request.method && pattern.exec(path);
       if (!match) continue;
@@ -306,6 +308,28 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     }
     throw new Refusal(404, 'not_found', 'There is nothing at this address.');
   }
+  // Files in pieces, by the tus protocol.
+  const piece = (request, response, id, raw) => {
+    const { method, headers } = request;
+    if (method === 'POST') {
+      id = uuid(`pieces ${uploads.size} ${now()}`);
+      const name = /filename ([^,]+)/.exec(headers['upload-metadata'] ?? '')?.[1] ?? '';
+      uploads.set(id, { length: Number(headers['upload-length']), name: Buffer.from(name, 'base64').toString(), raw: Buffer.alloc(0), media: null });
+    }
+    const one = need(uploads, id, 'upload');
+    if (method === 'DELETE') {
+      uploads.delete(id);
+      return response.writeHead(204).end();
+    }
+    if (method === 'PATCH') {
+      if (Number(headers['upload-offset']) !== one.raw.length) throw new Refusal(409, 'upload_offset', 'These bytes begin elsewhere.');
+      one.raw = Buffer.concat([one.raw, raw]);
+      if (one.raw.length === one.length) one.media = upload(one.raw, new URLSearchParams({ name: one.name }), request).id;
+    }
+    const told = { 'upload-offset': one.raw.length, 'upload-length': one.length, ...(one.media && { 'media-id': one.media }) };
+    if (method === 'POST') return response.writeHead(201, { ...told, location: `/api/v1/uploads/${id}` }).end();
+    response.writeHead(method === 'HEAD' ? 200 : 204, told).end();
+  };
   const upload = (raw, query, request) => {
     const id = uuid(`upload ${media.size} ${now()}`);
     const m = { id, name: query.get('name'), contentType: request.headers['content-type'], bytes: raw.length, width: raw.readUInt32BE?.(16) ?? 0, height: raw.readUInt32BE?.(20) ?? 0, alt: query.get('alt') ?? '', state: 'processing', problem: null, url: `/media/${id}/original`, thumbUrl: null, derivatives: [], createdAt: iso(now()) };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { addDays, addMonths, isMonth, range, weekday, weeksOf } from '../../src/time/calendar';
+import { clip } from '../../src/time/format';
 import { at, dayOf, toWall, wallText } from '../../src/time/zone';
 
 const HOUR = 3_600_000;
@@ -69,4 +70,8 @@ describe('clock changes', () => {
     expect(toWall(at('2026-11-23', '00:00', 'Europe/Berlin'), 'Europe/Berlin')).toMatchObject({ day: 23, hour: 0 });
     expect(dayOf(Date.parse('2026-11-22T23:30:00Z'), 'Europe/Berlin')).toBe('2026-11-23');
   });
+});
+
+test('the length of a video', () => {
+  expect([0, 1_499, 2_000, 65_400, 3_725_000].map(clip)).toEqual(['0:00', '0:01', '0:02', '1:05', '1:02:05']);
 });

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::domain::when;
 use crate::identity::{door, keys};
 use crate::media::intake;
+use crate::media::scratch::Scratch;
 use crate::publishing::connecting::{self, New};
 use crate::publishing::schedule::{self, Draft, DraftDelivery};
 use crate::store::accounts::{self, Account, Workspace};
@@ -210,6 +211,15 @@ impl Demo {
             let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(picture(*hue)?))]);
             pictures.push(intake::upload(app, &workspace.id, name, alt, body).await?.id);
         }
+        // Without ffmpeg the demo has pictures only.
+        let film = match film(app).await {
+            Some(film) => {
+                let body = stream::iter([Ok::<_, std::io::Error>(film)]);
+                let alt = "Waves of light that roll over the harbour";
+                Some(intake::upload(app, &workspace.id, "tide.mp4", alt, body).await?.id)
+            }
+            None => None,
+        };
         let today = when::local(app.clock.now(), &workspace.timezone);
         let today: jiff::civil::Date = today.split(' ').next().unwrap_or_default().parse()?;
         for p in POSTS {
@@ -233,6 +243,25 @@ impl Demo {
                 Ok(_) => {}
                 Err(e) => return Err(e).context("the demo's own posts must fit"),
             }
+        }
+        if let Some(film) = film {
+            let day = today.checked_add(jiff::Span::new().days(8))?;
+            let to = ["bluesky", "mastodon"].iter().filter_map(|n| connected.get(*n));
+            let draft = Draft {
+                text: "The tide from the window seats, in four seconds. #harbour".into(),
+                media: vec![film],
+                scheduled_at: Some(format!("{day}T17:00")),
+                timezone: Some(workspace.timezone.clone()),
+                deliveries: to
+                    .map(|id| DraftDelivery {
+                        connection_id: id.clone(),
+                        ..DraftDelivery::default()
+                    })
+                    .collect(),
+                ..Draft::default()
+            };
+            let made = schedule::create(app, &workspace.id, draft, None).await;
+            made.context("the demo's own video must fit")?;
         }
         Ok(())
     }
@@ -435,6 +464,31 @@ fn picture(hue: f32) -> anyhow::Result<Vec<u8>> {
         jpeg_encoder::ColorType::Rgb,
     )?;
     Ok(jpeg)
+}
+
+/// Four seconds of a film, drawn by ffmpeg where there is one.
+async fn film(app: &App) -> Option<Bytes> {
+    let scratch = Scratch::new(app).await.ok()?;
+    let file = scratch.file("tide.mp4");
+    let scene = "gradients=size=640x480:rate=25:duration=4:c0=0x16324f:c1=0xe0a458:speed=0.02";
+    let drawn = tokio::process::Command::new(&app.config.media.ffmpeg)
+        .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", scene])
+        .args(["-c:v", "libx264", "-pix_fmt", "yuv420p"])
+        .arg(&file)
+        .output()
+        .await;
+    match drawn {
+        Ok(drawn) if drawn.status.success() => tokio::fs::read(&file).await.ok().map(Bytes::from),
+        Ok(drawn) => {
+            let said = String::from_utf8_lossy(&drawn.stderr);
+            tracing::warn!(%said, "the demo has no video");
+            None
+        }
+        Err(e) => {
+            tracing::info!(error = %e, "without ffmpeg the demo has no video");
+            None
+        }
+    }
 }
 
 /// HSL to 8-bit RGB; hue in degrees, the others 0 to 1.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{Out, hint, open_unchecked};
 use crate::App;
+use crate::config::Place;
 use crate::domain::job::Pool;
 use crate::identity::sealing;
-use crate::ids;
+use crate::media::{links, video};
 use crate::store::{nodes, queue};
 
 #[derive(Serialize)]
@@ -42,7 +44,9 @@ pub(super) async fn run(given: &BTreeMap<String, String>, out: &Out) -> anyhow::
             Ok(app) => {
                 found.push(good("database", database(&app)));
                 found.push(keys(&app).await);
-                found.push(storage(&app).await);
+                found.extend(storage(&app).await);
+                found.push(media_links(&app).await);
+                found.push(videos(&app).await);
                 found.push(clock(&app).await);
                 found.push(worker(&app).await);
                 found.push(address(&app));
@@ -104,23 +108,72 @@ async fn keys(app: &App) -> Found {
     }
 }
 
-async fn storage(app: &App) -> Found {
-    let key = format!("doctor/{}", ids::secret());
-    let round = async {
-        app.blobs.put(&key, bytes::Bytes::from_static(b"doctor")).await?;
-        let back = app.blobs.get(&key).await?;
-        app.blobs.delete(&key).await?;
-        Ok::<_, crate::media::blobs::BlobError>(back == "doctor")
+/// Where new media go, and where older ones may be.
+async fn storage(app: &App) -> Vec<Found> {
+    let home = app.config.store.home;
+    let both = Place::ALL.iter().copied();
+    let set_up = both.filter(|p| *p == home || *p == Place::Disk || app.config.store.s3.is_some());
+    let mut found = Vec::new();
+    for place in set_up {
+        let name = if place == home { "media store" } else { "other media store" };
+        let hint = match place {
+            Place::Disk => "see that the data folder can be written and has room",
+            Place::S3 => {
+                "see that the CARILLON_S3_ settings are right and their key may list, read, write and delete"
+            }
+        };
+        found.push(match app.blobs.try_out(place).await {
+            Ok(true) => good(name, format!("{place}: writes, reads and deletes")),
+            Ok(false) => {
+                bad(name, format!("{place}: gave back something else than was written"), hint)
+            }
+            Err(e) => bad(name, format!("{place}: {e}"), hint),
+        });
+    }
+    found
+}
+
+/// Can the links be fetched that networks are given? From this machine; from theirs nobody knows.
+async fn media_links(app: &App) -> Found {
+    let name = "media links";
+    if links::from_store(app) {
+        let hint = "see that CARILLON_S3_ENDPOINT is an address that networks reach, and this machine's clock is right";
+        return match app.blobs.try_link().await {
+            Ok(true) => good(name, "the store's, and one was fetched"),
+            Ok(false) => bad(name, "the store answered with something else than was written", hint),
+            Err(e) => bad(name, e.to_string(), hint),
+        };
+    }
+    let url = app.config.server.public_url.as_str();
+    let after = app.clock.now() - 60_000;
+    let alive = app.db.read(move |tx| async move { nodes::alive(&tx, after).await }).await;
+    if url.is_empty() || alive.is_ok_and(|nodes| nodes.is_empty()) {
+        return good(
+            name,
+            "this server's; not fetched, for there is no CARILLON_PUBLIC_URL or no server runs",
+        );
+    }
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build();
+    let answered = match client {
+        Ok(client) => client.get(format!("{url}/healthz")).send().await,
+        Err(e) => Err(e),
     };
-    match round.await {
-        Ok(true) => good("media store", "writes, reads and deletes"),
-        Ok(false) => {
-            bad("media store", "gave back something else than was written", "look at the disk")
+    let hint = "see that CARILLON_PUBLIC_URL is this server's address and that a proxy before it passes everything on";
+    match answered.and_then(reqwest::Response::error_for_status) {
+        Ok(_) => good(name, format!("this server's, which answers at {url}")),
+        Err(e) => {
+            bad(name, format!("this server's, and {url} did not answer: {}", e.without_url()), hint)
         }
-        Err(e) => bad(
-            "media store",
-            e.to_string(),
-            "see that the data folder can be written and has room",
+    }
+}
+
+async fn videos(app: &App) -> Found {
+    match video::programs(app).await {
+        Ok(detail) => good("videos", detail),
+        Err(why) => bad(
+            "videos",
+            format!("none can be prepared: {why}"),
+            "install ffmpeg (Debian: `apt-get install ffmpeg`), or name it with CARILLON_FFMPEG and CARILLON_FFPROBE",
         ),
     }
 }
@@ -179,7 +232,7 @@ fn address(app: &App) -> Found {
     match app.config.server.public_url.as_str() {
         "" => good(
             "public address",
-            "not set: networks that fetch pictures (Instagram) cannot reach this server from outside",
+            "not set: networks that fetch media (Instagram) cannot reach this server from outside",
         ),
         url if url.starts_with("https://") || app.config.networks.sandbox.starts_with("http") => {
             good("public address", url)

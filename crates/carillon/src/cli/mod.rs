@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod keys;
 mod media;
+mod moving;
 mod ops;
 mod post;
 mod sandbox;
@@ -85,7 +86,7 @@ enum Command {
     /// Set up the apps that networks' consent pages ask for
     #[command(subcommand, after_help = app::EXAMPLES)]
     App(app::AppCommand),
-    /// Upload pictures and see what became of them
+    /// Upload pictures and videos and see what became of them
     #[command(subcommand, after_help = media::EXAMPLES)]
     Media(media::Media),
     /// Operate: dead letters, pauses, drain, sweep, what was done
@@ -153,9 +154,13 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             return command.run(&here, out).await;
         }
         Command::App(command) => Box::pin(command.run(&open(&given).await?, out)).await?,
+        // Of all workspaces at once.
+        Command::Media(media::Media::Move(all)) => {
+            return all.run(&open(&given).await?, out).await;
+        }
         Command::Media(command) => {
             let here = Here::open(&cli.global, given).await?;
-            command.run(&here, out).await?;
+            return command.run(&here, out).await;
         }
         Command::Ops(command) => {
             let app = open(&given).await?;
@@ -342,7 +347,7 @@ fn code(e: &anyhow::Error) -> u8 {
     match e.downcast_ref::<Refusal>().map(|r| r.kind) {
         Some(Kind::NotFound) => 3,
         Some(Kind::Conflict) => 4,
-        Some(Kind::Unavailable) => 5,
+        Some(Kind::Unavailable | Kind::Full) => 5,
         None if e.chain().any(|c| matches!(c.downcast_ref(), Some(db::Error::Unavailable(_)))) => 5,
         _ => 1,
     }

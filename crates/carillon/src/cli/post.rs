@@ -59,7 +59,7 @@ pub(super) struct Create {
     /// keys); repeat for several
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = answer)]
     options: Vec<(String, String)>,
-    /// Id of an uploaded picture; repeat for several
+    /// Id of an uploaded picture or video; repeat for several
     #[arg(long)]
     media: Vec<String>,
     /// When, as 2026-11-23T09:00 in --zone, or with an offset

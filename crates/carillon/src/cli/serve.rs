@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::demo::{self, Demo};
 use super::seat::{self, Seat};
 use crate::domain::refusal::{Kind, Refusal};
+use crate::media::scratch;
 use crate::queue::cron;
 use crate::queue::worker::Worker;
 use crate::watch::watchdog;
@@ -123,6 +124,10 @@ async fn start(app: &App) -> anyhow::Result<Seated> {
         seat.empty.iter().map(|(name, _)| name).chain([&seat.name]).cloned().collect();
     publishing::sweep::at_start(app, dead).await?;
     seat.empty.clear();
+    let swept = scratch::sweep(app).await.context("the folder for files under work")?;
+    if swept > 0 {
+        tracing::info!(swept, "what dead processes had under work was removed");
+    }
     Ok(Seated { worker: Worker::on(app.clone(), &seat.name), _seat: seat })
 }
 

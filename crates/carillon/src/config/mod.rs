@@ -16,6 +16,7 @@ pub use settings::{SETTINGS, Setting};
 
 use crate::db::Location;
 use crate::domain::budget::Budget;
+use crate::words;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -24,6 +25,7 @@ pub struct Config {
     pub publishing: Publishing,
     pub queue: Queue,
     pub media: Media,
+    pub store: Store,
     pub networks: Networks,
     pub secrets: Secrets,
 }
@@ -95,6 +97,7 @@ pub struct Queue {
     /// Bytes of media above which a delivery uploads in the upload pool.
     pub upload_aside: u64,
     pub media_slots: usize,
+    pub video_slots: usize,
     /// How often the tables are read when nobody gives a hint.
     pub poll: Duration,
     pub sweep_every: Duration,
@@ -106,6 +109,66 @@ pub struct Media {
     pub image_max_bytes: u64,
     /// Most pixels a picture may unfold to.
     pub image_max_pixels: u64,
+    /// Most bytes of any file that is uploaded in pieces.
+    pub upload_max_bytes: u64,
+    /// How long an upload is kept that nobody goes on with.
+    pub upload_expires: Duration,
+    /// Most bytes of an uploaded video.
+    pub video_max_bytes: u64,
+    /// The programs that read and convert videos, by name or path.
+    pub ffmpeg: String,
+    pub ffprobe: String,
+    /// Bytes on the disk of the data folder that work on videos leaves free.
+    pub disk_reserve: u64,
+}
+
+words! {
+    /// A place where media can be.
+    pub enum Place {
+        Disk = "disk",
+        S3 = "s3",
+    }
+}
+
+words! {
+    /// Whose address networks that fetch media are given.
+    pub enum Links {
+        /// The store's where it can be reached by https and this server cannot.
+        Auto = "auto",
+        Server = "server",
+        Store = "store",
+    }
+}
+
+/// Where media are kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Where new ones go; they are read from wherever they are.
+    pub home: Place,
+    pub s3: Option<S3>,
+    pub links: Links,
+}
+
+/// A bucket of an S3-compatible store.
+#[derive(Clone)]
+pub struct S3 {
+    /// Without a slash at its end; empty: AWS's own of the region.
+    pub endpoint: String,
+    pub bucket: String,
+    pub region: String,
+    pub key_id: String,
+    pub secret: String,
+    /// Is the bucket named in the path? Otherwise in the host.
+    pub path_style: bool,
+}
+
+impl std::fmt::Debug for S3 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3")
+            .field("endpoint", &self.endpoint)
+            .field("bucket", &self.bucket)
+            .finish()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -179,12 +242,34 @@ impl Config {
                 upload_slots: r.parse("CARILLON_UPLOAD_SLOTS", "a number"),
                 upload_aside: r.bytes("CARILLON_UPLOAD_ASIDE"),
                 media_slots: r.parse("CARILLON_MEDIA_SLOTS", "a number"),
+                video_slots: r.parse("CARILLON_VIDEO_SLOTS", "a number"),
                 poll: r.duration("CARILLON_POLL"),
                 sweep_every: r.duration("CARILLON_SWEEP_EVERY"),
             },
             media: Media {
                 image_max_bytes: r.bytes("CARILLON_IMAGE_MAX"),
                 image_max_pixels: r.parse("CARILLON_IMAGE_MAX_PIXELS", "a number"),
+                upload_max_bytes: r.bytes("CARILLON_UPLOAD_MAX"),
+                upload_expires: r.duration("CARILLON_UPLOAD_EXPIRES"),
+                video_max_bytes: r.bytes("CARILLON_VIDEO_MAX"),
+                ffmpeg: r.text("CARILLON_FFMPEG"),
+                ffprobe: r.text("CARILLON_FFPROBE"),
+                disk_reserve: r.bytes("CARILLON_DISK_RESERVE"),
+            },
+            store: Store {
+                home: r.read("CARILLON_STORE", "`disk` or `s3`", |t| t.parse().ok()),
+                s3: Some(S3 {
+                    endpoint: r.text("CARILLON_S3_ENDPOINT").trim_end_matches('/').to_owned(),
+                    bucket: r.text("CARILLON_S3_BUCKET"),
+                    region: r.text("CARILLON_S3_REGION"),
+                    key_id: r.text("CARILLON_S3_KEY_ID"),
+                    secret: r.text("CARILLON_S3_SECRET"),
+                    path_style: r.yes("CARILLON_S3_PATH_STYLE"),
+                })
+                .filter(|s3| !s3.bucket.is_empty()),
+                links: r.read("CARILLON_MEDIA_LINKS", "`auto`, `server` or `store`", |t| {
+                    t.parse().ok()
+                }),
             },
             networks: Networks {
                 sandbox: r.text("CARILLON_SANDBOX").trim_end_matches('/').to_owned(),
@@ -212,7 +297,27 @@ impl Config {
                 "CARILLON_LEASE is {lease:?}, which is not longer than CARILLON_HEARTBEAT ({beat:?}): every lease would run out"
             ));
         }
+        match &self.store.s3 {
+            None if self.store.home == Place::S3 => {
+                wrong.push("CARILLON_STORE is `s3`, which needs CARILLON_S3_BUCKET".to_owned());
+            }
+            Some(s3) if s3.key_id.is_empty() || s3.secret.is_empty() => wrong.push(
+                "CARILLON_S3_BUCKET is set, which needs CARILLON_S3_KEY_ID and CARILLON_S3_SECRET"
+                    .to_owned(),
+            ),
+            Some(s3) if !is_origin(&s3.endpoint) => wrong.push(format!(
+                "CARILLON_S3_ENDPOINT is `{}`, which is not an address such as `https://s3.example.org`",
+                s3.endpoint
+            )),
+            _ => {}
+        }
     }
+}
+
+/// An address of a host and nothing below it; or none.
+fn is_origin(text: &str) -> bool {
+    let web = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.path() == "/";
+    text.is_empty() || text.parse().is_ok_and(|url| web(&url))
 }
 
 struct Reader<'a> {
@@ -363,6 +468,35 @@ mod tests {
         .expect_err("three mistakes");
         assert_eq!(wrong.len(), 3, "{wrong:?}");
         assert!(wrong.iter().any(|w| w.contains("CARILLON_RETRIES is `5m,soon`")));
+    }
+
+    #[test]
+    fn a_bucket_comes_with_its_keys_and_its_secret_is_not_told() {
+        let with = |all: &[(&'static str, &'static str)]| {
+            Config::read(|name| all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        };
+        let wrong = |all: &[_]| with(all).err().unwrap_or_default().join("; ");
+        assert!(wrong(&[("CARILLON_STORE", "s3")]).contains("CARILLON_S3_BUCKET"));
+        assert!(wrong(&[("CARILLON_S3_BUCKET", "media")]).contains("CARILLON_S3_KEY_ID"));
+        let bucket = [
+            ("CARILLON_STORE", "s3"),
+            ("CARILLON_S3_BUCKET", "media"),
+            ("CARILLON_S3_KEY_ID", "AKIA"),
+            ("CARILLON_S3_SECRET", "hush-hush"),
+        ];
+        for (endpoint, fine) in [
+            ("", true),
+            ("https://s3.example.org/", true),
+            ("http://127.0.0.1:9000", true),
+            ("s3.example.org", false),
+            ("https://s3.example.org/media", false),
+            ("file:///media", false),
+        ] {
+            let all = [&bucket[..], &[("CARILLON_S3_ENDPOINT", endpoint)]].concat();
+            let read = with(&all);
+            assert_eq!(read.is_ok(), fine, "{endpoint}");
+            assert!(!format!("{read:?}").contains("hush-hush"), "{endpoint}");
+        }
     }
 
     #[test]

@@ -96,11 +96,56 @@ pub static SETTINGS: &[Setting] = &[
         "2MB",
         "A delivery with more media than this uploads it in a pool of its own before its turn to be sent",
     ),
-    open("CARILLON_MEDIA_SLOTS", "2", "Pictures processed at once, a worker"),
+    open(
+        "CARILLON_MEDIA_SLOTS",
+        "2",
+        "Pictures processed and videos looked into at once, a worker",
+    ),
+    open("CARILLON_VIDEO_SLOTS", "1", "Videos converted at once, a worker"),
     open("CARILLON_POLL", "1s", "How often due work is looked for when no hint comes"),
     open("CARILLON_SWEEP_EVERY", "10s", "How often expired leases are freed"),
     open("CARILLON_IMAGE_MAX", "5MB", "Largest picture that may be uploaded"),
     open("CARILLON_IMAGE_MAX_PIXELS", "100000000", "Most pixels a picture may unfold to"),
+    open("CARILLON_UPLOAD_MAX", "4GB", "Largest file of any type that may be uploaded in pieces"),
+    open(
+        "CARILLON_UPLOAD_EXPIRES",
+        "24h",
+        "How long an upload waits for its next bytes before what has arrived of it goes",
+    ),
+    open(
+        "CARILLON_STORE",
+        "disk",
+        "Where new media go: `disk`, the folder `media` in the data folder, or `s3`, the bucket named below. They \
+         are read from wherever they are; `carillon media move` moves what is there already",
+    ),
+    open("CARILLON_S3_BUCKET", "", "Bucket of an S3-compatible store; unset: none"),
+    open(
+        "CARILLON_S3_ENDPOINT",
+        "",
+        "Address of that store, which may be a private one: `https://s3.example.org`; unset: AWS's own of the region",
+    ),
+    open("CARILLON_S3_REGION", "us-east-1", "Region of the bucket; `auto` for Cloudflare R2"),
+    open("CARILLON_S3_KEY_ID", "", "Access key of the bucket"),
+    secret("CARILLON_S3_SECRET", "Secret of that key"),
+    open(
+        "CARILLON_S3_PATH_STYLE",
+        "true",
+        "Whether the bucket is named in the path; `false`: in the host, as `https://bucket.s3.example.org`",
+    ),
+    open(
+        "CARILLON_MEDIA_LINKS",
+        "auto",
+        "Which link networks that fetch media are given, good for a day: `server`, one of this server; `store`, one \
+         that the S3 store signs; `auto`: the store's where it can be reached by https and CARILLON_PUBLIC_URL cannot",
+    ),
+    open("CARILLON_VIDEO_MAX", "4GB", "Largest video that may be uploaded"),
+    open("CARILLON_FFMPEG", "ffmpeg", "The ffmpeg program, by name or path; videos need it"),
+    open("CARILLON_FFPROBE", "ffprobe", "The ffprobe program, which comes with ffmpeg"),
+    open(
+        "CARILLON_DISK_RESERVE",
+        "1GB",
+        "Room on the disk of the data folder that stays free: a video waits rather than fill it",
+    ),
     open(
         "CARILLON_SANDBOX",
         "",

@@ -34,6 +34,12 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "tokens", sql: include_str!("../../migrations/0006_tokens.sql") },
     Migration { version: 7, name: "keys", sql: include_str!("../../migrations/0007_keys.sql") },
     Migration { version: 8, name: "amend", sql: include_str!("../../migrations/0008_amend.sql") },
+    Migration {
+        version: 9,
+        name: "uploads",
+        sql: include_str!("../../migrations/0009_uploads.sql"),
+    },
+    Migration { version: 10, name: "video", sql: include_str!("../../migrations/0010_video.sql") },
 ];
 
 /// What [`run`] did.

@@ -16,6 +16,8 @@ words! {
         /// A connection stops working soon unless a person connects it again. Its subject is the
         /// connection.
         ConnectionEnds = "connection_ends",
+        /// A picture or video cannot be used as it is. Its subject is the medium.
+        MediaFailed = "media_failed",
         /// Nothing is sent to a network for a while. Its subject is the circuit.
         CircuitOpen = "circuit_open",
     }

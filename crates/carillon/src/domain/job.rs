@@ -7,8 +7,10 @@ words! {
     pub enum Kind {
         /// Moves one delivery on: send, poll or look, as its state says.
         Deliver = "deliver",
-        /// Makes a picture's derivatives.
+        /// Makes a picture's derivatives; looks into a video.
         Derive = "derive",
+        /// Makes one rendition of a video.
+        Transcode = "transcode",
         /// Frees expired leases and repairs lanes.
         Sweep = "sweep",
         /// Removes what is kept for a while only.
@@ -33,6 +35,8 @@ words! {
         /// Large files on their way to a network, before their post is sent.
         Upload = "upload",
         Media = "media",
+        /// Videos being converted, which takes minutes.
+        Video = "video",
         /// Questions to networks before anything is sent.
         Check = "check",
         Housekeeping = "housekeeping",
@@ -44,6 +48,7 @@ impl Kind {
         match self {
             Kind::Deliver => Pool::Send,
             Kind::Derive => Pool::Media,
+            Kind::Transcode => Pool::Video,
             Kind::Check | Kind::Renew => Pool::Check,
             Kind::Sweep | Kind::Prune | Kind::MediaNet | Kind::Preflight | Kind::Tokens => {
                 Pool::Housekeeping

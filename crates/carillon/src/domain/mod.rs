@@ -3,12 +3,14 @@
 pub mod alert;
 pub mod budget;
 pub mod delivery;
+pub mod frame;
 pub mod job;
 pub mod policy;
 pub mod post;
 pub mod problem;
 pub mod refusal;
 pub mod sealed;
+pub mod video;
 pub mod when;
 
 /// An enum kept as a word in the database and in JSON: `Display`, `FromStr` and serde in one.

@@ -20,6 +20,8 @@ pub enum Kind {
     TooMany,
     /// The database, the disk or a network is away: later may work.
     Unavailable,
+    /// There is no room for it.
+    Full,
     /// A fault of ours.
     Internal,
 }

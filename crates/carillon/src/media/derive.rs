@@ -11,10 +11,14 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::blobs::{self, BlobError};
 use super::image::{self, Jpeg, Limits, PictureError};
-use super::{Unfit, library, links, probe};
+use super::video::{self, renditions};
+use super::{Unfit, library, links, probe, scratch};
 use crate::App;
 use crate::db::Error;
+use crate::domain::alert::AlertKind;
+use crate::domain::frame::Frame;
 use crate::domain::problem::Problem;
+use crate::store::alerts;
 use crate::store::media::{self, Made, Media, MediaState};
 
 /// The longer side of `full`, the whole picture for networks that cut none themselves.
@@ -24,35 +28,37 @@ const FULL_BYTES: u64 = 2 << 20;
 /// How long a derivation may take before somebody looks whether it was lost, in ms.
 const OVERDUE: i64 = 10 * 60_000;
 
-/// Makes every derivative of a medium. `Err` is trouble that passes: the job is tried again.
+/// Makes every derivative of a picture, and what is shown of a video. `Err` is trouble that passes:
+/// the job is tried again.
 pub async fn derive(app: &App, media_id: &str) -> anyhow::Result<()> {
     let Some(medium) = begin(app, media_id).await? else { return Ok(()) };
+    if medium.is_video() {
+        return Box::pin(video::prepare(app, medium)).await;
+    }
     let original = match app.blobs.get(&key(&medium, "original")).await {
         Ok(original) => original,
         Err(BlobError::Missing) => {
-            return fail(app, medium, "The picture's file is no longer in the store.").await;
+            let gone = "The picture's file is no longer in the store.";
+            return fail(app, medium, never(gone)).await;
         }
         Err(e) => return Err(e.into()),
     };
     let limits = limits(app);
-    let rendered = tokio::task::spawn_blocking(move || render(&original, &limits)).await;
+    let frame = medium.frame;
+    let rendered = tokio::task::spawn_blocking(move || render(&original, frame, &limits)).await;
     let renditions = match rendered {
         Ok(Ok(renditions)) => renditions,
-        Ok(Err(e)) => return fail(app, medium, &e.to_string()).await,
+        Ok(Err(e)) => return fail(app, medium, never(&e.to_string())).await,
         Err(e) => {
             // A picture that makes a decoder panic will do so every time.
             tracing::error!(error = %e, media = medium.id, "a decoder gave up on a picture");
-            return fail(app, medium, "The picture cannot be read.").await;
+            return fail(app, medium, never("The picture cannot be read.")).await;
         }
     };
     let mut made = Vec::with_capacity(renditions.len());
     for (kind, jpeg) in renditions {
-        made.push(Made {
-            kind: kind.to_owned(),
-            width: i64::from(jpeg.width),
-            height: i64::from(jpeg.height),
-            bytes: jpeg.data.len() as i64,
-        });
+        let (width, height) = (i64::from(jpeg.width), i64::from(jpeg.height));
+        made.push(Made::ready(kind, width, height, jpeg.data.len() as i64));
         app.blobs.put(&key(&medium, kind), jpeg.data.into()).await?;
     }
     finish(app, medium, made).await
@@ -69,33 +75,47 @@ async fn begin(app: &App, id: &str) -> Result<Option<Media>, Error> {
 }
 
 /// Every rendition by its kind.
-fn render(original: &[u8], limits: &Limits) -> Result<Vec<(&'static str, Jpeg)>, PictureError> {
+fn render(
+    original: &[u8],
+    frame: Frame,
+    limits: &Limits,
+) -> Result<Vec<(&'static str, Jpeg)>, PictureError> {
     let full = image::fit(original, FULL_BYTES, FULL_SIDE, limits)?;
     // From the smaller picture: the original is large to decode.
     let thumb = image::thumbnail(&full.data, image::THUMBNAIL_SIDE, limits)?;
-    let cut = image::derivatives(original, limits)?;
+    let cut = image::derivatives(original, frame, limits)?;
     let cut = cut.into_iter().map(|(derivative, jpeg)| (kind(derivative), jpeg));
     Ok([("full", full), ("thumb", thumb)].into_iter().chain(cut).collect())
 }
 
-async fn finish(app: &App, medium: Media, made: Vec<Made>) -> anyhow::Result<()> {
-    let now = app.clock.now();
+pub(super) async fn finish(app: &App, medium: Media, made: Vec<Made>) -> anyhow::Result<()> {
+    let (now, networks) = (app.clock.now(), app.networks);
     let (m, rows) = (medium.clone(), made.clone());
     let stands = app
         .db
         .write(move |tx| async move {
-            if media::load(&tx, &m.id).await?.is_none() {
-                return Ok(false);
+            match media::load(&tx, &m.id).await? {
+                Some(now) if (now.cut, now.frame) == (m.cut, m.frame) => {}
+                Some(_) => return Ok(None),
+                None => return Ok(Some(false)),
             }
             for made in &rows {
-                media::made(&tx, &m.id, made).await?;
+                media::made(&tx, &m.id, made, now).await?;
             }
-            media::set_state(&tx, &m.id, MediaState::Ready, None, now).await?;
+            if let Some(facts) = &m.facts {
+                media::learn(&tx, &m.id, (m.width, m.height), facts, now).await?;
+            }
+            media::ready(&tx, &m, now).await?;
             let m = Media { state: MediaState::Ready, ..m };
+            if m.is_video() {
+                renditions::ask(&tx, networks, &m, now).await?;
+            }
+            alerts::clear(&tx, AlertKind::MediaFailed, &m.id, now).await?;
             library::tell(&tx, "media.ready", &m, now).await?;
-            Ok::<_, Error>(true)
+            Ok::<_, Error>(Some(true))
         })
         .await?;
+    let Some(stands) = stands else { anyhow::bail!("it was cut anew meanwhile") };
     app.ring();
     if !stands {
         // It was thrown away while its renditions were made.
@@ -106,12 +126,12 @@ async fn finish(app: &App, medium: Media, made: Vec<Made>) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn fail(app: &App, medium: Media, sentence: &str) -> anyhow::Result<()> {
-    let problem = never(sentence);
+pub(super) async fn fail(app: &App, medium: Media, problem: Problem) -> anyhow::Result<()> {
     let now = app.clock.now();
     app.db
         .write(move |tx| async move {
             media::set_state(&tx, &medium.id, MediaState::Failed, Some(&problem), now).await?;
+            library::warn(&tx, &medium, &problem, now).await?;
             let medium = Media { state: MediaState::Failed, ..medium };
             library::tell(&tx, "media.failed", &medium, now).await
         })
@@ -120,8 +140,13 @@ async fn fail(app: &App, medium: Media, sentence: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives media that were begun long ago and that no job looks after a new job; how many.
+/// Gives media and renditions that were begun long ago and that no job looks after a new job; how
+/// many. Removes what dead processes left under work.
 pub async fn safety_net(app: &App) -> anyhow::Result<usize> {
+    let swept = scratch::sweep(app).await?;
+    if swept > 0 {
+        tracing::info!(swept, "what dead processes had under work was removed");
+    }
     let now = app.clock.now();
     let found = app
         .db
@@ -130,11 +155,12 @@ pub async fn safety_net(app: &App) -> anyhow::Result<usize> {
             for medium in &stranded {
                 library::enqueue(&tx, medium, now).await?;
             }
-            Ok::<_, Error>(stranded.len())
+            let late = renditions::stranded(&tx, now - OVERDUE, now).await?;
+            Ok::<_, Error>(stranded.len() + late)
         })
         .await?;
     if found > 0 {
-        tracing::info!(found, "pictures that nobody worked on have a job again");
+        tracing::info!(found, "media that nobody worked on have a job again");
         app.ring();
     }
     Ok(found)
@@ -153,6 +179,9 @@ pub async fn rendition(
             let problem = medium.problem.clone();
             return Err(Unfit::Never(problem.unwrap_or_else(|| never("The picture is broken."))));
         }
+    }
+    if medium.is_video() {
+        return renditions::of(app, medium, placement).await;
     }
     let rule = &placement.media;
     let (kind, data) = match moving(app, medium, rule).await? {
@@ -180,8 +209,9 @@ pub async fn rendition(
         data,
         source: None,
         duration: None,
+        cover: None,
         url: if rule.pull {
-            links::public(app, &medium.workspace_id, &medium.id, kind)
+            links::public(app, &medium.workspace_id, &medium.id, kind).await
         } else {
             String::new()
         },
@@ -227,7 +257,7 @@ async fn still(
     }
 }
 
-async fn blob(app: &App, medium: &Media, kind: &str) -> Result<Bytes, Unfit> {
+pub(super) async fn blob(app: &App, medium: &Media, kind: &str) -> Result<Bytes, Unfit> {
     match app.blobs.get(&key(medium, kind)).await {
         Ok(data) => Ok(data),
         Err(BlobError::Missing) => {
@@ -287,7 +317,7 @@ fn kind(derivative: Derivative) -> &'static str {
 }
 
 /// At most `max` characters, whole ones as people see them.
-fn cut(text: &str, max: usize) -> String {
+pub(super) fn cut(text: &str, max: usize) -> String {
     let mut left = max;
     text.graphemes(true)
         .take_while(|g| {

@@ -22,6 +22,7 @@ use jpeg_encoder::{
 };
 
 use super::probe::{Header, Kind, damaged};
+use crate::domain::frame::{Fit, Frame};
 
 /// The renditions made of every picture, with their width and height.
 pub const DERIVATIVES: [(Derivative, u32, u32); 3] = [
@@ -94,8 +95,12 @@ pub struct Jpeg {
 }
 
 /// Every derivative of a picture, see `Picture::derivatives`.
-pub fn derivatives(data: &[u8], limits: &Limits) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
-    Picture::decode(data, limits)?.derivatives()
+pub fn derivatives(
+    data: &[u8],
+    frame: Frame,
+    limits: &Limits,
+) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
+    Picture::decode(data, limits)?.derivatives(frame)
 }
 
 /// The whole picture in few bytes, see `Picture::fit`.
@@ -126,19 +131,21 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Every derivative: the largest centred part of the picture with the right shape, scaled.
-    /// Small pictures are enlarged, because networks ask for these sizes.
-    pub fn derivatives(&self) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
+    /// Every derivative: the largest part of the picture around its focus with the right shape, scaled,
+    /// or all of it on a ground of its own colours. Small pictures are enlarged, because networks ask
+    /// for these sizes.
+    pub fn derivatives(&self, frame: Frame) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
         let mut renderer = Renderer::default();
         let mut order = DERIVATIVES;
         // The one that needs the largest buffer between its passes first: the others reuse it.
         order.sort_by_key(|&(_, width, height)| Reverse(self.between_passes(width, height)));
         let mut made = Vec::with_capacity(order.len());
         for (derivative, width, height) in order {
-            made.push((
-                derivative,
-                renderer.render(self, Part::Centre, width, height)?.encode(QUALITY)?,
-            ));
+            let rendered = match frame.fit {
+                Fit::Crop => renderer.render(self, Part::Around(frame), width, height)?,
+                Fit::Pad => renderer.pad(self, width, height)?,
+            };
+            made.push((derivative, rendered.encode(QUALITY)?));
         }
         made.sort_by_key(|(derivative, _)| *derivative);
         Ok(made)
@@ -194,6 +201,33 @@ impl Picture {
         if self.orientation >= 5 { (height, width) } else { (width, height) }
     }
 
+    /// Where the largest part of this shape (width and height as stored) lies that has the focus in
+    /// its middle, or as near to it as can be: how much of what is cut off, 0 to 1, is on the left
+    /// and at the top, as stored.
+    fn around(&self, frame: Frame, shape: (u32, u32)) -> (f64, f64) {
+        let part = |percent: i64| percent.clamp(0, 100) as f64 / 100.0;
+        let (x, y) = (part(frame.focus_x), part(frame.focus_y));
+        // As in `turn`, from what is seen to what is stored.
+        let (x, y) = match self.orientation {
+            2 => (1.0 - x, y),
+            3 => (1.0 - x, 1.0 - y),
+            4 => (x, 1.0 - y),
+            5 => (y, x),
+            6 => (y, 1.0 - x),
+            7 => (1.0 - y, 1.0 - x),
+            8 => (1.0 - y, x),
+            _ => (x, y),
+        };
+        let (wide, high) = (f64::from(self.width), f64::from(self.height));
+        let ratio = f64::from(shape.0) / f64::from(shape.1);
+        let (width, height) = (wide.min(high * ratio), high.min(wide / ratio));
+        let before = |at: f64, all: f64, kept: f64| match all - kept {
+            cut if cut > 0.0 => ((at * all - kept / 2.0) / cut).clamp(0.0, 1.0),
+            _ => 0.5,
+        };
+        (before(x, wide, width), before(y, high, height))
+    }
+
     /// Bytes that scaling holds between its two passes: rows of the cut part, as many as come out.
     fn between_passes(&self, width: u32, height: u32) -> u64 {
         let (width, height) = self.turned(width, height);
@@ -206,8 +240,8 @@ impl Picture {
 #[derive(Clone, Copy)]
 enum Part {
     Whole,
-    /// As much as has the shape asked for.
-    Centre,
+    /// As much as has the shape asked for, the focus as near to its middle as can be.
+    Around(Frame),
 }
 
 /// Scales and turns, in buffers that are used again for the next size.
@@ -216,11 +250,12 @@ struct Renderer {
     resizer: Resizer,
     scaled: Vec<u8>,
     turned: Vec<u8>,
+    ground: Vec<u8>,
 }
 
 impl Renderer {
     /// A part of a picture at a size as seen. Scaled before it is turned, because that moves fewer
-    /// pixels; a centred part stays centred when turned.
+    /// pixels.
     fn render(
         &mut self,
         picture: &Picture,
@@ -241,7 +276,10 @@ impl Renderer {
         let options = ResizeOptions::new().resize_alg(lanczos).use_alpha(false);
         let options = match part {
             Part::Whole => options,
-            Part::Centre => options.fit_into_destination(Some((0.5, 0.5))),
+            Part::Around(frame) => {
+                let slack = picture.around(frame, (stored_width, stored_height));
+                options.fit_into_destination(Some(slack))
+            }
         };
         self.resizer.resize(&source, &mut target, &options).map_err(damaged)?;
         let pixels = if picture.orientation == 1 {
@@ -256,6 +294,45 @@ impl Renderer {
             colour.apply(pixels);
         }
         Ok(Rendered { pixels, width, height })
+    }
+}
+
+/// By how much the ground of a padded picture is made smaller before it is enlarged: the blur.
+const BLUR: u32 = 48;
+
+impl Renderer {
+    /// All of a picture in the middle of this size, on a blurred ground of its own colours.
+    fn pad(
+        &mut self,
+        picture: &Picture,
+        width: u32,
+        height: u32,
+    ) -> Result<Rendered<'_>, PictureError> {
+        let rgb = PixelType::U8x3;
+        let (low_width, low_height) = (width.div_ceil(BLUR), height.div_ceil(BLUR));
+        let centre = Part::Around(Frame::default());
+        let low = self.render(picture, centre, low_width, low_height)?.pixels.to_vec();
+        let low = ImageRef::new(low_width, low_height, &low, rgb).map_err(damaged)?;
+        let mut ground = std::mem::take(&mut self.ground);
+        ground.resize(width as usize * height as usize * 3, 0);
+        let mut target = Image::from_slice_u8(width, height, &mut ground, rgb).map_err(damaged)?;
+        let smooth = ResizeAlg::Convolution(FilterType::Gaussian);
+        let options = ResizeOptions::new().resize_alg(smooth).use_alpha(false);
+        self.resizer.resize(&low, &mut target, &options).map_err(damaged)?;
+
+        let (wide, high) = picture.turned(picture.width, picture.height);
+        let scale = (f64::from(width) / f64::from(wide)).min(f64::from(height) / f64::from(high));
+        let scaled = |side: u32, most| ((f64::from(side) * scale).round() as u32).clamp(1, most);
+        let (inner_width, inner_height) = (scaled(wide, width), scaled(high, height));
+        let inner = self.render(picture, Part::Whole, inner_width, inner_height)?;
+        let row = inner_width as usize * 3;
+        let (left, top) = ((width - inner_width) / 2, (height - inner_height) / 2);
+        for (y, pixels) in inner.pixels.chunks_exact(row).enumerate() {
+            let at = ((top as usize + y) * width as usize + left as usize) * 3;
+            ground[at..at + row].copy_from_slice(pixels);
+        }
+        self.ground = ground;
+        Ok(Rendered { pixels: &mut self.ground, width, height })
     }
 }
 

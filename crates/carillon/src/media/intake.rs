@@ -1,25 +1,32 @@
 //! The door of the library: one uploaded file becomes a medium, or is refused with the reason.
 //!
-//! A file is typed by its content, never by its name, and judged by its header before anything is
-//! unfolded. The blob is written before the row: a row without its file cannot happen, a file
-//! without its row only costs space. `library.rs` looks after what is in, `derive.rs` makes the
-//! renditions.
+//! A file is typed by its content, never by its name. A picture is judged by its header before
+//! anything is unfolded; a video goes straight to the disk, and is looked into later. The blob is
+//! written before the row: a row without its file cannot happen, a file without its row only costs
+//! space. `library.rs` looks after what is in, `derive.rs` makes the renditions.
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::image::{Limits, PictureError};
 use super::library::{clean_alt, clean_name, enqueue, no_store, tell};
 use super::probe::{self, Kind, Probe};
-use super::{blobs, derive};
+use super::scratch::{self, Scratch};
+use super::{blobs, derive, video};
 use crate::App;
-use crate::db::Error;
+use crate::db::{Error, Tx};
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::ids;
 use crate::store::media::{self, Media, MediaState};
 
-/// Takes one picture in. Stops reading as soon as it is too large.
+/// Bytes by which a file is typed.
+const HEAD: usize = 64;
+/// How often, in bytes of a video, the disk is asked for its room.
+const LOOK: u64 = 64 << 20;
+
+/// Takes one picture or video in. Stops reading as soon as it is too large.
 pub async fn upload<S, E>(
     app: &App,
     workspace: &str,
@@ -32,11 +39,114 @@ where
     E: std::fmt::Display,
 {
     let alt = clean_alt(alt)?;
-    let data = read(body, app.config.media.image_max_bytes).await?;
-    let medium = judge(app, workspace, name, alt, &data)?;
-    keep(app, &medium, data).await?;
+    let (head, body) = head(body).await?;
+    let medium = match probe::sniff(&head).filter(|kind| video::TAKEN.contains(kind)) {
+        Some(kind) => Box::pin(film(app, workspace, name, alt, kind, body)).await?,
+        None => {
+            let data = read(body, app.config.media.image_max_bytes).await?;
+            let medium = judge(app, workspace, name, alt, &data)?;
+            app.blobs.put(&original(&medium), data).await.map_err(|e| no_store(&e))?;
+            medium
+        }
+    };
+    keep(app, &medium).await?;
     app.ring();
     Ok(medium)
+}
+
+/// The first bytes of a body, and all of it.
+async fn head<S, E>(
+    mut body: S,
+) -> Result<(Bytes, impl Stream<Item = Result<Bytes, E>> + Unpin), Refusal>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let mut head = BytesMut::new();
+    while head.len() < HEAD
+        && let Some(chunk) = body.next().await
+    {
+        head.extend_from_slice(&chunk.map_err(|e| broke_off(&e))?);
+    }
+    let head = head.freeze();
+    Ok((head.clone(), stream::iter([Ok(head)]).chain(body)))
+}
+
+/// A video on its way to the disk, never in memory.
+async fn film<S, E>(
+    app: &App,
+    workspace: &str,
+    name: &str,
+    alt: String,
+    kind: Kind,
+    mut body: S,
+) -> Result<Media, Refusal>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let max = app.config.media.video_max_bytes;
+    let scratch = Scratch::new(app).await.map_err(|e| no_disk(&e))?;
+    let path = scratch.file("upload");
+    let file = tokio::fs::File::create(&path).await.map_err(|e| no_disk(&e))?;
+    let mut file = BufWriter::with_capacity(1 << 20, file);
+    let (mut bytes, mut looks, mut hash) = (0, 0, Sha256::new());
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|e| broke_off(&e))?;
+        bytes += chunk.len() as u64;
+        if bytes > max {
+            return Err(too_large(max, "video", "CARILLON_VIDEO_MAX"));
+        }
+        if bytes / LOOK >= looks {
+            looks += 1;
+            scratch::room(app, LOOK).map_err(|e| no_disk(&e))?.map_err(|full| no_room(&full))?;
+        }
+        hash.update(&chunk);
+        file.write_all(&chunk).await.map_err(|e| no_disk(&e))?;
+    }
+    file.flush().await.map_err(|e| no_disk(&e))?;
+    let hash = hex(&hash.finalize());
+    let medium = filmed(app, workspace, name, alt, kind, bytes, hash);
+    app.blobs.put_file(&original(&medium), &path).await.map_err(|e| no_store(&e))?;
+    Ok(medium)
+}
+
+/// The row of a video that nobody has looked into yet.
+pub(super) fn filmed(
+    app: &App,
+    workspace: &str,
+    name: &str,
+    alt: String,
+    kind: Kind,
+    bytes: u64,
+    sha256: String,
+) -> Media {
+    let now = app.clock.now();
+    Media {
+        id: ids::new(now),
+        workspace_id: workspace.to_owned(),
+        name: clean_name(name, kind.extension()),
+        alt,
+        content_type: kind.content_type().to_owned(),
+        bytes: bytes as i64,
+        width: 0,
+        height: 0,
+        sha256,
+        state: MediaState::Pending,
+        problem: None,
+        facts: None,
+        cut: Default::default(),
+        frame: Default::default(),
+        created_at: now,
+    }
+}
+
+fn original(medium: &Media) -> String {
+    blobs::key(&medium.workspace_id, &medium.id, "original")
+}
+
+fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 async fn read<S, E>(mut body: S, max: u64) -> Result<Bytes, Refusal>
@@ -48,9 +158,9 @@ where
     while let Some(chunk) = body.next().await {
         data.extend_from_slice(&chunk.map_err(|e| broke_off(&e))?);
         if data.len() as u64 > max {
-            // What it is matters more than how large it is: a film is refused as a film.
+            // What it is matters more than how large it is.
             return Err(match probe::sniff(&data) {
-                Some(kind) if kind.is_image() => too_large(max),
+                Some(kind) if kind.is_image() => too_large(max, "picture", "CARILLON_IMAGE_MAX"),
                 other => unsupported(other),
             });
         }
@@ -59,7 +169,7 @@ where
 }
 
 /// What the file is, by its header.
-fn judge(
+pub(super) fn judge(
     app: &App,
     workspace: &str,
     name: &str,
@@ -67,8 +177,7 @@ fn judge(
     data: &[u8],
 ) -> Result<Media, Refusal> {
     if data.is_empty() {
-        let fix = "Choose another file.";
-        return Err(Refusal::new(No::Invalid, "media_empty", "The file is empty.", fix));
+        return Err(empty());
     }
     match probe::sniff(data) {
         Some(kind) if kind.is_image() => {}
@@ -85,9 +194,12 @@ fn judge(
         bytes: data.len() as i64,
         width: i64::from(picture.width),
         height: i64::from(picture.height),
-        sha256: Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect(),
+        sha256: hex(&Sha256::digest(data)),
         state: MediaState::Pending,
         problem: None,
+        facts: None,
+        cut: Default::default(),
+        frame: Default::default(),
         created_at: now,
     })
 }
@@ -98,19 +210,11 @@ fn admit(data: &[u8], limits: &Limits) -> Result<Probe, PictureError> {
     probe::probe(data)
 }
 
-/// The file, then the row with its job.
-async fn keep(app: &App, medium: &Media, data: Bytes) -> Result<(), Refusal> {
-    let key = blobs::key(&medium.workspace_id, &medium.id, "original");
-    app.blobs.put(&key, data).await.map_err(|e| no_store(&e))?;
+/// The row of a file that is in the store, with its job.
+async fn keep(app: &App, medium: &Media) -> Result<(), Refusal> {
+    let key = original(medium);
     let row = medium.clone();
-    let kept = app
-        .db
-        .write(move |tx| async move {
-            media::add(&tx, &row).await?;
-            enqueue(&tx, &row, row.created_at).await?;
-            tell(&tx, "media.created", &row, row.created_at).await
-        })
-        .await;
+    let kept = app.db.write(move |tx| async move { add(&tx, &row).await }).await;
     // A commit whose answer was lost may stand, and then the row needs its file.
     if kept.as_ref().is_err_and(|e| !matches!(e, Error::CommitUnknown(_)))
         && let Err(e) = app.blobs.delete(&key).await
@@ -120,25 +224,54 @@ async fn keep(app: &App, medium: &Media, data: Bytes) -> Result<(), Refusal> {
     Ok(kept?)
 }
 
+/// The row, with the job that makes its renditions.
+pub(super) async fn add(tx: &Tx, medium: &Media) -> Result<(), Error> {
+    media::add(tx, medium).await?;
+    enqueue(tx, medium, medium.created_at).await?;
+    tell(tx, "media.created", medium, medium.created_at).await
+}
+
+pub(super) fn empty() -> Refusal {
+    let fix = "Choose another file.";
+    Refusal::new(No::Invalid, "media_empty", "The file is empty.", fix)
+}
+
 fn broke_off(e: &impl std::fmt::Display) -> Refusal {
     tracing::info!(error = %e, "an upload broke off");
     let fix = "Send the file again; nothing was saved.";
     Refusal::new(No::Invalid, "upload_broke_off", "The upload broke off before its end.", fix)
 }
 
-fn too_large(max: u64) -> Refusal {
-    let sentence = format!("The file is larger than the {} a picture may have.", size(max));
-    let fix = "Choose a smaller picture, or have whoever runs this installation raise the limit, \
-               the setting `CARILLON_IMAGE_MAX`.";
+/// `what` is the word for the kind of thing that the setting limits.
+pub fn too_large(max: u64, what: &str, setting: &str) -> Refusal {
+    let sentence = format!("The file is larger than the {} a {what} may have.", size(max));
+    let fix = format!(
+        "Choose a smaller {what}, or have whoever runs this installation raise the limit, the \
+         setting `{setting}`."
+    );
     Refusal::new(No::TooLarge, "media_too_large", sentence, fix)
 }
 
-fn unsupported(kind: Option<Kind>) -> Refusal {
+fn no_room(full: &scratch::Full) -> Refusal {
+    let sentence = format!("The server's disk is almost full: {} are left.", size(full.free));
+    let fix = "Have whoever runs this installation make room, then send the file again; nothing \
+               was saved.";
+    Refusal::new(No::Unavailable, "disk_full", sentence, fix)
+}
+
+fn no_disk(e: &std::io::Error) -> Refusal {
+    no_store(&blobs::BlobError::Unavailable(e.to_string()))
+}
+
+pub(super) fn unsupported(kind: Option<Kind>) -> Refusal {
     let sentence = match kind {
-        Some(kind) if kind.is_video() => "The file is a video: videos are not taken yet.",
-        _ => "The file is not a picture that Carillon takes: JPEG, PNG, WebP or GIF.",
+        Some(kind) if kind.is_video() => {
+            format!("Videos of the type `{}` are not taken.", kind.content_type())
+        }
+        _ => "The file is no picture or video that Carillon takes.".to_owned(),
     };
-    let fix = "Choose a JPEG, PNG, WebP or GIF picture; what counts is the content, not the name.";
+    let fix = "Choose a JPEG, PNG, WebP or GIF picture, or an MP4, MOV, WebM or MKV video; what \
+               counts is the content, not the name.";
     Refusal::new(No::Unsupported, "media_type", sentence, fix)
 }
 
@@ -169,7 +302,7 @@ fn refused(e: &PictureError) -> Refusal {
     }
 }
 
-/// `5 MB`, `1.5 MB`, `800 KB`
+/// `4 GB`, `5 MB`, `1.5 MB`, `800 KB`
 fn size(bytes: u64) -> String {
     let in_unit = |unit: u64, word: &str| {
         let tenths = bytes * 10 / unit;
@@ -179,6 +312,7 @@ fn size(bytes: u64) -> String {
         }
     };
     match bytes {
+        1_000_000_000.. => in_unit(1_000_000_000, "GB"),
         1_000_000.. => in_unit(1_000_000, "MB"),
         1_000.. => in_unit(1_000, "KB"),
         _ => format!("{bytes} bytes"),
@@ -189,7 +323,7 @@ fn size(bytes: u64) -> String {
 mod tests {
     use std::cell::Cell;
 
-    use futures_util::{FutureExt, stream};
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -224,18 +358,34 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_still_refused_for_what_it_is() {
-        let film = of("\0\0\0\x20ftypisom", &[0; 20]);
+        let film = of("RIFF\x36\0\0\0AVI LIST", &[0; 20]);
         let (read, _) = read_ten(vec![film]);
         let refusal = read.expect_err("a film");
         assert_eq!((refusal.kind, refusal.code.as_str()), (No::Unsupported, "media_type"));
-        assert_eq!(refusal.sentence, "The file is a video: videos are not taken yet.");
+        assert_eq!(refusal.sentence, "Videos of the type `video/x-msvideo` are not taken.");
         let (read, _) = read_ten(vec![b"<html><body>hello</body>".to_vec()]);
-        assert!(read.expect_err("a page").sentence.contains("JPEG, PNG, WebP or GIF"));
+        assert!(read.expect_err("a page").fix.contains("JPEG, PNG, WebP or GIF"));
+    }
+
+    #[test]
+    fn a_body_is_whole_behind_its_head() {
+        let chunks = [vec![1; 10], vec![2; 60], vec![3; 5]];
+        let body = stream::iter(chunks.clone())
+            .map(|chunk| Ok::<_, std::convert::Infallible>(Bytes::from(chunk)));
+        let whole = async {
+            let (head, body) = head(body).await.expect("nothing breaks off");
+            (head, body.map(|chunk| chunk.expect("a chunk").to_vec()).collect::<Vec<_>>().await)
+        };
+        let (head, whole) = whole.now_or_never().expect("nothing to wait for");
+        assert_eq!(head.len(), 70);
+        assert_eq!(whole.concat(), chunks.concat());
     }
 
     #[test]
     fn limits_are_named_as_people_write_them() {
         for (bytes, says) in [
+            (4_000_000_000, "4 GB"),
+            (1_000_000_000, "1 GB"),
             (5_000_000, "5 MB"),
             (1_500_000, "1.5 MB"),
             (800_000, "800 KB"),
@@ -245,7 +395,7 @@ mod tests {
             assert_eq!(size(bytes), says);
         }
         assert_eq!(
-            too_large(5_000_000).sentence,
+            too_large(5_000_000, "picture", "CARILLON_IMAGE_MAX").sentence,
             "The file is larger than the 5 MB a picture may have."
         );
     }

@@ -7,14 +7,20 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::blobs::{self, BlobError};
+use super::framing::framed_anew;
+use super::probe::Kind;
+use super::video::{self, cut_anew, renditions};
 use crate::App;
 use crate::db::{Error, Tx};
-use crate::domain::job::{Kind, NewJob};
+use crate::domain::alert::AlertKind;
+use crate::domain::frame::{Fit, Frame};
+use crate::domain::job::{Kind as Job, NewJob};
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind as No, Refusal, Wrong};
+use crate::domain::video::{Cut, VideoFacts};
 use crate::domain::when;
 use crate::store::media::{self, Made, Media, MediaState};
-use crate::store::{events, queue};
+use crate::store::{alerts, events, queue, renditions as store};
 
 /// Most characters of a name, its extension included.
 const NAME_MAX: usize = 200;
@@ -42,19 +48,42 @@ pub struct MediaView {
     pub url: String,
     /// `null` until it is made.
     pub thumb_url: Option<String>,
+    /// The picture that stands for a video; `null` of anything else, and until it is made.
+    pub poster_url: Option<String>,
+    /// How a picture is brought to another shape; `null` of a video.
+    pub frame: Option<Frame>,
+    /// What is known of a video; `null` of anything else, and until it was looked into.
+    pub video: Option<VideoView>,
     pub derivatives: Vec<DerivativeView>,
     /// ISO 8601
     pub created_at: String,
 }
 
-/// One rendition that networks are sent.
+/// A video's facts, and what of it goes out.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoView {
+    #[serde(flatten)]
+    pub facts: VideoFacts,
+    /// Where what goes out begins and ends, in ms; `null`: where the file does.
+    pub start_ms: Option<i64>,
+    pub end_ms: Option<i64>,
+    /// The moment that stands for it, in ms; `null`: one that was chosen by itself.
+    pub cover_ms: Option<i64>,
+}
+
+/// One rendition that networks are sent. Those of a video are made when a post needs them.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DerivativeView {
-    /// `square`, `story`, `landscape`
+    /// `square`, `story`, `landscape`; of a video `video`, or `video-8000` by its kbit/s
     pub kind: String,
-    /// `ready` as soon as this one exists; until then the state of its medium.
+    /// `ready` as soon as this one exists; until then, of a picture, the state of its medium.
     pub state: MediaState,
+    /// How far it is, in percent.
+    pub progress: i64,
+    /// Why there is none; of one that is ready, what is to be known of it.
+    pub problem: Option<Problem>,
     pub width: Option<i64>,
     pub height: Option<i64>,
     pub bytes: Option<i64>,
@@ -67,9 +96,26 @@ pub struct DerivativeView {
 pub struct Description {
     pub name: Option<String>,
     pub alt: Option<String>,
+    /// Where what goes out of a video begins, in ms; -1: where the file does.
+    #[schema(minimum = -1)]
+    pub start_ms: Option<i64>,
+    /// Where it ends, in ms; -1: where the file does.
+    #[schema(minimum = -1)]
+    pub end_ms: Option<i64>,
+    /// The moment that stands for a video, in ms from the beginning of the file; -1: chosen by itself.
+    #[schema(minimum = -1)]
+    pub cover_ms: Option<i64>,
+    /// How a picture is brought to another shape.
+    pub fit: Option<Fit>,
+    /// The point of a picture that stays in view, in percent of its width from the left.
+    #[schema(minimum = 0, maximum = 100)]
+    pub focus_x: Option<i64>,
+    /// And of its height from the top.
+    #[schema(minimum = 0, maximum = 100)]
+    pub focus_y: Option<i64>,
 }
 
-/// The renditions that are shown; the others (`thumb`, `full`) are ours alone.
+/// The renditions of a picture that are shown; the others (`thumb`, `full`) are ours alone.
 const SHOWN: [&str; 3] = ["square", "story", "landscape"];
 
 pub fn view(medium: &Media, made: &[Made]) -> MediaView {
@@ -77,15 +123,23 @@ pub fn view(medium: &Media, made: &[Made]) -> MediaView {
     let find = |kind: &str| made.iter().find(|m| m.kind == kind);
     let derivative = |kind: &str| {
         let made = find(kind);
+        let ready = made.filter(|m| m.is_ready());
         DerivativeView {
             kind: kind.to_owned(),
-            state: if made.is_some() { MediaState::Ready } else { medium.state },
-            width: made.map(|m| m.width),
-            height: made.map(|m| m.height),
-            bytes: made.map(|m| m.bytes),
-            url: made.map(|m| url(&m.kind)),
+            state: made.map_or(medium.state, |m| m.state),
+            progress: made.map_or(0, |m| m.progress),
+            problem: made.and_then(|m| m.problem.clone()),
+            width: ready.map(|m| m.width),
+            height: ready.map(|m| m.height),
+            bytes: ready.map(|m| m.bytes),
+            url: ready.map(|m| url(&m.kind)),
         }
     };
+    let of_video = made.iter().map(|m| m.kind.as_str()).filter(|k| k.starts_with("video"));
+    let video = medium.facts.clone().map(|facts| {
+        let Cut { start_ms, end_ms, cover_ms } = medium.cut;
+        VideoView { facts, start_ms, end_ms, cover_ms }
+    });
     MediaView {
         id: medium.id.clone(),
         name: medium.name.clone(),
@@ -98,7 +152,13 @@ pub fn view(medium: &Media, made: &[Made]) -> MediaView {
         problem: medium.problem.clone(),
         url: url("original"),
         thumb_url: find("thumb").map(|_| url("thumb")),
-        derivatives: SHOWN.map(derivative).into(),
+        poster_url: find("poster").map(|_| url("poster")),
+        frame: (!medium.is_video()).then_some(medium.frame),
+        video,
+        derivatives: match medium.is_video() {
+            true => of_video.map(derivative).collect(),
+            false => SHOWN.map(derivative).into(),
+        },
         created_at: when::iso(medium.created_at),
     }
 }
@@ -141,7 +201,7 @@ async fn found(tx: &Tx, workspace: &str, id: &str) -> Result<MediaView, Refusal>
     Ok(view(&medium, &media::derivatives(tx, id).await?))
 }
 
-/// Changes name and description. The extension stays that of the content.
+/// Changes name, description and a video's cut. The extension stays that of the content.
 pub async fn describe(
     app: &App,
     workspace: &str,
@@ -149,21 +209,39 @@ pub async fn describe(
     change: Description,
 ) -> Result<MediaView, Refusal> {
     let alt = change.alt.as_deref().map(clean_alt).transpose()?;
+    let cut = [change.start_ms, change.end_ms, change.cover_ms];
+    let frame = (change.fit, change.focus_x, change.focus_y);
     let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
-    let view = app
+    let (view, old) = app
         .db
         .write(move |tx| async move {
             let mut medium = media::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
             if let Some(name) = change.name {
                 medium.name = clean_name(&name, extension(&medium.content_type));
             }
-            medium.alt = alt.unwrap_or(medium.alt);
+            medium.alt = alt.unwrap_or(medium.alt.clone());
             media::describe(&tx, &ws, &id, &medium.name, &medium.alt, now).await?;
+            let mut old = Vec::new();
+            if let Some(cut) = cut_anew(&medium, cut)? {
+                if store::under_way(&tx, &id).await? {
+                    return Err(video::under_way());
+                }
+                old = discard(&tx, &mut medium, Some(cut), now).await?;
+            }
+            if let Some(frame) = framed_anew(&medium, frame)? {
+                if store::under_way(&tx, &id).await? {
+                    return Err(video::under_way());
+                }
+                medium.frame = frame;
+                media::set_frame(&tx, &id, &frame, now).await?;
+                again(&tx, &mut medium, now).await?;
+            }
             tell(&tx, "media.updated", &medium, now).await?;
-            found(&tx, &ws, &id).await
+            Ok::<_, Refusal>((found(&tx, &ws, &id).await?, old))
         })
         .await?;
     app.ring();
+    remove_files(app, workspace, &view.id, old.iter().map(String::as_str)).await;
     Ok(view)
 }
 
@@ -177,27 +255,67 @@ pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal>
             // First, so that on PostgreSQL the row is ours before its use is counted.
             media::delete(&tx, &ws, &of, now).await?;
             if media::used(&tx, &of).await? {
-                return Err(in_use());
+                return Err(in_use(&medium));
             }
             queue::remove(&tx, &of).await?;
+            let made = media::derivatives(&tx, &of).await?;
+            for made in &made {
+                queue::remove(&tx, &renditions::subject(&of, &made.kind)).await?;
+            }
+            alerts::clear(&tx, AlertKind::MediaFailed, &of, now).await?;
             tell(&tx, "media.deleted", &medium, now).await?;
-            Ok(media::derivatives(&tx, &of).await?)
+            Ok(made)
         })
         .await?;
     app.ring();
     let kinds = made.iter().map(|m| m.kind.as_str());
-    for kind in kinds.chain(["original"]) {
+    remove_files(app, workspace, id, kinds.chain(["original"])).await;
+    Ok(())
+}
+
+/// After their rows are gone.
+async fn remove_files(app: &App, workspace: &str, id: &str, kinds: impl Iterator<Item = &str>) {
+    for kind in kinds {
         if let Err(e) = app.blobs.delete(&blobs::key(workspace, id, kind)).await {
             tracing::warn!(error = %e, media = id, kind, "a file without a row stays in the store");
         }
     }
-    Ok(())
+}
+
+/// Forgets what was made of a video for networks, so that it is made anew as far as it is needed;
+/// with a new `cut`, or because somebody asks for it. What was forgotten.
+async fn discard(
+    tx: &Tx,
+    medium: &mut Media,
+    cut: Option<Cut>,
+    now: i64,
+) -> Result<Vec<String>, Error> {
+    // An upload that was begun goes on with the bytes that it began with.
+    let kept = store::under_way(tx, &medium.id).await?;
+    let old = store::forget_all(tx, &medium.id, kept).await?;
+    for kind in &old {
+        queue::remove(tx, &renditions::subject(&medium.id, kind)).await?;
+    }
+    if let Some(cut) = cut {
+        medium.cut = cut;
+        media::set_cut(tx, &medium.id, &cut, now).await?;
+    }
+    again(tx, medium, now).await?;
+    Ok(old)
+}
+
+/// Has everything made anew.
+async fn again(tx: &Tx, medium: &mut Media, now: i64) -> Result<(), Error> {
+    (medium.state, medium.problem) = (MediaState::Pending, None);
+    alerts::clear(tx, AlertKind::MediaFailed, &medium.id, now).await?;
+    media::set_state(tx, &medium.id, medium.state, None, now).await?;
+    enqueue(tx, medium, now).await.map(drop)
 }
 
 /// Makes the renditions anew; `workspace` is `None` for whoever runs the installation.
 pub async fn reprocess(app: &App, workspace: Option<&str>, id: &str) -> Result<MediaView, Refusal> {
     let (ws, id, now) = (workspace.map(str::to_owned), id.to_owned(), app.clock.now());
-    let view = app
+    let (view, workspace, old) = app
         .db
         .write(move |tx| async move {
             let medium = match &ws {
@@ -205,14 +323,19 @@ pub async fn reprocess(app: &App, workspace: Option<&str>, id: &str) -> Result<M
                 None => media::load(&tx, &id).await?,
             };
             let mut medium = medium.ok_or_else(no_such)?;
-            (medium.state, medium.problem) = (MediaState::Pending, None);
-            media::set_state(&tx, &id, medium.state, None, now).await?;
-            enqueue(&tx, &medium, now).await?;
+            let old = if medium.is_video() {
+                discard(&tx, &mut medium, None, now).await?
+            } else {
+                again(&tx, &mut medium, now).await?;
+                Vec::new()
+            };
             tell(&tx, "media.updated", &medium, now).await?;
-            Ok::<_, Refusal>(view(&medium, &media::derivatives(&tx, &id).await?))
+            let view = view(&medium, &media::derivatives(&tx, &id).await?);
+            Ok::<_, Refusal>((view, medium.workspace_id, old))
         })
         .await?;
     app.ring();
+    remove_files(app, &workspace, &view.id, old.iter().map(String::as_str)).await;
     Ok(view)
 }
 
@@ -222,7 +345,7 @@ pub(super) async fn enqueue(tx: &Tx, medium: &Media, now: i64) -> Result<bool, E
         return Ok(false);
     }
     let job = NewJob {
-        kind: Kind::Derive,
+        kind: Job::Derive,
         lane: lane(&medium.workspace_id),
         width: WIDTH,
         subject: medium.id.clone(),
@@ -241,6 +364,19 @@ pub(super) async fn tell(tx: &Tx, kind: &str, medium: &Media, now: i64) -> Resul
     events::add(tx, &medium.workspace_id, kind, &medium.id, &data, now).await
 }
 
+/// An alert for as long as something is the matter with it.
+pub(super) async fn warn(
+    tx: &Tx,
+    medium: &Media,
+    problem: &Problem,
+    now: i64,
+) -> Result<(), Error> {
+    let sentence = format!("{}: {}", medium.name, problem.sentence);
+    let problem = Problem { sentence, ..problem.clone() };
+    let (workspace, kind) = (Some(medium.workspace_id.as_str()), AlertKind::MediaFailed);
+    alerts::raise(tx, workspace, kind, &medium.id, &problem, now).await.map(drop)
+}
+
 /// A name for people and for networks: no path, nothing invisible, and the content's extension.
 pub(super) fn clean_name(name: &str, extension: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -252,15 +388,22 @@ pub(super) fn clean_name(name: &str, extension: &str) -> String {
     {
         stem = before.trim_matches(['.', ' ']);
     }
-    let stem = if stem.is_empty() { "picture" } else { stem };
+    let film = video::TAKEN.iter().any(|kind| kind.extension() == extension);
+    let stem = match (stem, film) {
+        ("", true) => "video",
+        ("", false) => "picture",
+        (stem, _) => stem,
+    };
     let room = NAME_MAX - extension.len() - 1;
     let stem: String = stem.chars().take(room).collect();
     format!("{}.{extension}", stem.trim_end())
 }
 
 /// Extensions that a name loses in favour of the content's own.
-const KNOWN: [&str; 12] =
-    ["jpg", "jpeg", "jpe", "png", "webp", "gif", "heic", "heif", "avif", "bmp", "tif", "tiff"];
+const KNOWN: [&str; 20] = [
+    "jpg", "jpeg", "jpe", "png", "webp", "gif", "heic", "heif", "avif", "bmp", "tif", "tiff",
+    "mp4", "m4v", "mov", "qt", "webm", "mkv", "avi", "3gp",
+];
 
 /// Characters that turn the direction of what follows: `gpj.exe` shown backwards.
 fn steers(c: char) -> bool {
@@ -268,12 +411,7 @@ fn steers(c: char) -> bool {
 }
 
 fn extension(content_type: &str) -> &'static str {
-    match content_type {
-        "image/png" => "png",
-        "image/webp" => "webp",
-        "image/gif" => "gif",
-        _ => "jpg",
-    }
+    Kind::of(content_type).map_or("jpg", Kind::extension)
 }
 
 pub(super) fn clean_alt(alt: &str) -> Result<String, Refusal> {
@@ -288,16 +426,20 @@ pub(super) fn clean_alt(alt: &str) -> Result<String, Refusal> {
 }
 
 fn no_such() -> Refusal {
-    Refusal::not_found("picture")
+    Refusal::not_found("picture or video")
 }
 
-fn in_use() -> Refusal {
+fn in_use(medium: &Media) -> Refusal {
     let fix = "Take it out of the posts that have it first, or delete those.";
-    Refusal::conflict("media_in_use", "A post has this picture.", fix)
+    Refusal::conflict("media_in_use", format!("A post has this {}.", medium.noun()), fix)
 }
 
 pub(super) fn no_store(e: &BlobError) -> Refusal {
     tracing::error!(error = %e, "the media store refused");
+    if let BlobError::Full(_) = e {
+        let fix = "Make room on it, or give it more, then try again; nothing was lost.";
+        return Refusal::new(No::Full, "media_store_full", "The media store is full.", fix);
+    }
     let fix = "Try again in a moment; nothing was saved.";
     let sentence = "The media store is not available at the moment.";
     Refusal::new(No::Unavailable, "media_store_unavailable", sentence, fix)

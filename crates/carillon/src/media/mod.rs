@@ -2,11 +2,16 @@
 
 pub mod blobs;
 pub mod derive;
+mod framing;
 pub mod image;
 pub mod intake;
 pub mod library;
 pub mod links;
+pub mod moving;
 pub mod probe;
+pub mod scratch;
+pub mod uploads;
+pub mod video;
 
 use crate::domain::problem::Problem;
 

@@ -47,6 +47,14 @@ impl Kind {
         }
     }
 
+    /// The kind of this content type.
+    pub fn of(content_type: &str) -> Option<Self> {
+        use Kind::*;
+        [Jpeg, Png, Webp, Gif, Heic, Avif, Tiff, Bmp, Mp4, Quicktime, Webm, Matroska, Avi]
+            .into_iter()
+            .find(|kind| kind.content_type() == content_type)
+    }
+
     pub fn content_type(self) -> &'static str {
         self.names().0
     }

@@ -20,7 +20,7 @@ use crate::db;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Claim, Pool};
 use crate::domain::problem::Problem;
-use crate::media::{Unfit, derive};
+use crate::media::{Unfit, derive, video};
 use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery};
 use crate::store::queue;
@@ -30,6 +30,8 @@ use crate::{App, bugs, ids};
 pub(super) const UPLOADED: &str = "carillon.uploaded";
 /// How long a delivery waits for a picture that is still being prepared, in ms.
 const MEDIA_WAIT: i64 = 5_000;
+/// The same for a video, which takes longer.
+const VIDEO_WAIT: i64 = 15_000;
 /// How long a segment waits whose parent turns out not to be live, in ms.
 const PARENT_WAIT: i64 = 60_000;
 
@@ -379,7 +381,8 @@ fn not_ready(app: &App, work: &Work, unfit: Unfit, started_at: i64) -> Outcome {
     let line = |word| Line::New { step: "prepare", started_at, word };
     match unfit {
         Unfit::NotYet => {
-            let at = app.clock.now() + MEDIA_WAIT;
+            let film = work.media.iter().any(|m| m.is_video());
+            let at = app.clock.now() + if film { VIDEO_WAIT } else { MEDIA_WAIT };
             Outcome::of(&work.delivery, State::Queued, Next::At(at), line("processing"))
         }
         Unfit::Away(why) => {
@@ -399,6 +402,14 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
     for m in &work.media {
         media.push(derive::rendition(app, m, work.placement).await?);
     }
+    let mut extra = d.options.clone();
+    for m in &work.media {
+        // A chosen moment stands for the video where the network takes a picture for that.
+        if let Some((key, cover)) = video::cover(app, m, work.placement, &extra).await? {
+            extra.insert(key.to_owned(), cover.id.clone());
+            media.push(cover);
+        }
+    }
     Ok(Rendition {
         placement: d.placement.clone(),
         text: d.text.clone().unwrap_or_else(|| work.post.text.clone()),
@@ -407,7 +418,7 @@ pub(super) async fn rendition(app: &App, work: &Work) -> Result<Rendition, Unfit
         key: if bugs::on("new key each try") { ids::secret() } else { d.send_key.clone() },
         created_at: d.scheduled_at.unwrap_or(d.created_at),
         reply_to: reply_to(&work.before),
-        extra: d.options.clone(),
+        extra,
     })
 }
 

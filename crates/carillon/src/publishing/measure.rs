@@ -10,6 +10,7 @@ use super::plan::Planned;
 use crate::App;
 use crate::app::Networks;
 use crate::domain::refusal::Wrong;
+use crate::media::video;
 use crate::store::connections::Connection;
 use crate::store::deliveries::Delivery;
 use crate::store::media::Media;
@@ -78,7 +79,7 @@ pub(super) fn measure(
             format!("{name} ({place}) takes at most {} {what}{some}, there are {asked}.", rule.max),
         );
     }
-    let films = media.iter().filter(|m| m.content_type.starts_with("video/")).count();
+    let films = media.iter().filter(|m| m.is_video()).count();
     let pictures = media.len() - films;
     if films > 0 && rule.video.is_none() {
         say("no_videos", format!("{name} ({place}) takes no videos."));
@@ -92,6 +93,13 @@ pub(super) fn measure(
             "too_many_videos",
             format!("{name} ({place}) takes at most {} video{beside}.", video.max),
         );
+    }
+    if let Some(video) = &rule.video {
+        for film in media.iter().filter(|m| m.is_video()) {
+            if let Some(misfit) = video::misfit(&format!("{name} ({place})"), video, film) {
+                say(misfit.code, misfit.message);
+            }
+        }
     }
     if rule.pull && asked > 0 && !rules.reachable {
         let message = format!(

@@ -30,7 +30,7 @@ use crate::store::{accounts, alerts, events, queue};
 const AHEAD: i64 = 15 * 60_000;
 /// A connection that answered this lately is not asked again, in ms.
 const FRESH: i64 = 5 * 60_000;
-/// A picture that is not ready this long before its time is told of, in ms.
+/// A picture or video that is not ready this long before its time is told of, in ms.
 const UNREADY: i64 = 5 * 60_000;
 /// How many connections are asked about at once, at most.
 const WIDTH: i64 = 32;
@@ -184,8 +184,8 @@ async fn judge(
         match unfit(app, d, m).await {
             Some(Unfit::Never(problem)) => return warn(problem),
             Some(Unfit::NotYet) if at - app.clock.now() <= UNREADY => {
-                let sentence = format!("The picture {} is still being prepared.", m.name);
-                let next = "Look at the picture in Media; process it again if it does not go on.";
+                let sentence = format!("The {} {} is still being prepared.", m.noun(), m.name);
+                let next = "Look at it in Media; process it again if it does not go on.";
                 return warn(Problem::new("media", sentence, "look", next));
             }
             Some(Unfit::NotYet | Unfit::Away(_)) => ready = false,
@@ -229,7 +229,7 @@ async fn judge(
     }
 }
 
-/// Why a picture cannot go out, if it cannot.
+/// Why a picture or video cannot go out, if it cannot.
 async fn unfit(app: &App, d: &Delivery, m: &Media) -> Option<Unfit> {
     let placement = crate::app::find(app.networks, &d.network)?.spec().placement(&d.placement)?;
     derive::rendition(app, m, placement).await.err()

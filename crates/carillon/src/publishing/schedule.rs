@@ -20,6 +20,7 @@ use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
 use crate::domain::when;
+use crate::media::video::renditions;
 use crate::store::deliveries::{self, Delivery};
 use crate::store::events;
 use crate::store::idempotency::{self, Kept};
@@ -65,6 +66,9 @@ pub async fn create(
             // Lanes in one order everywhere, so that two posts never wait for each other.
             for planned in plan.by_lane() {
                 add_delivery(&tx, &post, planned, now).await?;
+            }
+            if post.committed_at.is_some() {
+                renditions::ask_for_post(&tx, rules.networks, &post.id, now).await?;
             }
             say(&tx, &post, "post.created", now).await?;
             let view = view::post_in(&tx, &workspace, &post.id).await?;
@@ -159,6 +163,9 @@ pub async fn edit(
             }
             posts::set_media(&tx, &id, &draft.media).await?;
             replace_deliveries(&tx, &changed, &olds, &plan, now).await?;
+            if changed.committed_at.is_some() {
+                renditions::ask_for_post(&tx, rules.networks, &id, now).await?;
+            }
             say(&tx, &changed, "post.changed", now).await?;
             view::post_in(&tx, &workspace, &id).await
         })

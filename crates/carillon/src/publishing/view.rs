@@ -50,11 +50,15 @@ pub struct PostView {
 pub struct MediaBrief {
     pub id: String,
     pub name: String,
+    pub content_type: String,
     pub thumb_url: String,
     pub alt: String,
     pub state: MediaState,
+    /// 0 until it is known, as is its height.
     pub width: i64,
     pub height: i64,
+    /// Of a video what goes out of it; `null` until it is known.
+    pub duration_ms: Option<i64>,
 }
 
 /// One post on one connection in one placement.
@@ -278,11 +282,13 @@ fn brief(m: &Media) -> MediaBrief {
     MediaBrief {
         id: m.id.clone(),
         name: m.name.clone(),
+        content_type: m.content_type.clone(),
         thumb_url: format!("/media/{}/thumb", m.id),
         alt: m.alt.clone(),
         state: m.state,
         width: m.width,
         height: m.height,
+        duration_ms: m.facts.as_ref().map(|facts| m.cut.span(facts).1),
     }
 }
 

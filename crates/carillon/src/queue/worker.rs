@@ -148,6 +148,7 @@ impl Worker {
                     Pool::Send => config.send_slots,
                     Pool::Upload => config.upload_slots,
                     Pool::Media => config.media_slots,
+                    Pool::Video => config.video_slots,
                     Pool::Check => CHECKS,
                     Pool::Housekeeping => 1,
                 };

@@ -1,14 +1,17 @@
 //! Media and their derivatives; the bytes are in the blob store.
 
 use crate::db::{Error, Row, Tx};
+use crate::domain::frame::Frame;
 use crate::domain::problem::Problem;
+use crate::domain::video::{Cut, VideoFacts};
 use crate::{params, row, store, words};
 
 words! {
     pub enum MediaState {
         Pending = "pending",
         Processing = "processing",
-        /// Every derivative exists.
+        /// Every derivative of a picture exists; of a video what is shown of it, while what
+        /// networks are sent is made as it is needed.
         Ready = "ready",
         Failed = "failed",
     }
@@ -27,23 +30,62 @@ pub struct Media {
     pub sha256: String,
     pub state: MediaState,
     pub problem: Option<Problem>,
+    /// Of a video that was looked into.
+    pub facts: Option<VideoFacts>,
+    /// What goes out of a video.
+    pub cut: Cut,
+    /// What of a picture is shown where it has another shape.
+    pub frame: Frame,
     pub created_at: i64,
 }
 
-/// A rendition made of a picture.
+impl Media {
+    pub fn is_video(&self) -> bool {
+        self.content_type.starts_with("video/")
+    }
+
+    /// How many renditions all of its kind have.
+    fn needed(&self) -> i64 {
+        if self.is_video() { 2 } else { 5 }
+    }
+
+    /// What people call it.
+    pub fn noun(&self) -> &'static str {
+        if self.is_video() { "video" } else { "picture" }
+    }
+}
+
+/// A rendition made of a medium; of a video one may still be in the making.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// `square`, `story`, `landscape`, `thumb`
+    /// `square`, `story`, `landscape`, `thumb`; of a video also `poster` and `video…`
     pub kind: String,
+    /// 0 until it is ready, as are height and bytes.
     pub width: i64,
     pub height: i64,
     pub bytes: i64,
+    pub state: MediaState,
+    /// Percent.
+    pub progress: i64,
+    /// Why there is none; of one that is ready, what is to be known of it.
+    pub problem: Option<Problem>,
+}
+
+impl Made {
+    pub fn ready(kind: &str, width: i64, height: i64, bytes: i64) -> Self {
+        let (state, progress, problem) = (MediaState::Ready, 100, None);
+        Self { kind: kind.to_owned(), width, height, bytes, state, progress, problem }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.state == MediaState::Ready
+    }
 }
 
 pub async fn add(tx: &Tx, m: &Media) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO media (id, workspace_id, name, alt, content_type, bytes, width, height, sha256, state, created_at, \
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO media (id, workspace_id, name, alt, content_type, bytes, width, height, sha256, state, lacks, created_at, \
+         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         params![
             &m.id,
             &m.workspace_id,
@@ -55,6 +97,7 @@ pub async fn add(tx: &Tx, m: &Media) -> Result<(), Error> {
             m.height,
             &m.sha256,
             m.state.as_str(),
+            m.needed(),
             m.created_at,
             m.created_at
         ],
@@ -134,6 +177,53 @@ pub async fn describe(
     Ok(changed == 1)
 }
 
+/// What looking into a video has brought.
+pub async fn learn(
+    tx: &Tx,
+    id: &str,
+    (width, height): (i64, i64),
+    facts: &VideoFacts,
+    now: i64,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE media SET width = $1, height = $2, facts = $3, updated_at = $4 WHERE id = $5",
+        params![width, height, store::json(facts), now, id],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn set_cut(tx: &Tx, id: &str, cut: &Cut, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE media SET cut = $1, updated_at = $2 WHERE id = $3",
+        params![store::json(cut), now, id],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn set_frame(tx: &Tx, id: &str, frame: &Frame, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE media SET frame = $1, updated_at = $2 WHERE id = $3",
+        params![store::json(frame), now, id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes it ready; the database refuses while a rendition is missing that all of its kind have.
+pub async fn ready(tx: &Tx, m: &Media, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE media SET state = 'ready', problem = NULL, updated_at = $1, lacks = $2 - (SELECT count(*) FROM derivative \
+         WHERE derivative.media_id = media.id AND derivative.state = 'ready' \
+         AND derivative.kind IN ('full', 'thumb', 'square', 'story', 'landscape', 'poster')) WHERE id = $3",
+        params![now, m.needed(), &m.id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Any state but `ready`, which has its own way.
 pub async fn set_state(
     tx: &Tx,
     id: &str,
@@ -196,11 +286,24 @@ pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool
     Ok(changed == 1)
 }
 
-pub async fn made(tx: &Tx, id: &str, made: &Made) -> Result<(), Error> {
+pub async fn made(tx: &Tx, id: &str, made: &Made, now: i64) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO derivative (media_id, kind, width, height, bytes) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (media_id, kind) DO UPDATE SET width = excluded.width, height = excluded.height, bytes = excluded.bytes",
-        params![id, &made.kind, made.width, made.height, made.bytes],
+        "INSERT INTO derivative (media_id, kind, width, height, bytes, state, progress, problem, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (media_id, kind) DO UPDATE SET width = excluded.width, height = excluded.height, \
+           bytes = excluded.bytes, state = excluded.state, progress = excluded.progress, \
+           problem = excluded.problem, updated_at = excluded.updated_at",
+        params![
+            id,
+            &made.kind,
+            made.width,
+            made.height,
+            made.bytes,
+            made.state.as_str(),
+            made.progress,
+            made.problem.as_ref().map(store::json),
+            now
+        ],
     )
     .await?;
     Ok(())
@@ -230,12 +333,15 @@ pub async fn derivatives_between(
     rows.iter().map(|r| Ok((r.text("media_id")?, read_made(r)?))).collect()
 }
 
-fn read_made(r: &Row) -> Result<Made, Error> {
+pub(super) fn read_made(r: &Row) -> Result<Made, Error> {
     Ok(Made {
         kind: r.text("kind")?,
         width: r.int("width")?,
         height: r.int("height")?,
         bytes: r.int("bytes")?,
+        state: r.word("state")?,
+        progress: r.int("progress")?,
+        problem: r.opt_json("problem")?,
     })
 }
 
@@ -252,6 +358,9 @@ fn read(r: &Row) -> Result<Media, Error> {
         sha256: r.text("sha256")?,
         state: r.word("state")?,
         problem: r.opt_json("problem")?,
+        facts: r.opt_json("facts")?,
+        cut: r.opt_json("cut")?.unwrap_or_default(),
+        frame: r.opt_json("frame")?.unwrap_or_default(),
         created_at: r.int("created_at")?,
     })
 }

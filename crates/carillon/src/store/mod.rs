@@ -24,9 +24,11 @@ pub mod nodes;
 pub mod pauses;
 pub mod posts;
 pub mod queue;
+pub mod renditions;
 pub mod sealed;
 pub mod sweeps;
 pub mod tokens;
+pub mod uploads;
 
 use serde::Serialize;
 

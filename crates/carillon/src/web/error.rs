@@ -152,7 +152,10 @@ impl ApiError {
                 cause: cause(kind).to_owned(),
                 fix,
                 retry: self.retry_after.is_some()
-                    || matches!(kind, Kind::TooMany | Kind::Unavailable | Kind::Internal),
+                    || matches!(
+                        kind,
+                        Kind::TooMany | Kind::Unavailable | Kind::Full | Kind::Internal
+                    ),
                 problems,
                 suggested_at: suggested_at.map(when::iso),
             },
@@ -225,6 +228,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -240,6 +244,7 @@ fn cause(kind: Kind) -> &'static str {
         Kind::Unsupported => "The form of what was sent is not one that is taken.",
         Kind::TooMany => "Too much was asked in too short a time.",
         Kind::Unavailable => "Something that is needed did not answer.",
+        Kind::Full => "There is no room for what was sent.",
         Kind::Internal => "A fault of ours.",
     }
 }
@@ -276,6 +281,7 @@ impl IntoResponses for Writes {
             ),
             ("413", "The body is too large."),
             ("415", "The content type is not taken."),
+            ("507", "The media store is full."),
         ]);
         all.extend(Reads::responses());
         all

@@ -24,7 +24,7 @@ use crate::domain::refusal::Kind;
 use crate::publishing::schedule::Keyed;
 use crate::store::idempotency::{self, Kept};
 use crate::web::error::Spoken;
-use crate::web::router::BODY_LIMIT;
+use crate::web::router::{BODY_LIMIT, is_resumable};
 use crate::web::{ApiError, Web, auth};
 
 const HEADER: &str = "idempotency-key";
@@ -51,7 +51,8 @@ async fn answer(web: &Web, request: Request, next: Next) -> Result<Response, Api
     let limit = BODY_LIMIT.max(web.app.config.media.image_max_bytes as usize);
     let bytes = match read(body, limit).await? {
         Ok(bytes) => bytes,
-        // Too large for any handler: it says so in its own words.
+        // Larger than is held in memory to compare it: a video, which is taken again when it is sent
+        // again; or too large for any handler, which says so in its own words.
         Err(rest) => return Ok(next.run(Request::from_parts(parts, rest)).await),
     };
     let asked = parts.uri.path_and_query().map_or("", |p| p.as_str());
@@ -101,7 +102,8 @@ pub fn parameter() -> Parameter {
 fn key(request: &Request) -> Result<Option<String>, ApiError> {
     let writes = matches!(*request.method(), Method::POST | Method::PATCH | Method::DELETE);
     let path = request.uri().path();
-    let ours = path.starts_with("/api/v1/") || path.starts_with("/api/publishing/");
+    let ours = (path.starts_with("/api/v1/") && !is_resumable(path))
+        || path.starts_with("/api/publishing/");
     let Some(value) = request.headers().get(HEADER).filter(|_| writes && ours) else {
         return Ok(None);
     };

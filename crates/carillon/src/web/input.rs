@@ -82,7 +82,8 @@ pub fn unread(e: BytesRejection) -> ApiError {
     .with_status(StatusCode::BAD_REQUEST)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// A body that is JSON, whatever it was declared as.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if holds_nul(bytes) {
         let message = "A text holds the character U+0000, which no database keeps.";
         return Err(Refusal::invalid(vec![Wrong::new("", "nul_character", message)]).into());

@@ -22,6 +22,8 @@ use crate::web::{Web, pages, router};
 const LIMIT: Duration = Duration::from_secs(30);
 /// A picture over a slow line.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
+/// A piece of a file, which ends by itself when nothing comes any more.
+const PIECE_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// What HTML may load and do. `require-trusted-types-for` makes injected markup inert.
 const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -83,7 +85,11 @@ async fn run(request: Request, next: Next) -> Response {
             .into_response();
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let limit = if router::is_upload(&request) { UPLOAD_LIMIT } else { LIMIT };
+    let limit = match request.uri().path() {
+        path if router::is_resumable(path) => PIECE_LIMIT,
+        _ if router::is_upload(&request) => UPLOAD_LIMIT,
+        _ => LIMIT,
+    };
     let work = ID.scope(id().unwrap_or_default(), next.run(request)).in_current_span();
     let ended = if reads {
         tokio::time::timeout(limit, AssertUnwindSafe(work).catch_unwind()).await.map(Result::ok)

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
-    alerts, apps, audit, circuits, connections, consents, dead_letters, deliveries, events, health,
-    media, networks, pauses, posts, queue, session, sweeps, workspace,
+    alerts, apps, audit, circuits, connections, consents, content, dead_letters, deliveries,
+    events, health, media, networks, pauses, posts, queue, session, sweeps, uploads, workspace,
 };
 use crate::web::pages::{consent, layout, login, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
@@ -45,6 +45,7 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(media::list, media::upload))
         .routes(routes!(media::show, media::edit, media::delete))
         .routes(routes!(media::reprocess))
+        .merge(resumable())
         .routes(routes!(posts::list, posts::create))
         .routes(routes!(posts::check))
         .routes(routes!(posts::slots))
@@ -76,20 +77,39 @@ fn rest() -> OpenApiRouter<Web> {
     let mut all = OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", v1)
         .routes(routes!(health::health))
+        .routes(routes!(content::upload_image))
         .routes(routes!(queue::push));
     finish(all.get_openapi_mut());
     all
 }
 
+/// Files in pieces, by the tus protocol.
+fn resumable() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(uploads::abilities, uploads::create))
+        .routes(routes!(uploads::show, uploads::append, uploads::cancel))
+        .route("/uploads/{id}", post(uploads::instead))
+        .layer(from_fn(uploads::protocol))
+}
+
 /// Says what holds for every operation: handlers are called `list` in every file, operations need
-/// names of their own (`posts_list`); and every write takes a key.
+/// names of their own (`posts_list`); and every write takes a key, but for pieces of files: their
+/// offset is one.
 fn finish(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let writes = [&mut item.post, &mut item.patch, &mut item.delete];
-        for operation in writes.into_iter().flatten().filter(|_| path.starts_with("/api/v1/")) {
+        let keyed = path.starts_with("/api/v1/") && !is_resumable(path);
+        for operation in writes.into_iter().flatten().filter(|_| keyed) {
             operation.parameters.get_or_insert_default().push(idempotency::parameter().into());
         }
-        let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        let all = [
+            &mut item.get,
+            &mut item.head,
+            &mut item.options,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.delete,
+        ];
         for operation in all.into_iter().flatten() {
             let tag = operation.tags.as_ref().and_then(|t| t.first()).cloned();
             if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
@@ -143,12 +163,14 @@ pub fn router(app: App) -> Router {
         .with_state(web)
 }
 
-/// Of what is made per request; files of the build come compressed, fonts and pictures are dense.
+/// Of what is made per request; files of the build come compressed, fonts, pictures and videos are
+/// dense.
 fn compression() -> CompressionLayer<impl Predicate> {
     let fonts = NotForContentType::const_new("font/");
+    let videos = NotForContentType::const_new("video/");
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(DefaultPredicate::new().and(fonts))
+        .compress_when(DefaultPredicate::new().and(fonts).and(videos))
 }
 
 /// What programs can call, as OpenAPI 3.1.
@@ -168,14 +190,21 @@ pub(crate) fn is_probe(path: &str) -> bool {
 
 /// Does its body hold a file?
 pub(crate) fn is_upload(request: &Request) -> bool {
-    request.method() == Method::POST && request.uri().path() == "/api/v1/media"
+    let path = request.uri().path();
+    request.method() == Method::POST
+        && matches!(path, "/api/v1/media" | "/api/content/upload-image")
+}
+
+/// Is it part of an upload in pieces?
+pub(crate) fn is_resumable(path: &str) -> bool {
+    path.starts_with("/api/v1/uploads")
 }
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Carillon", description = "Create, plan and publish posts: each goes out once, on time, or you \
-        know why and what to do. Instants are ISO 8601 in UTC, ids are UUIDs. Every write takes an \
-        `Idempotency-Key`: the same key with the same request is answered with what was answered \
+        know why and what to do. Instants are ISO 8601 in UTC, ids are UUIDs. Every write but those \
+        below `/uploads` takes an `Idempotency-Key`: the same key with the same request is answered with what was answered \
         before, and nothing happens twice."),
     components(schemas(crate::web::Envelope)),
     modifiers(&Doors),

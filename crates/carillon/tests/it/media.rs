@@ -5,12 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use carillon::App;
 use carillon::db::Error;
+use carillon::domain::alert::AlertKind;
+use carillon::domain::frame::Fit;
 use carillon::domain::job::Pool;
 use carillon::domain::refusal::{Kind, Refusal};
 use carillon::media::library::{self, Description};
 use carillon::media::{Unfit, blobs, derive, intake, probe};
 use carillon::store::media::{Media, MediaState};
-use carillon::store::{events, queue};
+use carillon::store::{alerts, events, queue};
 use futures_util::stream;
 
 use crate::both;
@@ -129,7 +131,7 @@ both! {
         for (name, data, kind, code) in [
             ("page.png", b"<!doctype html><script>alert(1)</script>".to_vec(), Kind::Unsupported, "media_type"),
             ("draw.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), Kind::Unsupported, "media_type"),
-            ("film.jpg", b"\0\0\0\x20ftypisom\0\0\0\0isomiso2mp41".to_vec(), Kind::Unsupported, "media_type"),
+            ("film.jpg", b"RIFF\x36\0\0\0AVI LIST and more than a head of it, all of it film".to_vec(), Kind::Unsupported, "media_type"),
             ("none.jpg", Vec::new(), Kind::Invalid, "media_empty"),
             ("half.jpg", picture(64, 64)[..20].to_vec(), Kind::Unsupported, "media_broken"),
             ("bomb.png", bomb, Kind::TooLarge, "media_too_many_pixels"),
@@ -236,7 +238,7 @@ both! {
         let other = carillon::ids::new(START);
         let not_found = |r: Refusal| assert_eq!(r.kind, Kind::NotFound);
         not_found(library::find(&t.app, &other, &id).await.expect_err("hidden"));
-        let change = Description { alt: Some("mine".into()), name: None };
+        let change = Description { alt: Some("mine".into()), ..Description::default() };
         not_found(library::describe(&t.app, &other, &id, change).await.expect_err("hidden"));
         not_found(library::delete(&t.app, &other, &id).await.expect_err("hidden"));
         not_found(library::reprocess(&t.app, Some(&other), &id).await.expect_err("hidden"));
@@ -263,10 +265,10 @@ both! {
 
     async fn a_description_changes_and_an_absent_one_stays(t: TestApp) {
         let id = t.upload().await;
-        let change = Description { name: Some("Quay.png".into()), alt: None };
+        let change = Description { name: Some("Quay.png".into()), ..Description::default() };
         let view = library::describe(&t.app, &t.workspace, &id, change).await.expect("changed");
         assert_eq!((view.name.as_str(), view.alt.as_str()), ("Quay.jpg", "The harbour"));
-        let change = Description { name: None, alt: Some("é".repeat(2001)) };
+        let change = Description { alt: Some("é".repeat(2001)), ..Description::default() };
         let refusal = library::describe(&t.app, &t.workspace, &id, change).await.expect_err("too long");
         assert_eq!(refusal.problems[0].field, "alt");
         assert_eq!(told(&t, &id).await.last().unwrap(), "media.updated");
@@ -322,6 +324,79 @@ both! {
                 assert_eq!(again.data, out.data, "{who}: a repeated send carries the same bytes");
             }
         }
+    }
+
+    async fn a_picture_is_framed_around_its_focus_or_shown_whole(t: TestApp) {
+        let id = upload(&t, "wide.jpg", picture(1600, 400)).await.expect("taken").id;
+        t.worker.tick().await.expect("a tick");
+        let square = async || t.app.blobs.get(&blobs::key(&t.workspace, &id, "square")).await.expect("made");
+        let full = async || t.app.blobs.get(&blobs::key(&t.workspace, &id, "full")).await.expect("made");
+        let (middle, whole) = (square().await, full().await);
+        let framed = async |fit, x| {
+            let change = Description { fit, focus_x: x, ..Description::default() };
+            let view = library::describe(&t.app, &t.workspace, &id, change).await.expect("changed");
+            t.worker.tick().await.expect("a tick");
+            assert_eq!(load(&t.app, &id).await.expect("there").state, MediaState::Ready);
+            (view.state, square().await)
+        };
+        let (state, left) = framed(None, Some(0)).await;
+        assert_eq!(state, MediaState::Pending, "it is made anew");
+        assert_ne!(left, middle);
+        let (_, padded) = framed(Some(Fit::Pad), None).await;
+        assert!(padded != left && padded != middle);
+        assert_eq!(framed(Some(Fit::Crop), Some(50)).await.1, middle, "as it was");
+        assert_eq!(framed(None, Some(50)).await.0, MediaState::Ready, "nothing changes, nothing is made");
+        assert_eq!(full().await, whole, "what is shown whole stays whole");
+
+        let outside = Description { focus_x: Some(101), focus_y: Some(-1), ..Description::default() };
+        let refusal = library::describe(&t.app, &t.workspace, &id, outside).await.expect_err("outside");
+        let fields: Vec<_> = refusal.problems.iter().map(|p| p.field.as_str()).collect();
+        assert_eq!(fields, ["focusX", "focusY"]);
+    }
+
+    /// Whatever code says: the database takes none as ready that is not whole.
+    async fn ready_is_what_has_every_rendition(t: TestApp) {
+        let medium = upload(&t, "a.jpg", picture(64, 64)).await.expect("taken");
+        let m = medium.clone();
+        let whole: Result<(), Error> = t.app.db.write(move |tx| async move {
+            carillon::store::media::ready(&tx, &m, START).await
+        }).await;
+        whole.expect_err("nothing was made of it");
+        let m = medium.clone();
+        let by_hand: Result<(), Error> = t.app.db.write(move |tx| async move {
+            carillon::store::media::set_state(&tx, &m.id, MediaState::Ready, None, START).await
+        }).await;
+        by_hand.expect_err("it is no habit");
+        let empty = carillon::store::media::Made::ready("square", 1080, 1350, 0);
+        let m = medium.clone();
+        let nothing: Result<(), Error> = t.app.db.write(move |tx| async move {
+            carillon::store::media::made(&tx, &m.id, &empty, START).await
+        }).await;
+        nothing.expect_err("a rendition without bytes");
+        t.worker.tick().await.expect("a tick");
+        assert_eq!(load(&t.app, &medium.id).await.expect("there").state, MediaState::Ready);
+    }
+
+    async fn what_fails_is_told_until_it_is_mended_or_gone(t: TestApp) {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40\x08\x02\0\0\0".to_vec();
+        let broken = [png, vec![1, 2, 3, 4]].concat();
+        let alerts = async || {
+            let ws = t.workspace.clone();
+            let open: Result<_, Error> =
+                t.app.db.read(move |tx| async move { alerts::open_in(&tx, &ws, 10).await }).await;
+            let open = open.expect("the alerts").into_iter().filter(|a| a.kind == AlertKind::MediaFailed);
+            open.map(|a| (a.subject, a.problem.sentence)).collect::<Vec<_>>()
+        };
+        let medium = upload(&t, "cut.png", broken).await.expect("a good header");
+        t.worker.tick().await.expect("a tick");
+        let told = alerts().await;
+        assert_eq!(told[0].0, medium.id);
+        assert!(told.len() == 1 && told[0].1.starts_with("cut.png: "), "{told:?}");
+        let key = blobs::key(&t.workspace, &medium.id, "original");
+        t.app.blobs.put(&key, picture(64, 64).into()).await.expect("repaired");
+        library::reprocess(&t.app, Some(&t.workspace), &medium.id).await.expect("asked");
+        t.worker.tick().await.expect("a tick");
+        assert_eq!(alerts().await, []);
     }
 
     async fn a_gif_moves_where_it_may(t: TestApp) {

@@ -332,6 +332,7 @@ async fn a_real_server_agrees() {
         data: STANDARD.decode(dot).unwrap().into(),
         source: None,
         duration: None,
+        cover: None,
         ..jpeg(1, 1, 1)
     };
     let text = format!("🔔 @{handle} @nobody.test https://example.com/ü #läuten");

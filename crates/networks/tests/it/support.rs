@@ -271,6 +271,7 @@ pub(crate) fn jpeg(width: u16, height: u16, mark: u8) -> Media {
         data: data.into(),
         source: None,
         duration: None,
+        cover: None,
         url: String::new(),
     }
 }
@@ -326,6 +327,7 @@ pub(crate) fn mp4(width: u16, height: u16, seconds: u32, filling: usize) -> Medi
         data: data.into(),
         source: None,
         duration: Some(Duration::from_secs(seconds.into())),
+        cover: None,
         url: String::new(),
     }
 }

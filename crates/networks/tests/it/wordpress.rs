@@ -339,6 +339,7 @@ async fn a_real_site_agrees() {
         data: STANDARD.decode(dot).unwrap().into(),
         source: None,
         duration: None,
+        cover: None,
         ..jpeg(1, 1, 1)
     };
     let window = carillon_networks::Window { since: 0, until: i64::MAX };

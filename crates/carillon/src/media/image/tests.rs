@@ -37,21 +37,22 @@ fn assert_close(found: &[[u8; 3]], expected: &[[u8; 3]], tolerance: u8) {
 
 const QUARTERS: [[u8; 3]; 4] = [[220, 30, 30], [30, 200, 30], [30, 30, 220], [230, 220, 40]];
 
+/// Exif 2.32, tag 0x0112: of 1 to 8 the side of the seen picture at which the stored first row and
+/// the first column lie.
+const ORIENTATIONS: [(Side, Side); 8] = [
+    (Side::Top, Side::Left),
+    (Side::Top, Side::Right),
+    (Side::Bottom, Side::Right),
+    (Side::Bottom, Side::Left),
+    (Side::Left, Side::Top),
+    (Side::Right, Side::Top),
+    (Side::Right, Side::Bottom),
+    (Side::Left, Side::Bottom),
+];
+
 #[test]
 fn every_orientation_is_shown_upright() {
-    // Exif 2.32, tag 0x0112: the side of the seen picture at which the stored first row and the
-    // first column lie.
-    let table = [
-        (Side::Top, Side::Left),
-        (Side::Top, Side::Right),
-        (Side::Bottom, Side::Right),
-        (Side::Bottom, Side::Left),
-        (Side::Left, Side::Top),
-        (Side::Right, Side::Top),
-        (Side::Right, Side::Bottom),
-        (Side::Left, Side::Bottom),
-    ];
-    for (orientation, (row, column)) in (1..).zip(table) {
+    for (orientation, (row, column)) in (1..).zip(ORIENTATIONS) {
         let (width, height, pixels) = quadrants(64, 48, &QUARTERS, row, column);
         let file = jpeg(&pixels, width, height, |e| {
             e.add_exif_metadata(&exif(orientation)).unwrap();
@@ -63,7 +64,7 @@ fn every_orientation_is_shown_upright() {
         assert_eq!((small.width, small.height), (40, 30), "orientation {orientation}");
         assert_close(&quarters(&small), &QUARTERS, 12);
         if orientation == 6 {
-            for (_, jpeg) in derivatives(&file, &LIMITS).unwrap() {
+            for (_, jpeg) in derivatives(&file, Frame::default(), &LIMITS).unwrap() {
                 assert_close(&quarters(&jpeg), &QUARTERS, 12);
             }
         }
@@ -97,7 +98,7 @@ fn derivatives_have_their_sizes_and_no_metadata() {
         e.add_app_segment(1, b"http://ns.adobe.com/xap/1.0/\0<x/>".to_vec()).unwrap();
         e.add_app_segment(13, b"Photoshop 3.0\0secret".to_vec()).unwrap();
     });
-    let made = derivatives(&file, &LIMITS).unwrap();
+    let made = derivatives(&file, Frame::default(), &LIMITS).unwrap();
     let found: Vec<_> = made.iter().map(|(d, jpeg)| (*d, jpeg.width, jpeg.height)).collect();
     assert_eq!(found, DERIVATIVES);
     for (_, jpeg) in
@@ -128,7 +129,7 @@ fn derivatives_match_a_textbook_resize() {
     let pixels = photo(width, height);
     let file = jpeg(&pixels, width, height, |_| {});
     let source = decode(&file).unwrap();
-    for (derivative, jpeg) in derivatives(&file, &LIMITS).unwrap() {
+    for (derivative, jpeg) in derivatives(&file, Frame::default(), &LIMITS).unwrap() {
         let picture = decode(&jpeg.data).unwrap();
         let scale = (f64::from(width) / f64::from(jpeg.width))
             .min(f64::from(height) / f64::from(jpeg.height));
@@ -157,11 +158,62 @@ fn derivatives_match_a_textbook_resize() {
 fn derivatives_of_any_shape_are_made() {
     for (width, height) in [(1, 1), (1, 3000), (3000, 1)] {
         let pixels = [90, 160, 40].repeat((width * height) as usize);
-        let made = derivatives(&jpeg(&pixels, width, height, |_| {}), &LIMITS).unwrap();
+        let made =
+            derivatives(&jpeg(&pixels, width, height, |_| {}), Frame::default(), &LIMITS).unwrap();
         for (_, jpeg) in made {
             assert_close(&quarters(&jpeg), &[[90, 160, 40]; 4], 4);
         }
     }
+}
+
+/// However it is stored, the focus is where people see it.
+#[test]
+fn the_focus_stays_in_view() {
+    let [red, blue] = [[220, 30, 30], [30, 30, 220]];
+    for (orientation, (row, column)) in (1..).zip(ORIENTATIONS) {
+        let colours = [red, blue, red, blue];
+        let (width, height, pixels) = quadrants(640, 160, &colours, row, column);
+        let file = jpeg(&pixels, width, height, |e| {
+            e.add_exif_metadata(&exif(orientation)).unwrap();
+        });
+        for (focus_x, colour) in [(0, red), (20, red), (80, blue), (100, blue)] {
+            let frame = Frame { focus_x, ..Frame::default() };
+            for (_, jpeg) in derivatives(&file, frame, &LIMITS).unwrap() {
+                assert_close(&quarters(&jpeg), &[colour; 4], 6);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_padded_picture_is_all_there_on_a_ground_of_its_colours() {
+    let (width, height) = (600, 300);
+    let pixels = [90, 160, 40].repeat((width * height) as usize);
+    let file = jpeg(&pixels, width, height, |_| {});
+    let frame = Frame { fit: Fit::Pad, ..Frame::default() };
+    for (derivative, made) in derivatives(&file, frame, &LIMITS).unwrap() {
+        let (_, width, height) = DERIVATIVES.into_iter().find(|d| d.0 == derivative).unwrap();
+        assert_eq!((made.width, made.height), (width, height));
+        assert_close(&quarters(&made), &[[90, 160, 40]; 4], 4);
+    }
+    // What a crop would cut off is there: the left and right end of a wide picture.
+    let (wide, high, pixels) = quadrants(600, 300, &QUARTERS, Side::Top, Side::Left);
+    let file = jpeg(&pixels, wide, high, |_| {});
+    let made = derivatives(&file, frame, &LIMITS).unwrap();
+    let (_, story) = made.iter().find(|(d, _)| *d == Derivative::Story).unwrap();
+    let picture = decode(&story.data).unwrap();
+    let at = |x: u32, y: u32| {
+        let at = ((y * story.width + x) * 3) as usize;
+        <[u8; 3]>::try_from(&picture.pixels[at..at + 3]).unwrap()
+    };
+    let (middle, ends) = (story.height / 2, [20, story.width - 20]);
+    let found = [
+        at(ends[0], middle - 100),
+        at(ends[1], middle - 100),
+        at(ends[0], middle + 100),
+        at(ends[1], middle + 100),
+    ];
+    assert_close(&found, &QUARTERS, 6);
 }
 
 #[test]

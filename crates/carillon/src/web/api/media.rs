@@ -1,4 +1,4 @@
-//! The library: pictures in, described, made anew, out.
+//! The library: pictures and videos in, described, cut, made anew, out.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -27,9 +27,9 @@ pub struct ListQuery {
     limit: Option<usize>,
 }
 
-/// Lists pictures, newest first.
+/// Lists pictures and videos, newest first.
 #[utoipa::path(get, path = "/media", tag = "media", params(ListQuery),
-    responses((status = 200, description = "A page of pictures.", body = Page<MediaView>), Reads))]
+    responses((status = 200, description = "A page of media.", body = Page<MediaView>), Reads))]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -74,14 +74,15 @@ pub struct UploadQuery {
 #[expect(dead_code, reason = "read by the documentation only")]
 struct FileBytes(Vec<u8>);
 
-/// Uploads a picture: the body is the file itself.
+/// Uploads a picture or video: the body is the file itself.
 ///
-/// JPEG, PNG, WebP and GIF are taken; what counts is the content, whatever name and content type
-/// say. What the networks are sent is made from it in the background (`state`), and carries no
-/// place, camera or other metadata.
+/// JPEG, PNG, WebP and GIF are taken, and MP4, MOV, WebM and MKV; what counts is the content,
+/// whatever name and content type say. What the networks are sent is made from it in the background
+/// (`state`), of a video once a post needs it (`derivatives`), and carries no place, camera or other
+/// metadata.
 #[utoipa::path(post, path = "/media", tag = "media", params(UploadQuery),
     request_body(content = inline(FileBytes), content_type = "application/octet-stream", description = "The file's bytes."),
-    responses((status = 201, description = "The picture.", body = MediaView), Writes))]
+    responses((status = 201, description = "The medium.", body = MediaView), Writes))]
 pub async fn upload(
     State(app): State<App>,
     caller: Caller,
@@ -93,10 +94,10 @@ pub async fn upload(
     Ok((StatusCode::CREATED, Json(library::view(&medium, &[]))))
 }
 
-/// One picture.
+/// One picture or video.
 #[utoipa::path(get, path = "/media/{id}", tag = "media",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 200, description = "The picture.", body = MediaView), Reads))]
+    responses((status = 200, description = "The medium.", body = MediaView), Reads))]
 pub async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -105,11 +106,13 @@ pub async fn show(
     Ok(Json(library::find(&app, &caller.workspace_id, &id).await?))
 }
 
-/// Changes name and description.
+/// Changes name and description, and what of a video goes out.
+///
+/// 409 `media_under_way` while a post brings the video to a network.
 #[utoipa::path(patch, path = "/media/{id}", tag = "media",
     params(("id" = String, Path, format = "uuid")),
     request_body(content = Description, example = json!({ "alt": "Loaves on the counter" })),
-    responses((status = 200, description = "The picture as it is now.", body = MediaView), Writes))]
+    responses((status = 200, description = "The medium as it is now.", body = MediaView), Writes))]
 pub async fn edit(
     State(app): State<App>,
     caller: Caller,
@@ -119,7 +122,7 @@ pub async fn edit(
     Ok(Json(library::describe(&app, &caller.workspace_id, &id, change).await?))
 }
 
-/// Deletes a picture. 409 `media_in_use` while a post has it.
+/// Deletes a medium. 409 `media_in_use` while a post has it.
 #[utoipa::path(delete, path = "/media/{id}", tag = "media",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "It is gone."), Writes))]
@@ -135,7 +138,7 @@ pub async fn delete(
 /// Makes what the networks are sent anew.
 #[utoipa::path(post, path = "/media/{id}/reprocess", tag = "media",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 200, description = "The picture, to be processed again.", body = MediaView), Writes))]
+    responses((status = 200, description = "The medium, to be processed again.", body = MediaView), Writes))]
 pub async fn reprocess(
     State(app): State<App>,
     caller: Caller,

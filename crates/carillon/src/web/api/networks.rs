@@ -215,6 +215,8 @@ struct VideoSpec {
     /// Shortest and longest, in seconds.
     seconds: Vec<u32>,
     ratio: Option<Vec<f32>>,
+    /// Fewest pixels of the shorter side and most of the longer, where the network says.
+    side: Option<Vec<u32>>,
     /// May pictures stand beside it?
     mixed: bool,
 }

@@ -329,7 +329,12 @@ fn pictures(p: &Placement) -> String {
 fn videos(v: &VideoRule) -> String {
     let types: Vec<&str> = v.types.iter().map(|t| t.trim_start_matches("video/")).collect();
     let (from, to) = v.seconds;
-    format!("{}, {}, at most {}, {from}–{to} s", v.max, types.join("/"), size(v.max_bytes))
+    let mut words =
+        format!("{}, {}, at most {}, {from}–{to} s", v.max, types.join("/"), size(v.max_bytes));
+    if let Some((least, most)) = v.side {
+        words += &format!(", {least}–{most} pixels a side");
+    }
+    words
 }
 
 fn size(bytes: u64) -> String {

@@ -111,6 +111,7 @@ async fn refused(server: &Value) {
         data: vec![7; 1_100_000].into(),
         source: None,
         duration: None,
+        cover: None,
         url: String::new(),
     };
     for (key, value, media, class, status) in [

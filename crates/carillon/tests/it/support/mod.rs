@@ -6,6 +6,8 @@
 pub mod guild;
 pub mod live;
 pub mod process;
+pub mod s3;
+pub mod video;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

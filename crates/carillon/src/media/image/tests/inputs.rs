@@ -170,7 +170,7 @@ fn bombs_are_refused_by_their_header() {
         webp(&[0x2F, 0xFF, 0xFF, 0xFF, 0x0F, 0, 0, 0, 0, 0]),
     ];
     for file in too_large {
-        let error = derivatives(&file, &LIMITS).unwrap_err();
+        let error = derivatives(&file, Frame::default(), &LIMITS).unwrap_err();
         assert!(matches!(error, PictureError::TooManyPixels { .. }), "{error}");
     }
     // Small enough in pixels, but the file could never hold them.
@@ -180,7 +180,7 @@ fn bombs_are_refused_by_their_header() {
         exploding_png(64 << 20),
     ];
     for file in hollow {
-        let error = derivatives(&file, &LIMITS).unwrap_err();
+        let error = derivatives(&file, Frame::default(), &LIMITS).unwrap_err();
         assert!(matches!(error, PictureError::Damaged(_)), "{error}");
     }
 }
