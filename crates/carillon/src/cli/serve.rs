@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::demo::{self, Demo};
 use super::seat::{self, Seat};
@@ -63,8 +64,7 @@ impl Serve {
                 let _ = stopped.changed().await;
             }
         };
-        let clockwork = tokio::spawn(cron::run(app.clone()));
-        let watch = tokio::spawn(watchdog::run(app.clone()));
+        let mut clockwork = clockwork(&app);
         let working = tokio::spawn({
             let end = ends();
             async move { worker.worker.run(end).await }
@@ -81,8 +81,7 @@ impl Serve {
         }
         ended().await;
         tracing::info!("stopping: what is under way comes to its end");
-        clockwork.abort();
-        watch.abort();
+        clockwork.abort_all();
         drop(stop);
         serving.await??;
         working.await?;
@@ -95,13 +94,20 @@ pub(super) async fn worker(given: BTreeMap<String, String>) -> anyhow::Result<()
     let app = super::open(&given).await?;
     let _alone = alone(&app)?;
     let seated = start(&app).await?;
-    let clockwork = tokio::spawn(cron::run(app.clone()));
-    let watch = tokio::spawn(watchdog::run(app.clone()));
+    let mut clockwork = clockwork(&app);
     println!("working");
     seated.worker.run(ended()).await;
-    clockwork.abort();
-    watch.abort();
+    clockwork.abort_all();
     Ok(())
+}
+
+/// What every process does by itself, until dropped.
+fn clockwork(app: &App) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(cron::run(app.clone()));
+    tasks.spawn(watchdog::run(app.clone()));
+    tasks.spawn(scratch::run(app.clone()));
+    tasks
 }
 
 /// A worker, and the seat that it keeps while it lives.
@@ -124,10 +130,7 @@ async fn start(app: &App) -> anyhow::Result<Seated> {
         seat.empty.iter().map(|(name, _)| name).chain([&seat.name]).cloned().collect();
     publishing::sweep::at_start(app, dead).await?;
     seat.empty.clear();
-    let swept = scratch::sweep(app).await.context("the folder for files under work")?;
-    if swept > 0 {
-        tracing::info!(swept, "what dead processes had under work was removed");
-    }
+    scratch::sweep(app).await.context("the folder for files under work")?;
     Ok(Seated { worker: Worker::on(app.clone(), &seat.name), _seat: seat })
 }
 

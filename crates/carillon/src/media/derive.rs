@@ -12,7 +12,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::blobs::{self, BlobError};
 use super::image::{self, Jpeg, Limits, PictureError};
 use super::video::{self, renditions};
-use super::{Unfit, library, links, probe, scratch};
+use super::{Unfit, library, links, probe};
 use crate::App;
 use crate::db::Error;
 use crate::domain::alert::AlertKind;
@@ -141,12 +141,8 @@ pub(super) async fn fail(app: &App, medium: Media, problem: Problem) -> anyhow::
 }
 
 /// Gives media and renditions that were begun long ago and that no job looks after a new job; how
-/// many. Removes what dead processes left under work.
+/// many.
 pub async fn safety_net(app: &App) -> anyhow::Result<usize> {
-    let swept = scratch::sweep(app).await?;
-    if swept > 0 {
-        tracing::info!(swept, "what dead processes had under work was removed");
-    }
     let now = app.clock.now();
     let found = app
         .db

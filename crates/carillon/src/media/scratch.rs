@@ -2,15 +2,19 @@
 //! and swept when its process died before.
 //!
 //! A folder holds a file `lock` that its process keeps locked, so that whoever finds it unlocked
-//! knows that nobody works there. Making one and sweeping take turns by a lock of their own.
+//! knows that nobody works there. Making one and sweeping take turns by a lock of their own. Every
+//! process sweeps by itself and without a job: a job may run on a node with another data folder.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{App, ids};
+
+const EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// A folder of one piece of work; dropped, it is gone.
 #[derive(Debug)]
@@ -57,12 +61,27 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what dead processes left; how many folders.
-pub async fn sweep(app: &App) -> io::Result<usize> {
-    let root = root(app);
-    blocking(move || sweep_in(&root)).await
+/// Sweeps until dropped.
+pub async fn run(app: App) {
+    loop {
+        app.clock.sleep(EVERY).await;
+        if let Err(e) = sweep(&app).await {
+            tracing::warn!(error = %e, "the folder for files under work could not be swept");
+        }
+    }
 }
 
+/// Removes what dead processes left.
+pub async fn sweep(app: &App) -> io::Result<()> {
+    let root = root(app);
+    let swept = blocking(move || sweep_in(&root)).await?;
+    if swept > 0 {
+        tracing::info!(swept, "what dead processes had under work was removed");
+    }
+    Ok(())
+}
+
+/// How many folders went.
 fn sweep_in(root: &Path) -> io::Result<usize> {
     let _turn = turn(root)?;
     let mut gone = 0;

@@ -312,7 +312,7 @@ both! {
         t.pass(HOUR).await;
         assert_eq!(made(&t, &id).await, [("video-8000".to_owned(), MediaState::Ready)]);
         assert_eq!(t.visible("mastodon").len(), 1);
-        derive::safety_net(&t.app).await.expect("a look");
+        carillon::media::scratch::sweep(&t.app).await.expect("swept");
         assert_eq!(under_work(&t), Vec::<std::path::PathBuf>::new());
     }
 
