@@ -22,11 +22,12 @@ use crate::error::saying;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text, VideoRule,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text,
+    VideoRule,
 };
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, Secret, SendClass, Spec, Window, text,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Prepared, Published, Remote,
+    Rendition, Secret, SendClass, Spec, Window, numbers, text,
 };
 
 pub struct Bluesky;
@@ -62,6 +63,9 @@ const PICTURES: MediaRule = MediaRule {
         mixed: false,
     }),
 };
+
+/// Who counts what people do, as a PDS is told whom to pass a question on to.
+const APPVIEW: &str = "did:web:api.bsky.app#bsky_appview";
 
 pub static SPEC: Spec = Spec {
     id: "bluesky",
@@ -99,6 +103,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Saves],
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -110,6 +115,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reply"],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Likes, Metric::Comments, Metric::Shares, Metric::Saves],
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..PICTURES },
             options: &[],
@@ -268,6 +274,61 @@ impl Network for Bluesky {
         }
         let error = self.parse_error(&reply);
         if error.code.as_deref() == Some("RecordNotFound") { Ok(vec![]) } else { Err(error) }
+    }
+
+    /// A PDS counts nothing: it is asked to pass the question on to the server that does.
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let Some((repo, rkey)) = parts(remote_id) else {
+            return Err(Error::new(Class::Content, "This is not the address of a Bluesky post."));
+        };
+        let url = xrpc(cx, "app.bsky.feed.getPosts");
+        let request =
+            || cx.http.get(&url).query(&[("uris", remote_id)]).header("atproto-proxy", APPVIEW);
+        let reply = self.call(cx, request).await.map_err(Error::harmless)?;
+        if !reply.ok() {
+            let error = self.parse_error(&reply).harmless();
+            return Err(match error.class {
+                Class::Config | Class::Content => {
+                    let why = "This Bluesky server passes no questions on to the one that counts.";
+                    error.becomes(Class::Config, why).action(Action::AskOperator).code("no_appview")
+                }
+                _ => error,
+            });
+        }
+        let answer: Value = reply.json().map_err(Error::harmless)?;
+        let posts = answer["posts"].as_array();
+        let posts = posts.ok_or_else(|| Error::garbled("no list of posts").harmless())?;
+        if let Some(post) = posts.first() {
+            return Ok(numbers::read(
+                post,
+                &[
+                    (Metric::Likes, "/likeCount"),
+                    (Metric::Comments, "/replyCount"),
+                    (Metric::Shares, "/repostCount"),
+                    (Metric::Shares, "/quoteCount"),
+                    (Metric::Saves, "/bookmarkCount"),
+                ],
+            ));
+        }
+        // Who counts does not know it: either it is gone, or it has not got there.
+        let url = xrpc(cx, "com.atproto.repo.getRecord");
+        let query = [("repo", repo), ("collection", COLLECTION), ("rkey", rkey)];
+        let request = cx.http.get(&url).query(&query);
+        let reply = cx.http.send(request, cx.timeout).await.map_err(Error::harmless)?;
+        if reply.ok() {
+            let why = "Bluesky does not count this post yet.";
+            return Err(Error::new(Class::Transient, why).code("not_indexed"));
+        }
+        let error = self.parse_error(&reply).harmless();
+        match error.code.as_deref() {
+            Some("RecordNotFound") => Err(numbers::gone(SPEC.name)),
+            _ => Err(error),
+        }
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

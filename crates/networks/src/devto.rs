@@ -24,11 +24,11 @@ use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, SendClass, Spec, Text,
 };
 use crate::{
-    Action, Class, Context, Error, Identity, Network, Polled, Prepared, Published, Remote,
-    Rendition,
+    Action, Class, Context, Error, Identity, Network, Numbers, Polled, Prepared, Published, Remote,
+    Rendition, numbers,
 };
 
 pub struct DevTo;
@@ -67,6 +67,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::TitleAndText,
+        measures: &[Metric::Views, Metric::Likes, Metric::Comments],
         text: Text {
             max: BYTES,
             count: Count::Chars,
@@ -133,6 +134,9 @@ struct Mine {
     url: Option<String>,
     published_at: Option<jiff::Timestamp>,
     canonical_url: Option<String>,
+    page_views_count: Option<u64>,
+    public_reactions_count: Option<u64>,
+    comments_count: Option<u64>,
 }
 
 /// A draft, as it is saved.
@@ -215,6 +219,24 @@ impl Network for DevTo {
         let request = request(cx, Method::PUT, &path).json(&json!({ "article": article }));
         let article: Article = self.call(cx, request).await?;
         Ok(Published::Accepted(remote(article.id, article.url)))
+    }
+
+    /// Only the account's own list says how often an article was read.
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let id = number(remote_id)?;
+        let found = self.find(cx, "published", |mine: &Mine| mine.id == id, |_| false).await;
+        let mine = found.map_err(Error::harmless)?.ok_or_else(|| numbers::gone(SPEC.name))?;
+        let told = [
+            (Metric::Views, mine.page_views_count),
+            (Metric::Likes, mine.public_reactions_count),
+            (Metric::Comments, mine.comments_count),
+        ];
+        Ok(numbers::sum(told.into_iter().filter_map(|(metric, n)| Some((metric, n?)))))
     }
 
     /// Back to a draft: DEV lets nobody delete through its API.

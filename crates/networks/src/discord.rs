@@ -21,11 +21,13 @@ use sha2::{Digest, Sha256};
 use crate::discord_message::{self, API, BASE, FILES, Message, TEXT, ids, is_gone, is_snowflake};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
-use crate::spec::{Abilities, Budget, Edit, Field, MediaRule, Placement, SendClass, Spec, Text};
+use crate::spec::{
+    Abilities, Budget, Edit, Field, MediaRule, Metric, Placement, SendClass, Spec, Text,
+};
 use crate::text::normalise;
 use crate::{
-    Action, Class, Context, Error, Identity, Network, Prepared, Published, Remote, Rendition,
-    Window,
+    Action, Class, Context, Error, Identity, Network, Numbers, Prepared, Published, Remote,
+    Rendition, Window, numbers,
 };
 
 pub struct Discord;
@@ -62,6 +64,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[Metric::Likes],
             text: TEXT,
             media: FILES,
             options: &[],
@@ -73,6 +76,7 @@ pub static SPEC: Spec = Spec {
             follows: &["message", "reply"],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[Metric::Likes],
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..FILES },
             options: &[],
@@ -258,6 +262,24 @@ impl Network for Discord {
         let request = cx.http.patch(&url).json(&discord_message::change(out));
         let message: Message = self.call(cx, request).await?.json()?;
         Ok(Published::Accepted(message.remote(cx)))
+    }
+
+    /// A message that nobody has reacted to says nothing of reactions.
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let (channel, message) = ids(remote_id)?;
+        let url = format!("{}/{API}/channels/{channel}/messages/{message}", cx.base);
+        let reply = self.send(cx, cx.http.get(&url)).await.map_err(Error::harmless)?;
+        if !reply.ok() {
+            let error = self.parse_error(&reply).harmless();
+            return Err(if is_gone(&reply) { numbers::gone(SPEC.name) } else { error });
+        }
+        let message: Value = reply.json().map_err(Error::harmless)?;
+        Ok(numbers::sum(numbers::reactions(&message)))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

@@ -40,6 +40,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::Text,
+        measures: &[],
         text: TEXT,
         media: FILES,
         options: &[],

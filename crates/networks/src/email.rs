@@ -107,6 +107,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::No,
+        measures: &[],
         text: Text {
             max: 100_000,
             count: Count::Chars,

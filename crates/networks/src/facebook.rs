@@ -25,13 +25,13 @@ use crate::http::Reply;
 use crate::meta::{self, Made};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Placement,
+    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Metric, Placement,
     SendClass, Spec, Text, VideoRule,
 };
 use crate::text::{normalise, urls};
 use crate::{
-    Context, Grant, Identity, Media, Network, Polled, Prepared, Published, Remote, Rendition,
-    Target, Tokens, Window,
+    Context, Grant, Identity, Media, Network, Numbers, Polled, Prepared, Published, Remote,
+    Rendition, Target, Tokens, Window, numbers,
 };
 
 pub struct Facebook;
@@ -111,6 +111,14 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[
+                Metric::Views,
+                Metric::Reach,
+                Metric::Likes,
+                Metric::Comments,
+                Metric::Shares,
+                Metric::Clicks,
+            ],
             text: TEXT,
             media: PICTURES,
             options: &[Choice {
@@ -129,6 +137,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::TitleAndText,
+            measures: &[Metric::Likes, Metric::Comments],
             text: Text { title_max: Some(255), ..TEXT },
             media: MediaRule {
                 min: 1,
@@ -147,6 +156,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Likes, Metric::Comments],
             text: TEXT,
             media: MediaRule {
                 min: 1,
@@ -165,6 +175,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[],
             // Shown without it.
             text: TEXT,
             media: MediaRule {
@@ -184,6 +195,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "video", "reel"],
             in_budget: false,
             edit: Edit::Text,
+            measures: &[Metric::Likes, Metric::Comments],
             // The reference of `POST /{post}/comments` names no limit; this is the site's own.
             text: Text { max: 8_000, required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
@@ -198,13 +210,14 @@ pub static SPEC: Spec = Spec {
             "pages_read_engagement",
             "pages_manage_engagement",
         ],
+        &["read_insights"],
         &[
             "Open developers.facebook.com, My Apps, Create App, and choose the type Business.",
             "Add the product Facebook Login for Business, and paste the redirect address from below \
              under Valid OAuth Redirect URIs.",
             "Under App Review, Permissions, ask for `pages_show_list`, `pages_manage_posts`, \
-             `pages_read_engagement` and `pages_manage_engagement`. Pages of people with a role in \
-             the app work without review.",
+             `pages_read_engagement` and `pages_manage_engagement`, and for `read_insights` to \
+             see numbers. Pages of people with a role in the app work without review.",
             "Copy the app ID and the app secret from App settings, Basic.",
         ],
     )),
@@ -212,6 +225,13 @@ pub static SPEC: Spec = Spec {
     // Other posts have no such limit.
     budgets: &[Budget { posts: 30, per: Duration::from_secs(86_400), of: &["reel"] }],
 };
+
+/// What only insights tell of a post of the page.
+const INSIGHTS: [(Metric, &str); 3] = [
+    (Metric::Views, "post_media_view"),
+    (Metric::Reach, "post_total_media_view_unique"),
+    (Metric::Clicks, "post_clicks"),
+];
 
 /// Under this name it is kept that a post goes out without the preview of its link.
 const PLAIN: &str = "without_preview";
@@ -449,6 +469,40 @@ impl Network for Facebook {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        placement: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        placement.measured()?;
+        let counters = match placement.id {
+            "feed" => {
+                "reactions.limit(0).summary(total_count),comments.limit(0).summary(total_count),shares"
+            }
+            "comment" => "like_count,comment_count",
+            _ => "likes.limit(0).summary(total_count),comments.limit(0).summary(total_count)",
+        };
+        let request = cx.http.get(&meta::address(cx, &[remote_id])?);
+        let post = meta::counted(cx, self, request.query(&[("fields", counters)])).await?;
+        let mut numbers = numbers::read(
+            &post,
+            &[
+                (Metric::Likes, "/reactions/summary/total_count"),
+                (Metric::Likes, "/likes/summary/total_count"),
+                (Metric::Likes, "/like_count"),
+                (Metric::Comments, "/comments/summary/total_count"),
+                (Metric::Comments, "/comment_count"),
+                (Metric::Shares, "/shares/count"),
+            ],
+        );
+        if placement.id == "feed" {
+            let url = meta::address(cx, &[remote_id, "insights"])?;
+            numbers.extend(meta::insights(cx, self, &url, &INSIGHTS).await?);
+        }
+        Ok(numbers)
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

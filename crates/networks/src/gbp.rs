@@ -134,6 +134,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[],
             text: TEXT,
             media: PHOTO,
             options: &[BUTTON, BUTTON_LINK],
@@ -145,6 +146,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::TitleAndText,
+            measures: &[],
             text: TITLED,
             media: PHOTO,
             options: &[START, END, BUTTON, BUTTON_LINK],
@@ -156,6 +158,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::TitleAndText,
+            measures: &[],
             text: TITLED,
             media: PHOTO,
             options: &[

@@ -68,6 +68,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::TitleAndText,
+        measures: &[],
         text: Text {
             // No limit that anybody reaches; this stays within what proxies take.
             max: 1_000_000,

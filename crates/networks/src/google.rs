@@ -46,6 +46,7 @@ pub(crate) const fn oauth(
         authorize: "https://accounts.google.com/o/oauth2/v2/auth",
         token: "https://oauth2.googleapis.com/token",
         scopes,
+        reading: &[],
         separator: ' ',
         pkce: true,
         id_param: "client_id",

@@ -21,11 +21,11 @@ use crate::error::quote;
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, SendClass, Spec, Text,
 };
 use crate::{
-    Action, Class, Context, Error, Identity, Network, Polled, Prepared, Published, Remote,
-    Rendition,
+    Action, Class, Context, Error, Identity, Network, Numbers, Polled, Prepared, Published, Remote,
+    Rendition, numbers,
 };
 
 pub struct Hashnode;
@@ -61,6 +61,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::TitleAndText,
+        measures: &[Metric::Views, Metric::Likes, Metric::Comments],
         text: Text {
             // The schema names no limit for text or title.
             max: 200_000,
@@ -267,6 +268,33 @@ impl Network for Hashnode {
         let data = self.ask(cx, UPDATE, json!({ "input": input })).await?;
         let post: Post = read(data["updatePost"]["post"].clone())?;
         Ok(Published::Accepted(post.into()))
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        known(remote_id)?;
+        let alias = format!("p{}", cx.now.unsigned_abs());
+        let query = format!(
+            "query Count($id: ID!) {{ {alias}: post(id: $id) \
+             {{ id views reactionCount responseCount }} }}"
+        );
+        let data = self.ask(cx, &query, json!({ "id": remote_id })).await;
+        let there = data.map_err(Error::harmless)?[&alias].take();
+        if there.is_null() {
+            return Err(numbers::gone(SPEC.name));
+        }
+        Ok(numbers::read(
+            &there,
+            &[
+                (Metric::Views, "/views"),
+                (Metric::Likes, "/reactionCount"),
+                (Metric::Comments, "/responseCount"),
+            ],
+        ))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

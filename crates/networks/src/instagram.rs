@@ -22,13 +22,13 @@ use crate::http::Reply;
 use crate::meta::{self, Listing, Made};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
-    VideoRule,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, SendClass,
+    Spec, Text, VideoRule,
 };
 use crate::text::normalise;
 use crate::{
-    Context, Grant, Identity, Media, Network, Polled, Prepared, Published, Remote, Rendition,
-    Target, Tokens, Window,
+    Context, Grant, Identity, Media, Network, Numbers, Polled, Prepared, Published, Remote,
+    Rendition, Target, Tokens, Window, numbers,
 };
 
 pub struct Instagram;
@@ -96,6 +96,14 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[
+                Metric::Views,
+                Metric::Reach,
+                Metric::Likes,
+                Metric::Comments,
+                Metric::Shares,
+                Metric::Saves,
+            ],
             text: CAPTION,
             media: MediaRule { video: Some(FILMS), ..PICTURES },
             options: &[],
@@ -107,6 +115,14 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[
+                Metric::Views,
+                Metric::Reach,
+                Metric::Likes,
+                Metric::Comments,
+                Metric::Shares,
+                Metric::Saves,
+            ],
             text: CAPTION,
             media: MediaRule {
                 max: 1,
@@ -126,6 +142,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Views, Metric::Reach, Metric::Shares],
             text: CAPTION,
             media: MediaRule {
                 max: 1,
@@ -148,6 +165,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reel"],
             in_budget: false,
             edit: Edit::No,
+            measures: &[Metric::Likes],
             // The reference of `POST /{media}/comments` names no limit. What it takes is what the
             // app takes, as for a caption; 300 characters and 4 hashtags were those of the API that
             // this one replaced.
@@ -165,14 +183,16 @@ pub static SPEC: Spec = Spec {
             "pages_show_list",
             "pages_read_engagement",
         ],
+        &["instagram_manage_insights"],
         &[
             "Open developers.facebook.com, My Apps, Create App, and choose the type Business. The \
              app that Facebook pages are connected with will do.",
             "Add the products Instagram and Facebook Login for Business, and paste the redirect \
              address from below under Valid OAuth Redirect URIs.",
             "Under App Review, Permissions, ask for `instagram_basic`, `instagram_content_publish`, \
-             `instagram_manage_comments`, `pages_show_list` and `pages_read_engagement`. Accounts \
-             of people with a role in the app work without review.",
+             `instagram_manage_comments`, `pages_show_list` and `pages_read_engagement`, and for \
+             `instagram_manage_insights` to see numbers. Accounts of people with a role in the app \
+             work without review.",
             "Copy the app ID and the app secret from App settings, Basic.",
         ],
     )),
@@ -180,6 +200,16 @@ pub static SPEC: Spec = Spec {
     // Other pages of the documents say 50; what holds is enforced when publishing (9/2207042).
     budgets: &[Budget { posts: 100, per: Duration::from_secs(86_400), of: &[] }],
 };
+
+/// What a post's insights are called. A story's end with the story, after a day.
+const INSIGHTS: [(Metric, &str); 6] = [
+    (Metric::Views, "views"),
+    (Metric::Reach, "reach"),
+    (Metric::Likes, "likes"),
+    (Metric::Comments, "comments"),
+    (Metric::Shares, "shares"),
+    (Metric::Saves, "saved"),
+];
 
 /// Large media takes longer than the documents' five minutes.
 const GIVE_UP: i64 = 30 * 60_000;
@@ -359,6 +389,25 @@ impl Network for Instagram {
         Ok(found)
     }
 
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        placement: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        if placement.id == "comment" {
+            let request = cx.http.get(&meta::address(cx, &[remote_id])?);
+            let request = request.query(&[("fields", "like_count")]);
+            let comment = meta::counted(cx, self, request).await?;
+            return Ok(numbers::read(&comment, &[(Metric::Likes, "/like_count")]));
+        }
+        let told = placement.measures.iter();
+        let named: Vec<_> =
+            told.filter_map(|m| INSIGHTS.iter().find(|i| i.0 == *m)).copied().collect();
+        let url = meta::address(cx, &[remote_id, "insights"])?;
+        meta::insights(cx, self, &url, &named).await
+    }
+
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
         meta::delete(cx, self, remote_id).await.map_err(undeletable)
     }
@@ -381,6 +430,11 @@ impl Network for Instagram {
         if said.contains("not an instagram business") {
             let says = "The Instagram account is a personal one: make it a professional account.";
             return error.becomes(Class::Config, says).action(Action::ActAtNetwork);
+        }
+        // Of a story; it shares its code with missing permissions.
+        if said.contains("not enough viewers") {
+            let says = "Too few people have seen this for Instagram to tell numbers.";
+            return error.becomes(Class::Content, says).code("few_viewers");
         }
         error
     }

@@ -22,12 +22,13 @@ use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, SendClass,
+    Spec, Text,
 };
 use crate::text::{normalise, urls};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, Secret, Window,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Prepared, Published, Remote,
+    Rendition, Secret, Window, numbers,
 };
 
 pub struct Lemmy;
@@ -84,6 +85,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::TitleAndText,
+        measures: &[Metric::Likes, Metric::Comments],
         text: Text {
             max: 50_000,
             count: Count::Chars,
@@ -382,6 +384,30 @@ impl Network for Lemmy {
             return Err(self.parse_error(&reply));
         }
         Ok(Published::Accepted(reply.json::<Created>()?.post_view.post.into()))
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let query = [("id", number(remote_id)?.to_string())];
+        let url = format!("{}/api/v3/post", cx.base);
+        let reply = self.call(cx, || Ok(cx.http.get(&url).query(&query))).await;
+        let reply = reply.map_err(Error::harmless)?;
+        if !reply.ok() {
+            let gone = matches!(code(&reply).as_str(), "couldnt_find_post" | "not_found");
+            let error = self.parse_error(&reply).harmless();
+            return Err(if gone { numbers::gone(SPEC.name) } else { error });
+        }
+        let answer: Value = reply.json().map_err(Error::harmless)?;
+        let view = &answer["post_view"];
+        if view["post"]["deleted"] == true || view["post"]["removed"] == true {
+            return Err(numbers::gone(SPEC.name));
+        }
+        let told = [(Metric::Likes, "/counts/upvotes"), (Metric::Comments, "/counts/comments")];
+        Ok(numbers::read(view, &told))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

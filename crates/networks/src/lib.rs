@@ -32,6 +32,7 @@ pub mod mastodon;
 pub mod matrix;
 mod meta;
 pub mod nostr;
+mod numbers;
 pub mod oauth;
 pub mod pinterest;
 pub mod reddit;
@@ -62,8 +63,9 @@ use serde_json::Value;
 
 pub use crate::error::{Action, Applied, Class, Error};
 pub use crate::http::Http;
+pub use crate::numbers::{Numbers, UNGRANTED};
 pub use crate::oauth::{Client, Grant, Target, Tokens};
-pub use crate::spec::{SendClass, Spec};
+pub use crate::spec::{Metric, Placement, SendClass, Spec};
 
 /// Every network, in display order.
 pub static ALL: &[&dyn Network] = &[
@@ -151,6 +153,19 @@ pub trait Network: Send + Sync {
     ) -> Result<Published, Error> {
         let _ = (cx, remote_id, out);
         Err(Error::unsupported("edit"))
+    }
+
+    /// What followers did to a published post, of what its placement says that it measures. Read
+    /// only. What the answer leaves out is left out, never 0; what is gone is an error of class
+    /// [`Class::Content`]. A token that works and may not read numbers has the code [`UNGRANTED`].
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        placement: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let _ = (cx, placement, remote_id);
+        Err(Error::unsupported("measure"))
     }
 
     /// Takes a published post down. Deleting what is gone is success.

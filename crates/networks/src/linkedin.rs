@@ -23,11 +23,13 @@ use url::form_urlencoded::byte_serialize;
 use crate::error::saying;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn, Target};
-use crate::spec::{Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text,
+};
 use crate::text::{hashtags, normalise};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, SendClass, Spec, Window,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Prepared, Published, Remote,
+    Rendition, SendClass, Spec, Window, numbers,
 };
 
 pub struct LinkedIn;
@@ -90,6 +92,14 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[
+                Metric::Views,
+                Metric::Reach,
+                Metric::Likes,
+                Metric::Comments,
+                Metric::Shares,
+                Metric::Clicks,
+            ],
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -101,6 +111,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed"],
             in_budget: false,
             edit: Edit::Text,
+            measures: &[],
             text: Text { max: 1_250, required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
             options: &[],
@@ -118,6 +129,7 @@ pub static SPEC: Spec = Spec {
             "r_organization_social",
             "rw_organization_admin",
         ],
+        reading: &["r_member_postAnalytics"],
         separator: ' ',
         pkce: false,
         id_param: "client_id",
@@ -379,6 +391,30 @@ impl Network for LinkedIn {
         Ok(Published::Accepted(Remote { id: remote_id.to_owned(), url: None }))
     }
 
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        placement: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        placement.measured()?;
+        let (kind, list) = match remote_id.split(':').nth(2) {
+            _ if !is_post(remote_id) => return Err(unknown()),
+            Some("ugcPost") => ("ugc", "ugcPosts"),
+            _ => ("share", "shares"),
+        };
+        let author = self.author(cx).await?;
+        let told = match is_organization(&author) {
+            true => self.page_numbers(cx, &author, list, remote_id).await,
+            false => self.member_numbers(cx, kind, remote_id).await,
+        };
+        told.map_err(Error::harmless).map_err(|error| match error.status {
+            Some(403) => numbers::ungranted(error, SPEC.name),
+            Some(404 | 410) => numbers::gone(SPEC.name),
+            _ => error,
+        })
+    }
+
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
         let request = if is_post(remote_id) {
             cx.http.delete(&format!("{}/rest/posts/{}", cx.base, escaped(remote_id)))
@@ -606,6 +642,70 @@ impl LinkedIn {
             }
             _ => Ok(Some(Duration::from_secs(2))),
         }
+    }
+
+    /// A page's post: what there is in all. One that nothing has happened to is left out.
+    async fn page_numbers(
+        &self,
+        cx: &Context<'_>,
+        page: &str,
+        list: &str,
+        post: &str,
+    ) -> Result<Numbers, Error> {
+        // Brackets and commas of such a list stay as they are.
+        let url = format!(
+            "{}/rest/organizationalEntityShareStatistics?q=organizationalEntity\
+             &organizationalEntity={}&{list}=List({})",
+            cx.base,
+            escaped(page),
+            escaped(post),
+        );
+        let found: Elements<Value> = self.read(cx, cx.http.get(&url)).await?;
+        let Some(told) = found.elements.first() else {
+            let url = format!("{}/rest/posts/{}", cx.base, escaped(post));
+            self.read::<Value>(cx, cx.http.get(&url)).await?;
+            return Ok(Numbers::new());
+        };
+        Ok(numbers::read(
+            &told["totalShareStatistics"],
+            &[
+                (Metric::Views, "/impressionCount"),
+                (Metric::Reach, "/uniqueImpressionsCount"),
+                (Metric::Likes, "/likeCount"),
+                (Metric::Comments, "/commentCount"),
+                (Metric::Shares, "/shareCount"),
+                (Metric::Clicks, "/clickCount"),
+            ],
+        ))
+    }
+
+    /// A member's post: one question each.
+    async fn member_numbers(
+        &self,
+        cx: &Context<'_>,
+        kind: &str,
+        post: &str,
+    ) -> Result<Numbers, Error> {
+        let mut told = Vec::new();
+        for (metric, name) in [
+            (Metric::Views, "IMPRESSION"),
+            (Metric::Reach, "MEMBERS_REACHED"),
+            (Metric::Likes, "REACTION"),
+            (Metric::Comments, "COMMENT"),
+            (Metric::Shares, "RESHARE"),
+            (Metric::Clicks, "LINK_CLICKS"),
+        ] {
+            let url = format!(
+                "{}/rest/memberCreatorPostAnalytics?q=entity&entity=({kind}:{})\
+                 &queryType={name}&aggregation=TOTAL",
+                cx.base,
+                escaped(post),
+            );
+            let found: Elements<Value> = self.read(cx, cx.http.get(&url)).await?;
+            let count = found.elements.first().and_then(|one| numbers::number(&one["count"]));
+            told.extend(count.map(|count| (metric, count)));
+        }
+        Ok(numbers::sum(told))
     }
 
     /// Reads a listing until an item is older than what is looked for.

@@ -19,12 +19,13 @@ use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text, VideoRule,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text,
+    VideoRule,
 };
 use crate::text::{html_to_text, normalise, short_mentions};
 use crate::{
-    Action, Class, Client, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, Secret, SendClass, Spec, Window,
+    Action, Class, Client, Context, Error, Identity, Media, Network, Numbers, Prepared, Published,
+    Remote, Rendition, Secret, SendClass, Spec, Window, numbers,
 };
 
 pub struct Mastodon;
@@ -93,6 +94,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[Metric::Likes, Metric::Comments, Metric::Shares],
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -104,6 +106,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reply"],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[Metric::Likes, Metric::Comments, Metric::Shares],
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..PICTURES },
             options: &[],
@@ -115,6 +118,7 @@ pub static SPEC: Spec = Spec {
         token: TOKEN,
         // `profile` would do for the first, but servers before 4.3 do not know it.
         scopes: &["read:accounts", "read:statuses", "write:media", "write:statuses"],
+        reading: &[],
         separator: ' ',
         pkce: true,
         id_param: "client_id",
@@ -327,6 +331,35 @@ impl Network for Mastodon {
             return Err(self.parse_error(&reply));
         }
         Ok(Published::Accepted(reply.json::<Status>()?.into()))
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let request = cx.http.get(&address(cx, remote_id)?);
+        let reply = self.call(cx, request).await.map_err(Error::harmless)?;
+        if !reply.ok() {
+            let error = self.parse_error(&reply).harmless();
+            return Err(match (error.class, reply.status.as_u16()) {
+                (Class::Content, 404 | 410) => numbers::gone(SPEC.name),
+                _ if error.code.as_deref() == Some("scope") => numbers::ungranted(error, SPEC.name),
+                _ => error,
+            });
+        }
+        let status = reply.json().map_err(Error::harmless)?;
+        Ok(numbers::read(
+            &status,
+            &[
+                (Metric::Likes, "/favourites_count"),
+                (Metric::Comments, "/replies_count"),
+                (Metric::Shares, "/reblogs_count"),
+                // Of servers from 4.5 on.
+                (Metric::Shares, "/quotes_count"),
+            ],
+        ))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::error::{Action, Class, Error, quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::{self, OAuth, SecretIn};
-use crate::{Context, Grant, Media, Network, Prepared, Secret, Tokens};
+use crate::{Context, Grant, Media, Metric, Network, Numbers, Prepared, Secret, Tokens, numbers};
 
 pub(crate) const BASE: &str = "https://graph.facebook.com";
 /// Takes the bytes of videos, and nothing else.
@@ -157,12 +157,14 @@ pub(crate) async fn list_at<T: DeserializeOwned>(
 /// What is the same in both networks' [`OAuth`].
 pub(crate) const fn consent(
     scopes: &'static [&'static str],
+    reading: &'static [&'static str],
     guide: &'static [&'static str],
 ) -> OAuth {
     OAuth {
         authorize: "https://www.facebook.com/v25.0/dialog/oauth",
         token: "https://graph.facebook.com/v25.0/oauth/access_token",
         scopes,
+        reading,
         separator: ',',
         pkce: false,
         id_param: "client_id",
@@ -353,6 +355,68 @@ pub(crate) async fn delete_at(
         Err(error) if is_missing(&error) => network.check(cx).await.map(|_| ()),
         Err(error) => Err(error),
     }
+}
+
+/// Reads of a post. That it is gone, and that the token may not read numbers, is told apart from
+/// the rest.
+pub(crate) async fn counted<T: DeserializeOwned>(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    request: Request,
+) -> Result<T, Error> {
+    let name = network.spec().name;
+    match call(cx, network, request).await.map_err(Error::harmless) {
+        // Missing, or no right to it: the connection's own state tells which.
+        Err(error) if is_missing(&error) => {
+            network.check(cx).await.map_err(Error::harmless)?;
+            Err(numbers::gone(name))
+        }
+        Err(error) if lacks_right(&error) => Err(numbers::ungranted(error, name)),
+        other => other,
+    }
+}
+
+#[derive(Deserialize)]
+struct Insight {
+    name: String,
+    #[serde(default)]
+    values: Vec<Value>,
+    #[serde(default)]
+    total_value: Value,
+}
+
+impl Insight {
+    /// Some are told in parts, of advertisements and of all else.
+    fn number(&self) -> Option<u64> {
+        let told = self.values.last().unwrap_or(&self.total_value);
+        match &told["value"] {
+            Value::Object(parts) => Some(parts.values().filter_map(numbers::number).sum()),
+            one => numbers::number(one),
+        }
+    }
+}
+
+/// The insights of a post at this address, by the network's names for them.
+pub(crate) async fn insights(
+    cx: &Context<'_>,
+    network: &dyn Network,
+    url: &str,
+    metrics: &[(Metric, &str)],
+) -> Result<Numbers, Error> {
+    let asked = metrics.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(",");
+    let request = cx.http.get(url).query(&[("metric", asked)]);
+    let told: Page<Insight> = counted(cx, network, request).await?;
+    Ok(numbers::sum(metrics.iter().filter_map(|(metric, name)| {
+        let insight = told.data.iter().find(|insight| insight.name == *name)?;
+        Some((*metric, insight.number()?))
+    })))
+}
+
+/// 10 and 200 to 299: the token works and lacks a permission.
+fn lacks_right(error: &Error) -> bool {
+    let code = error.code.as_deref().unwrap_or_default();
+    let code = code.split('/').next().and_then(|code| code.parse().ok());
+    error.class == Class::Auth && code.is_some_and(|code| matches!(code, 10 | 200..=299))
 }
 
 /// 100/33: the object is missing, or the token has no right to it.

@@ -30,12 +30,12 @@ use crate::error::quote;
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::socket::Socket;
-use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text};
 use crate::text::hashtags;
 use crate::words::told;
 use crate::{
-    Action, Applied, Class, Context, Error, Identity, Network, Published, Remote, Rendition,
-    SendClass, Spec, Window,
+    Action, Applied, Class, Context, Error, Identity, Network, Numbers, Published, Remote,
+    Rendition, SendClass, Spec, Window, numbers,
 };
 
 pub struct Nostr;
@@ -95,6 +95,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Likes, Metric::Comments, Metric::Shares],
             text: TEXT,
             media: NO_MEDIA,
             options: &[],
@@ -106,6 +107,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reply"],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Likes, Metric::Comments, Metric::Shares],
             text: TEXT,
             media: NO_MEDIA,
             options: &[],
@@ -121,6 +123,8 @@ const MAX_RELAYS: usize = 10;
 /// Largest message that is read, in bytes, and most that are read before the answer.
 const MAX_MESSAGE: usize = 256 << 10;
 const MAX_MESSAGES: usize = 50;
+/// Most events about a note that a relay is asked for; many give 500 at once.
+const MOST_EVENTS: usize = 2_000;
 /// How long the other relays have when one has the note.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -199,6 +203,44 @@ impl Network for Nostr {
         }
         // Absent is only what every relay says it has not.
         error.map_or(Ok(Vec::new()), Err)
+    }
+
+    /// What others sent about the note, as far as the relays keep and give it. An event that several
+    /// have counts once.
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        if !is_id(remote_id) {
+            return Err(Error::new(Class::Content, "This is not the id of a Nostr note."));
+        }
+        let (relays, own) = (relays(cx)?, hex(&key(cx)?.verifying_key().to_bytes()));
+        let wanted = json!([
+            { "ids": [remote_id] },
+            { "#e": [remote_id], "kinds": [1, 6, 7, 16], "limit": MOST_EVENTS },
+        ]);
+        let asked = relays.iter().map(|relay| self.ask_for(cx, relay, &wanted, MOST_EVENTS + 1));
+        let (mut seen, mut error) = (BTreeMap::new(), None);
+        for answer in future::join_all(asked).await {
+            match answer {
+                Ok(events) => seen.extend(events.into_iter().map(|event| (id_of(&event), event))),
+                Err(e) => error = Some(e),
+            }
+        }
+        if seen.remove(remote_id).is_none() {
+            // Gone is only what every relay says it has not.
+            return Err(error.unwrap_or_else(|| numbers::gone(SPEC.name)));
+        }
+        let nothing = [(Metric::Likes, 0), (Metric::Comments, 0), (Metric::Shares, 0)];
+        let told = seen.values().filter_map(|event| match event["kind"].as_u64()? {
+            // The later parts of a thread name its head too.
+            1 => (event["pubkey"] != own).then_some((Metric::Comments, 1)),
+            7 => (event["content"] != "-").then_some((Metric::Likes, 1)),
+            _ => Some((Metric::Shares, 1)),
+        });
+        Ok(numbers::sum(nothing.into_iter().chain(told)))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
@@ -287,14 +329,27 @@ impl Nostr {
         relay: &url::Url,
         filter: &Value,
     ) -> Result<Vec<Value>, Error> {
+        self.ask_for(cx, relay, &json!([filter]), MAX_MESSAGES).await
+    }
+
+    /// The events of one relay that fit one of several filters, `most` of them.
+    async fn ask_for(
+        &self,
+        cx: &Context<'_>,
+        relay: &url::Url,
+        filters: &Value,
+        most: usize,
+    ) -> Result<Vec<Value>, Error> {
         let answered = async {
             let mut line = Line::open(self, cx, relay).await?;
-            line.say(&json!(["REQ", "carillon", filter])).await?;
+            let head = json!(["REQ", "carillon"]);
+            let all = head.as_array().into_iter().chain(filters.as_array()).flatten();
+            line.say(&all.cloned().collect()).await?;
             let mut events = Vec::new();
             loop {
                 let mut heard = line.hear(|heard| heard[1] == "carillon").await?;
                 match heard[0].as_str() {
-                    Some("EVENT") if events.len() < MAX_MESSAGES => events.push(heard[2].take()),
+                    Some("EVENT") if events.len() < most => events.push(heard[2].take()),
                     Some("EOSE") => return Ok(events),
                     Some("CLOSED") => return Err(self.parse_error(&reply(&heard))),
                     _ => return Err(Error::garbled("something unreadable")),

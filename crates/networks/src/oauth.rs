@@ -24,6 +24,8 @@ pub struct OAuth {
     /// Where codes and refresh tokens are traded; overridden as `authorize`.
     pub token: &'static str,
     pub scopes: &'static [&'static str],
+    /// Further ones, with which numbers can be read: publishing does without.
+    pub reading: &'static [&'static str],
     /// What stands between scopes: a space by the standard, a comma at Meta, TikTok, Pinterest.
     pub separator: char,
     /// Does it take a PKCE challenge (S256)?
@@ -152,12 +154,17 @@ impl OAuth {
         Ok(url)
     }
 
-    /// All scopes as one parameter.
-    pub fn scope(&self) -> String {
-        self.scopes.join(&self.separator.to_string())
+    /// All that is asked for.
+    pub fn asked(&self) -> impl Iterator<Item = &'static str> {
+        self.scopes.iter().chain(self.reading).copied()
     }
 
-    /// The scopes that were asked for and not granted.
+    /// All that is asked for as one parameter.
+    pub fn scope(&self) -> String {
+        self.asked().collect::<Vec<_>>().join(&self.separator.to_string())
+    }
+
+    /// The scopes that publishing needs and that were not granted.
     pub fn missing(&self, granted: &[String]) -> Vec<&'static str> {
         self.scopes.iter().copied().filter(|s| !granted.iter().any(|g| g == s)).collect()
     }
@@ -312,6 +319,7 @@ mod tests {
         authorize: "https://example.com/oauth/authorize",
         token: "https://api.example.com/oauth/token",
         scopes: &["read", "write"],
+        reading: &[],
         separator: ' ',
         pkce: true,
         id_param: "client_id",

@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{self, Grant, Life, OAuth, SecretIn, Target, Tokens};
-use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text};
 use crate::text::{normalise, urls};
 use crate::words::{cut, title_and_text, told};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Published, Remote, Rendition,
-    SendClass, Spec, Window,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Published, Remote, Rendition,
+    SendClass, Spec, Window, numbers,
 };
 
 pub struct Pinterest;
@@ -94,6 +94,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::TitleAndText,
+            measures: &[Metric::Views, Metric::Likes, Metric::Comments, Metric::Clicks],
             text: TEXT,
             media: PICTURE,
             options: &[],
@@ -105,6 +106,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::TitleAndText,
+            measures: &[Metric::Views, Metric::Likes, Metric::Comments, Metric::Clicks],
             text: TEXT,
             // Pictures of a carousel must share one size.
             media: MediaRule { min: 2, max: 5, derivative: Derivative::Square, ..PICTURE },
@@ -116,6 +118,7 @@ pub static SPEC: Spec = Spec {
         authorize: "https://www.pinterest.com/oauth/",
         token: "https://api.pinterest.com/v5/oauth/token",
         scopes: &["boards:read", "boards:write", "pins:read", "pins:write", "user_accounts:read"],
+        reading: &[],
         separator: ',',
         pkce: false,
         id_param: "client_id",
@@ -284,6 +287,30 @@ impl Network for Pinterest {
             return Err(self.parse_error(&reply));
         }
         Ok(Published::Accepted(remote(cx.base, reply.json::<Pin>()?.id)))
+    }
+
+    /// Over the whole life of the pin. How often it was saved is told of 90 days only.
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        address(cx, remote_id)?;
+        let path = format!("pins/{remote_id}");
+        let pin: Value = match self.read(cx, &path, &[("pin_metrics", "true")]).await {
+            Err(error) if error.status == Some(404) => return Err(numbers::gone(SPEC.name)),
+            pin => pin?,
+        };
+        Ok(numbers::read(
+            &pin["pin_metrics"]["lifetime_metrics"],
+            &[
+                (Metric::Views, "/impression"),
+                (Metric::Likes, "/reaction"),
+                (Metric::Comments, "/comment"),
+                (Metric::Clicks, "/clickthrough"),
+            ],
+        ))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

@@ -15,16 +15,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
-use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
+use crate::spec::{Abilities, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text};
 use crate::text::{normalise, urls};
 use crate::words::{title_and_text, told};
 use crate::{
-    Action, Class, Context, Error, Identity, Network, Published, Remote, Rendition, SendClass,
-    Spec, Window,
+    Action, Class, Context, Error, Identity, Network, Numbers, Published, Remote, Rendition,
+    SendClass, Spec, Window, numbers,
 };
 
 pub struct Reddit;
@@ -92,6 +93,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[Metric::Likes, Metric::Comments],
             text: TEXT,
             media: NO_MEDIA,
             options: &[],
@@ -103,6 +105,7 @@ pub static SPEC: Spec = Spec {
             follows: &["feed"],
             in_budget: false,
             edit: Edit::Text,
+            measures: &[Metric::Likes],
             text: Text { max: 10_000, title_max: None, required: true, ..TEXT },
             media: NO_MEDIA,
             options: &[],
@@ -113,6 +116,7 @@ pub static SPEC: Spec = Spec {
         authorize: "https://www.reddit.com/api/v1/authorize",
         token: "https://www.reddit.com/api/v1/access_token",
         scopes: &["identity", "submit", "edit", "read", "history"],
+        reading: &[],
         separator: ' ',
         pkce: false,
         id_param: "client_id",
@@ -330,6 +334,21 @@ impl Network for Reddit {
             }
             _ => Err(Error::garbled("a post without an id").status(reply.status.as_u16())),
         }
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        known(remote_id)?;
+        let found: Thing<Listing<Value>> = self.read(cx, "api/info", &[("id", remote_id)]).await?;
+        let there = found.data.children.into_iter().map(|thing| thing.data).next();
+        let there = there.filter(|item| item["author"] != "[deleted]");
+        let item = there.ok_or_else(|| numbers::gone(SPEC.name))?;
+        // Reddit blurs them a little. Of a comment it does not say how many answer it.
+        Ok(numbers::read(&item, &[(Metric::Likes, "/ups"), (Metric::Comments, "/num_comments")]))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

@@ -26,10 +26,12 @@ use sha2::{Digest, Sha256};
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn, Target};
 use crate::slack_message::{NO_MEDIA, TEXT, escaped, refusal, word};
-use crate::spec::{Abilities, Budget, Edit, Field, MediaRule, Placement, SendClass, Spec, Text};
+use crate::spec::{
+    Abilities, Budget, Edit, Field, MediaRule, Metric, Placement, SendClass, Spec, Text,
+};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, Window,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Prepared, Published, Remote,
+    Rendition, Window, numbers,
 };
 
 pub struct Slack;
@@ -70,6 +72,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[Metric::Likes, Metric::Comments],
             // With pictures the text stands in a block.
             text: Text { max_with_media: Some(SECTION), required: false, ..TEXT },
             media: MediaRule {
@@ -88,6 +91,7 @@ pub static SPEC: Spec = Spec {
             follows: &["message", "reply"],
             in_budget: true,
             edit: Edit::Text,
+            measures: &[Metric::Likes],
             text: TEXT,
             media: NO_MEDIA,
             options: &[],
@@ -98,6 +102,7 @@ pub static SPEC: Spec = Spec {
         authorize: "https://slack.com/oauth/v2/authorize",
         token: "https://slack.com/api/oauth.v2.access",
         scopes: SCOPES,
+        reading: &[],
         separator: ',',
         pkce: false,
         id_param: "client_id",
@@ -374,6 +379,37 @@ impl Network for Slack {
         let request = request.header("content-type", "application/json; charset=utf-8");
         let _: Posted = self.reply(cx, request.body(body.to_string())).await?.json()?;
         Ok(Published::Accepted(remote(cx, channel, ts)))
+    }
+
+    /// A message that nobody has reacted to or answered says nothing of either.
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let (channel, ts) = ids(remote_id)?;
+        // The head of its thread comes first, whatever is asked for.
+        let request = cx.http.get(&method(cx, "conversations.replies")).query(&[
+            ("channel", channel),
+            ("ts", ts),
+            ("oldest", ts),
+            ("latest", ts),
+            ("inclusive", "true"),
+            ("limit", "2"),
+        ]);
+        let page: Value = match self.read(cx, request).await {
+            Err(error) if error.code.as_deref() == Some("thread_not_found") => {
+                return Err(numbers::gone(SPEC.name));
+            }
+            page => page?,
+        };
+        let all = page["messages"].as_array();
+        let all = all.ok_or_else(|| Error::garbled("no list of messages").harmless())?;
+        let message = all.iter().find(|message| message["ts"] == ts);
+        let message = message.ok_or_else(|| numbers::gone(SPEC.name))?;
+        let replies = numbers::number(&message["reply_count"]).map(|n| (Metric::Comments, n));
+        Ok(numbers::sum(numbers::reactions(message).into_iter().chain(replies)))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

@@ -35,6 +35,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::No,
+        measures: &[],
         text: TEXT,
         media: NO_MEDIA,
         options: &[],

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::oauth::{Life, OAuth};
 
 /// One network's capability manifest.
@@ -84,6 +85,7 @@ impl Spec {
             read_back,
             alt_text,
             edit: self.placements.iter().any(|p| p.edit != Edit::No),
+            measure: self.placements.iter().any(|p| !p.measures.is_empty()),
             threads: self.placement("reply").is_some(),
             first_comment: self.placement("comment").is_some(),
         }
@@ -119,6 +121,8 @@ pub struct Placement {
     pub in_budget: bool,
     /// What can be changed once it is live.
     pub edit: Edit,
+    /// What followers did to it that the network tells; empty: nothing.
+    pub measures: &'static [Metric],
     pub text: Text,
     pub media: MediaRule,
     /// What else a post here can be told, in the order to ask for it.
@@ -150,7 +154,7 @@ impl Placement {
             video: None,
         };
         let options = &[];
-        let (follows, edit) = (&[], Edit::No);
+        let (follows, edit, measures) = (&[], Edit::No, &[]);
         Self {
             id: "feed",
             name: "Feed",
@@ -158,10 +162,16 @@ impl Placement {
             follows,
             in_budget: true,
             edit,
+            measures,
             text,
             media,
             options,
         }
+    }
+
+    /// The error of one whose numbers its network does not tell.
+    pub(crate) fn measured(&self) -> Result<(), Error> {
+        if self.measures.is_empty() { Err(Error::unsupported("measure")) } else { Ok(()) }
     }
 
     /// Can a post begin with it?
@@ -209,6 +219,51 @@ pub enum Edit {
     No,
     Text,
     TitleAndText,
+}
+
+/// What followers did to a post, as its network counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Metric {
+    /// How often it was shown or played, the same person counted each time.
+    Views,
+    /// How many people it was shown to, each counted once.
+    Reach,
+    /// Reactions of any kind: likes, favourites, upvotes, emoji.
+    Likes,
+    /// Comments and replies.
+    Comments,
+    /// Passed on: reposts, quotes, shares.
+    Shares,
+    /// Kept for later: saves, bookmarks.
+    Saves,
+    /// How often its link was followed, or it was opened.
+    Clicks,
+}
+
+impl Metric {
+    pub const ALL: [Self; 7] = [
+        Self::Views,
+        Self::Reach,
+        Self::Likes,
+        Self::Comments,
+        Self::Shares,
+        Self::Saves,
+        Self::Clicks,
+    ];
+
+    /// As it is written in data: `likes`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Views => "views",
+            Self::Reach => "reach",
+            Self::Likes => "likes",
+            Self::Comments => "comments",
+            Self::Shares => "shares",
+            Self::Saves => "saves",
+            Self::Clicks => "clicks",
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -374,6 +429,8 @@ pub struct Can {
     pub alt_text: bool,
     /// Something of what is live can be changed; the placements say what of it.
     pub edit: bool,
+    /// What followers did can be read; the placements say what of it.
+    pub measure: bool,
     /// A post can go on in a thread.
     pub threads: bool,
     pub first_comment: bool,

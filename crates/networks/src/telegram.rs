@@ -54,6 +54,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::Text,
+        measures: &[],
         text: Text {
             max: 4_096,
             count: Count::Utf16,

@@ -18,13 +18,13 @@ use crate::http::{Reply, Request};
 use crate::meta::{self, Listing, Made};
 use crate::oauth::{self, Life, OAuth, SecretIn};
 use crate::spec::{
-    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, SendClass, Spec, Text,
-    VideoRule,
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, SendClass,
+    Spec, Text, VideoRule,
 };
 use crate::text::normalise;
 use crate::{
-    Context, Grant, Identity, Media, Network, Polled, Prepared, Published, Remote, Rendition,
-    Tokens, Window,
+    Context, Grant, Identity, Media, Network, Numbers, Polled, Prepared, Published, Remote,
+    Rendition, Tokens, Window,
 };
 
 pub struct Threads;
@@ -83,6 +83,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Views, Metric::Likes, Metric::Comments, Metric::Shares],
             text: TEXT,
             media: MEDIA,
             options: &[],
@@ -95,6 +96,7 @@ pub static SPEC: Spec = Spec {
             // Replies have a budget of their own, of a thousand a day.
             in_budget: false,
             edit: Edit::No,
+            measures: &[Metric::Views, Metric::Likes, Metric::Comments, Metric::Shares],
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, video: None, ..MEDIA },
             options: &[],
@@ -111,6 +113,7 @@ pub static SPEC: Spec = Spec {
             "threads_read_replies",
             "threads_delete",
         ],
+        reading: &["threads_manage_insights"],
         separator: ',',
         pkce: false,
         id_param: "client_id",
@@ -277,10 +280,19 @@ impl Network for Threads {
         Ok(found)
     }
 
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        known(remote_id)?;
+        let url = address(cx, &[remote_id, "insights"])?;
+        meta::insights(cx, self, &url, &INSIGHTS).await
+    }
+
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {
-        if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Error::new(Class::Content, "This is not the id of a post on Threads."));
-        }
+        known(remote_id)?;
         meta::delete_at(cx, self, &address(cx, &[remote_id])?).await
     }
 
@@ -484,6 +496,15 @@ impl Threads {
     }
 }
 
+/// What a post's insights are called.
+const INSIGHTS: [(Metric, &str); 6] = [
+    (Metric::Views, "views"),
+    (Metric::Likes, "likes"),
+    (Metric::Comments, "replies"),
+    (Metric::Shares, "reposts"),
+    (Metric::Shares, "quotes"),
+    (Metric::Shares, "shares"),
+];
 const UNFETCHED: &str = "FAILED_DOWNLOADING_VIDEO";
 
 impl Item {
@@ -494,6 +515,13 @@ impl Item {
             None => usize::from(matches!(self.media_type.as_str(), "IMAGE" | "VIDEO")),
         }
     }
+}
+
+fn known(remote_id: &str) -> Result<(), Error> {
+    if !remote_id.is_empty() && remote_id.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(Error::new(Class::Content, "This is not the id of a post on Threads."))
 }
 
 fn address(cx: &Context<'_>, path: &[&str]) -> Result<String, Error> {

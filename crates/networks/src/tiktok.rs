@@ -30,12 +30,12 @@ use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
 use crate::spec::{
-    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Pick, Placement,
-    Text, VideoRule,
+    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Metric, Pick,
+    Placement, Text, VideoRule,
 };
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Polled, Prepared, Published, Remote,
-    Rendition, SendClass, Spec,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Polled, Prepared, Published,
+    Remote, Rendition, SendClass, Spec, numbers,
 };
 
 pub struct TikTok;
@@ -141,6 +141,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[Metric::Views, Metric::Likes, Metric::Comments, Metric::Shares],
             text: TEXT,
             media: FILM,
             options: &[
@@ -168,6 +169,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: false,
             edit: Edit::No,
+            measures: &[],
             // The caption is written in the app.
             text: Text { max: 0, ..TEXT },
             media: FILM,
@@ -180,6 +182,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[],
             text: Text { max: 4_000, title_max: Some(90), ..TEXT },
             media: MediaRule {
                 max: 35,
@@ -208,6 +211,7 @@ pub static SPEC: Spec = Spec {
         authorize: "https://www.tiktok.com/v2/auth/authorize/",
         token: "https://open.tiktokapis.com/v2/oauth/token/",
         scopes: &["user.info.basic", "user.info.profile", "video.publish", "video.upload"],
+        reading: &["video.list"],
         separator: ',',
         // TikTok asks apps on phones and desks for a challenge, of a form of its own.
         pkce: false,
@@ -364,6 +368,41 @@ impl Network for TikTok {
             },
             _ => waits,
         })
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        placement: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        placement.measured()?;
+        if remote_id.is_empty() || !remote_id.bytes().all(|b| b.is_ascii_digit()) {
+            let why = "TikTok tells numbers of public videos only.";
+            return Err(Error::new(Class::Content, why).code("not_public"));
+        }
+        let url = format!("{}/v2/video/query/", cx.base);
+        let fields = "id,view_count,like_count,comment_count,share_count";
+        let body = json!({ "filters": { "video_ids": [remote_id] } });
+        let request = cx.http.post(&url).query(&[("fields", fields)]).json(&body);
+        let found: Value = match self.call(cx, request).await.map_err(Error::harmless) {
+            Err(error) if error.code.as_deref() == Some("scope_not_authorized") => {
+                return Err(numbers::ungranted(error, SPEC.name));
+            }
+            found => found?,
+        };
+        let videos = found["videos"].as_array();
+        let videos = videos.ok_or_else(|| Error::garbled("no list of videos").harmless())?;
+        let video = videos.first().ok_or_else(|| numbers::gone(SPEC.name))?;
+        Ok(numbers::read(
+            video,
+            &[
+                (Metric::Views, "/view_count"),
+                (Metric::Likes, "/like_count"),
+                (Metric::Comments, "/comment_count"),
+                (Metric::Shares, "/share_count"),
+            ],
+        ))
     }
 
     async fn revoke(&self, cx: &Context<'_>) -> Result<(), Error> {

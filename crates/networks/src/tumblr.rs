@@ -20,12 +20,14 @@ use serde_json::{Value, json};
 use crate::error::quote;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn, Target};
-use crate::spec::{Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text,
+};
 use crate::text::{hashtags, normalise, urls};
 use crate::words::{cut, told};
 use crate::{
-    Action, Class, Context, Error, Identity, Network, Polled, Prepared, Published, Remote,
-    Rendition, SendClass, Spec,
+    Action, Class, Context, Error, Identity, Network, Numbers, Polled, Prepared, Published, Remote,
+    Rendition, SendClass, Spec, numbers,
 };
 
 pub struct Tumblr;
@@ -71,6 +73,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::Text,
+        measures: &[Metric::Likes, Metric::Shares],
         text: Text {
             // A post is at most 1 MB as it is stored; blocks and their formats need some of it.
             max: 800_000,
@@ -100,6 +103,7 @@ pub static SPEC: Spec = Spec {
         authorize: "https://www.tumblr.com/oauth2/authorize",
         token: "https://api.tumblr.com/v2/oauth2/token",
         scopes: &["basic", "write", "offline_access"],
+        reading: &[],
         separator: ' ',
         pkce: false,
         id_param: "client_id",
@@ -277,6 +281,22 @@ impl Network for Tumblr {
             false if reply.status.as_u16() == 404 => Err(not_there(self.parse_error(&reply))),
             false => Err(self.parse_error(&reply)),
         }
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        known(remote_id)?;
+        let query = [("id", remote_id), ("mode", "conversation")];
+        let notes: Value = match self.get(cx, "notes", &query).await {
+            Err(error) if error.status == Some(404) => return Err(numbers::gone(SPEC.name)),
+            notes => notes?,
+        };
+        let told = [(Metric::Likes, "/total_likes"), (Metric::Shares, "/total_reblogs")];
+        Ok(numbers::read(&notes, &told))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

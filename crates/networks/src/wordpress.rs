@@ -77,6 +77,7 @@ pub static SPEC: Spec = Spec {
         follows: &[],
         in_budget: true,
         edit: Edit::TitleAndText,
+        measures: &[],
         text: Text {
             // No limit of its own; this stays within the 8 MB that PHP takes by default.
             max: 1_000_000,

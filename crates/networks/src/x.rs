@@ -20,11 +20,13 @@ use unicode_normalization::UnicodeNormalization;
 use crate::error::saying;
 use crate::http::{Reply, Request};
 use crate::oauth::{Life, OAuth, SecretIn};
-use crate::spec::{Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text};
+use crate::spec::{
+    Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Metric, Placement, Text,
+};
 use crate::text::{links, normalise, unescaped};
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Prepared, Published, Remote,
-    Rendition, SendClass, Spec, Window,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Prepared, Published, Remote,
+    Rendition, SendClass, Spec, Window, numbers,
 };
 
 pub struct X;
@@ -85,6 +87,13 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[
+                Metric::Views,
+                Metric::Likes,
+                Metric::Comments,
+                Metric::Shares,
+                Metric::Saves,
+            ],
             text: TEXT,
             media: PICTURES,
             options: &[],
@@ -96,6 +105,13 @@ pub static SPEC: Spec = Spec {
             follows: &["feed", "reply"],
             in_budget: true,
             edit: Edit::No,
+            measures: &[
+                Metric::Views,
+                Metric::Likes,
+                Metric::Comments,
+                Metric::Shares,
+                Metric::Saves,
+            ],
             text: Text { required: true, ..TEXT },
             media: MediaRule { max: 0, ..PICTURES },
             options: &[],
@@ -106,6 +122,7 @@ pub static SPEC: Spec = Spec {
         authorize: "https://x.com/i/oauth2/authorize",
         token: "https://api.x.com/2/oauth2/token",
         scopes: &["tweet.read", "tweet.write", "users.read", "media.write", "offline.access"],
+        reading: &[],
         separator: ' ',
         pkce: true,
         id_param: "client_id",
@@ -302,6 +319,42 @@ impl Network for X {
         }
         let why = "The account has posted too much since then to look through.";
         Err(Error::new(Class::Transient, why).code("too_many_pages").action(Action::Look))
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        _: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        if !is_id(remote_id) {
+            return Err(Error::new(Class::Content, "This is not the id of a post on X."));
+        }
+        let request = cx.http.get(&format!("{}/2/tweets/{remote_id}", cx.base));
+        let request = request.query(&[("tweet.fields", "public_metrics")]);
+        let answer: Value = self.call(cx, request).await.map_err(Error::harmless)?;
+        let told = &answer["data"]["public_metrics"];
+        if told.is_null() {
+            let missing = answer["errors"][0]["type"].as_str().unwrap_or_default();
+            return Err(match missing.ends_with("/resource-not-found") {
+                true => numbers::gone(SPEC.name),
+                false => Error::garbled("a post without its numbers").harmless(),
+            });
+        }
+        // Its new name and its old one.
+        let reposts =
+            if told["repost_count"].is_null() { "/retweet_count" } else { "/repost_count" };
+        Ok(numbers::read(
+            told,
+            &[
+                (Metric::Views, "/impression_count"),
+                (Metric::Likes, "/like_count"),
+                (Metric::Comments, "/reply_count"),
+                (Metric::Shares, reposts),
+                (Metric::Shares, "/quote_count"),
+                (Metric::Saves, "/bookmark_count"),
+            ],
+        ))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

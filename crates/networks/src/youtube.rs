@@ -22,13 +22,13 @@ use crate::google::{self, Said, title_and_text};
 use crate::http::Reply;
 use crate::oauth::Life;
 use crate::spec::{
-    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Pick, Placement,
-    Text, VideoRule,
+    Abilities, Budget, Choice, Count, Derivative, Edit, Field, Kind, MediaRule, Metric, Pick,
+    Placement, Text, VideoRule,
 };
 use crate::text::normalise;
 use crate::{
-    Action, Class, Context, Error, Identity, Media, Network, Polled, Prepared, Published, Remote,
-    Rendition, SendClass, Spec, Window,
+    Action, Class, Context, Error, Identity, Media, Network, Numbers, Polled, Prepared, Published,
+    Remote, Rendition, SendClass, Spec, Window, numbers,
 };
 
 pub struct YouTube;
@@ -140,6 +140,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::TitleAndText,
+            measures: &[Metric::Views, Metric::Likes, Metric::Comments],
             text: TEXT,
             media: MEDIA,
             options: OPTIONS,
@@ -152,6 +153,7 @@ pub static SPEC: Spec = Spec {
             follows: &[],
             in_budget: true,
             edit: Edit::TitleAndText,
+            measures: &[Metric::Views, Metric::Likes, Metric::Comments],
             text: TEXT,
             media: MediaRule {
                 video: Some(VideoRule { seconds: (1, 180), ratio: Some((0.4, 1.0)), ..FILM }),
@@ -166,6 +168,7 @@ pub static SPEC: Spec = Spec {
             follows: &["video", "short"],
             in_budget: false,
             edit: Edit::Text,
+            measures: &[Metric::Likes],
             text: Text { max: 10_000, max_bytes: None, title_max: None, required: true, ..TEXT },
             media: MediaRule { min: 0, max: 0, video: None, ..MEDIA },
             options: &[],
@@ -432,6 +435,28 @@ impl Network for YouTube {
         let body = json!({ "id": remote_id, "snippet": snippet });
         let video: Video = google::call(cx, self, request.json(&body)).await?;
         Ok(Published::Accepted(remote(cx, out, video.id)))
+    }
+
+    async fn measure(
+        &self,
+        cx: &Context<'_>,
+        placement: &'static Placement,
+        remote_id: &str,
+    ) -> Result<Numbers, Error> {
+        let part = if placement.id == "comment" { "snippet" } else { "statistics" };
+        let url = format!("{}/youtube/v3/{}", cx.base, edge(remote_id)?);
+        let request = cx.http.get(&url).query(&[("part", part), ("id", remote_id)]);
+        let found: List<Value> = google::call(cx, self, request).await.map_err(Error::harmless)?;
+        let there = found.items.first().ok_or_else(|| numbers::gone(SPEC.name))?;
+        // Channels can hide likes, and have no comments.
+        Ok(numbers::read(
+            &there[part],
+            &[
+                (Metric::Views, "/viewCount"),
+                (Metric::Likes, "/likeCount"),
+                (Metric::Comments, "/commentCount"),
+            ],
+        ))
     }
 
     async fn delete(&self, cx: &Context<'_>, remote_id: &str) -> Result<(), Error> {

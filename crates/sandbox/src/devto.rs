@@ -354,7 +354,15 @@ fn mine(world: &World, call: &Call, status: &str) -> Result<Value, Answer> {
     let per_page = usize::try_from(number("per_page", 30).clamp(1, 1_000)).unwrap_or(30);
     let page = usize::try_from(number("page", 1).max(1)).unwrap_or(1);
     let page = mine.into_iter().skip((page - 1).saturating_mul(per_page)).take(per_page);
-    Ok(page.map(|(id, article)| listed(call, *id, article)).collect())
+    let counted = |(id, article): (&u64, &Article)| {
+        let told = world.numbers(Network::Devto, &id.to_string());
+        let mut shown = listed(call, *id, article);
+        shown["comments_count"] = json!(told.comments);
+        shown["public_reactions_count"] = json!(told.likes);
+        shown["page_views_count"] = json!(told.views);
+        shown
+    };
+    Ok(page.map(counted).collect())
 }
 
 fn listed(call: &Call, id: u64, article: &Article) -> Value {

@@ -534,7 +534,16 @@ fn show(world: &World, call: &Call, channel: &str, id: &str) -> Result<Value, An
     let channel = open(channel, VIEW_CHANNEL | READ_MESSAGE_HISTORY)?;
     let state = lock(&world.states.discord);
     let (id, message) = found(&state, channel, id)?;
-    Ok(message_json(call, channel, id, message))
+    let mut body = message_json(call, channel, id, message);
+    let told = world.numbers(Network::Discord, &format!("{channel}/{id}"));
+    // Left out where there are none.
+    if told.likes > 0 {
+        let emoji = |name: &str, count: u64| json!({ "emoji": { "id": null, "name": name }, "count": count, "me": false });
+        let hearts = told.likes / 2;
+        let all = [emoji("👍", told.likes - hearts), emoji("❤️", hearts)];
+        body["reactions"] = all.into_iter().filter(|one| one["count"] != 0).collect();
+    }
+    Ok(body)
 }
 
 fn found<'s>(state: &'s State, channel: u64, id: &str) -> Result<(u64, &'s Message), Answer> {

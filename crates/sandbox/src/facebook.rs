@@ -243,7 +243,10 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
             list_posts(world, call, &account)
         }
         ("GET", ["stories"]) if own_page => list_stories(world, call, &account),
-        ("GET", ["insights"]) => insights(world, call, node),
+        ("GET", ["insights"]) => {
+            bearer.needs("read_insights")?;
+            insights(world, call, node)
+        }
         ("GET", []) => show(world, call, &account, node),
         ("POST", []) => change(world, call, &account, node),
         ("DELETE", []) => delete(world, call, &account, node),
@@ -1059,14 +1062,27 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fa
             return Err(Fail::missing(call, id));
         }
         let fields = ["created_time", "message", "id"];
-        return graph::select(call, &post_json(&state, call, id), "Post", &fields);
+        let told = world.numbers(Network::Facebook, id);
+        let mut node = post_json(&state, call, id);
+        node["reactions"]["summary"]["total_count"] = json!(told.likes);
+        node["comments"]["summary"]["total_count"] = json!(told.comments);
+        // Left out where there are none.
+        node["shares"] = (told.shares > 0).then(|| json!({ "count": told.shares })).into();
+        return graph::select(call, &node, "Post", &fields);
     }
     if let Some(comment) = state.comments.get(id).filter(|comment| comment.account == account) {
         let default = ["created_time", "from", "message", "id"];
-        return graph::select(call, &comment_json(call, id, comment), "Comment", &default);
+        let told = world.numbers(Network::Facebook, id);
+        let mut node = comment_json(call, id, comment);
+        node["like_count"] = json!(told.likes);
+        node["comment_count"] = json!(told.comments);
+        return graph::select(call, &node, "Comment", &default);
     }
     if let Some(video) = state.videos.get(id).filter(|video| video.account == account) {
-        let node = video_json(world, call, id, video);
+        let told = world.numbers(Network::Facebook, id);
+        let edge = |count: u64| json!({ "data": [], "summary": { "total_count": count } });
+        let mut node = video_json(world, call, id, video);
+        (node["likes"], node["comments"]) = (edge(told.likes), edge(told.comments));
         return graph::select(call, &node, "Video", &["updated_time", "description", "id"]);
     }
     let photo = state.photos.get(id).filter(|photo| photo.account == account);
@@ -1127,7 +1143,7 @@ fn list_stories(world: &World, call: &Call, account: &str) -> Result<Value, Fail
     Ok(json!({ "data": stories.collect::<Vec<_>>() }))
 }
 
-/// Nobody reads along here, so every figure is 0; an unknown metric fails the whole call.
+/// An unknown metric fails the whole call.
 fn insights(world: &World, call: &Call, id: &str) -> Result<Value, Fail> {
     let asked = call.text("metric").unwrap_or_default();
     if let Some(unknown) = asked.split(',').find(|metric| !INSIGHTS.contains(metric)) {
@@ -1138,8 +1154,14 @@ fn insights(world: &World, call: &Call, id: &str) -> Result<Value, Fail> {
     if !lock(&world.states.facebook).posts.contains_key(id) {
         return Err(Fail::missing(call, id));
     }
+    let told = world.numbers(Network::Facebook, id);
     let data = asked.split(',').map(|metric| {
-        let value = if metric.contains("by_type") { json!({}) } else { json!(0) };
+        let value = match metric {
+            "post_media_view" => json!(told.views),
+            "post_total_media_view_unique" => json!(told.reach),
+            "post_clicks" => json!(told.clicks),
+            _ => json!({}),
+        };
         json!({
             "name": metric,
             "period": "lifetime",

@@ -245,7 +245,14 @@ fn query(world: &World, call: &Call, field: &Field) -> Result<Value, Answer> {
             }
         }
         "post" => match state.posts.get(field.text("id")) {
-            Some(post) => shown(&post_json(call, field.text("id"), post), field),
+            Some(post) => {
+                let told = world.numbers(Network::Hashnode, field.text("id"));
+                let mut whole = post_json(call, field.text("id"), post);
+                whole["views"] = json!(told.views);
+                whole["reactionCount"] = json!(told.likes);
+                whole["responseCount"] = json!(told.comments);
+                shown(&whole, field)
+            }
             None => Ok(Value::Null),
         },
         other => Err(unknown(other, "Query")),

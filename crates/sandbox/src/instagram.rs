@@ -193,7 +193,10 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
         }
         ("GET", ["comments"]) => list_comments(world, call, &account, node),
         ("GET", []) => show(world, call, &account, node),
-        ("GET", ["insights"]) => insights(world, call, &account, node),
+        ("GET", ["insights"]) => {
+            bearer.needs("instagram_manage_insights")?;
+            insights(world, call, &account, node)
+        }
         ("DELETE", []) => delete(world, call, &account, node),
         _ => Err(Fail::missing(call, node)),
     }
@@ -727,7 +730,9 @@ fn show(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fa
         return graph::select(call, &node, "IGMediaBuilder", &["id"]);
     }
     if let Some(comment) = state.comments.get(id).filter(|comment| comment.account == account) {
-        return graph::select(call, &comment_json(id, comment), "IGComment", &["id"]);
+        let mut node = comment_json(id, comment);
+        node["like_count"] = json!(world.numbers(Network::Instagram, id).likes);
+        return graph::select(call, &node, "IGComment", &["id"]);
     }
     let media = state.media.get(id).filter(|media| media.account == account);
     let media = media.ok_or_else(|| Fail::missing(call, id))?;
@@ -758,7 +763,7 @@ fn list(world: &World, call: &Call, account: &str, stories: bool) -> Result<Valu
     Ok(paging.page(call, nodes))
 }
 
-/// Nobody reads along here, so every figure is 0; an unknown metric fails the whole call.
+/// An unknown metric fails the whole call.
 fn insights(world: &World, call: &Call, account: &str, id: &str) -> Result<Value, Fail> {
     const METRICS: [&str; 12] = [
         "views",
@@ -783,11 +788,21 @@ fn insights(world: &World, call: &Call, account: &str, id: &str) -> Result<Value
         let message = format!("metric must be one of the following values, not {unknown}");
         return Err(Fail::parameter(message));
     }
+    let told = world.numbers(Network::Instagram, id);
     let data = asked.split(',').map(|metric| {
+        let value = match metric {
+            "views" => told.views,
+            "reach" => told.reach,
+            "likes" => told.likes,
+            "comments" => told.comments,
+            "saved" => told.saves,
+            "shares" => told.shares,
+            _ => 0,
+        };
         json!({
             "name": metric,
             "period": "lifetime",
-            "values": [{ "value": 0 }],
+            "values": [{ "value": value }],
             "id": format!("{id}/insights/{metric}/lifetime"),
         })
     });

@@ -515,8 +515,14 @@ fn show(world: &World, call: &Call) -> Result<Value, Answer> {
     let post = state.posts.get(&id);
     let post = post.filter(|post| !post.deleted || viewer.as_deref() == Some(&post.account));
     let post = post.ok_or_else(|| error(404, "couldnt_find_post"))?;
+    let told = world.numbers(Network::Lemmy, &id.to_string());
+    let mut shown = view(call, id, post);
+    // One's own vote is the first.
+    shown["counts"]["upvotes"] = json!(told.likes.max(1));
+    shown["counts"]["score"] = shown["counts"]["upvotes"].clone();
+    shown["counts"]["comments"] = json!(told.comments);
     Ok(json!({
-        "post_view": view(call, id, post),
+        "post_view": shown,
         "community_view": community_view(call, &post.community),
         "moderators": moderators(call, &post.community),
         "cross_posts": [],

@@ -38,6 +38,7 @@ mod matrix;
 mod media;
 mod mime;
 mod nostr;
+mod numbers;
 mod oauth;
 mod page;
 mod pinterest;
@@ -69,6 +70,7 @@ use tokio::sync::oneshot;
 
 pub use crate::faults::{Calls, Fault, Trouble};
 pub use crate::ledger::{LedgerMedia, LedgerPost};
+pub use crate::numbers::Numbers;
 pub use crate::oauth::{CLIENT_ID, CLIENT_SECRET};
 pub use crate::requests::Recorded;
 use crate::world::{Network, World, lock};
@@ -193,6 +195,17 @@ impl Sandbox {
     /// is no network.
     pub fn ledger(&self, network: &str) -> Vec<LedgerPost> {
         Network::find(network).map_or_else(Vec::new, |n| self.world.ledger(n))
+    }
+
+    /// From now on followers did this to a post, which goes by its id in the ledger.
+    ///
+    /// # Panics
+    /// Where the network is none, or has no such post.
+    pub fn set_numbers(&self, network: &str, id: &str, numbers: Numbers) {
+        let known =
+            Network::find(network).filter(|n| self.world.ledger(*n).iter().any(|p| p.id == id));
+        let network = known.unwrap_or_else(|| panic!("`{network}` has no post `{id}`"));
+        self.world.counts.set(network, id, numbers);
     }
 
     /// Lets the next matching requests fail as `fault` says.

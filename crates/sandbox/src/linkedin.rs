@@ -18,6 +18,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::Appeared;
 use crate::media::Blob;
+use crate::numbers::Numbers;
 use crate::oauth::{self, Refresh};
 use crate::world::{Fields, Network, World, hex, lock, number_of, secret_of, sha256};
 
@@ -136,6 +137,12 @@ fn handle(world: &World, state: &mut State, call: &Call) -> Result<Answer, Answe
         ("POST", ["rest", "posts"]) => create(world, state, &caller, call),
         ("GET", ["rest", "posts"]) => list(state, &caller, call),
         ("GET", ["rest", "posts", urn]) => show(state, &caller, urn),
+        ("GET", ["rest", "organizationalEntityShareStatistics"]) => {
+            page_statistics(world, state, &caller, call)
+        }
+        ("GET", ["rest", "memberCreatorPostAnalytics"]) => {
+            member_analytics(world, state, &caller, call)
+        }
         ("POST", ["rest", "posts", urn]) => edit(world, state, &caller, call, urn),
         ("POST", ["rest", "socialActions", on, "comments", id]) => {
             edit_comment(world, state, &caller, call, on, id)
@@ -611,6 +618,91 @@ fn show(state: &State, caller: &Caller, urn: &str) -> Result<Answer, Answer> {
     let post = state.live(urn).ok_or_else(|| missing("The post"))?;
     caller.acts_as(&post.author, "posts.GET", "r_member_social", "r_organization_social")?;
     Ok(done(200, &post_json(post)))
+}
+
+/// The only post of `shares=List(…)` or `ugcPosts=List(…)`; one that nothing has happened to is
+/// left out.
+fn page_statistics(
+    world: &World,
+    state: &State,
+    caller: &Caller,
+    call: &Call,
+) -> Result<Answer, Answer> {
+    let what = "organizationalEntityShareStatistics.FINDER-organizationalEntity";
+    caller.holds("rw_organization_admin", what)?;
+    let page = call.text("organizationalEntity").unwrap_or_default();
+    if call.text("q").as_deref() != Some("organizationalEntity") {
+        return Err(fail(400, "ILLEGAL_ARGUMENT", "The finder is not known"));
+    }
+    if page != page_urn(&caller.account) {
+        return Err(denied(what));
+    }
+    let list = |name: &str, kind: &str| {
+        let urn = call.text(name)?.strip_prefix("List(")?.strip_suffix(')')?.to_owned();
+        urn.starts_with(kind).then_some(urn)
+    };
+    let urn = list("shares", "urn:li:share:").or_else(|| list("ugcPosts", "urn:li:ugcPost:"));
+    let urn = urn.ok_or_else(|| fail(400, "ILLEGAL_ARGUMENT", "No list of posts"))?;
+    let told = world.numbers(Network::Linkedin, &urn);
+    let post = state.live(&urn).filter(|post| post.author == page);
+    let idle = told == Numbers::default();
+    let elements: Vec<Value> = post
+        .filter(|_| !idle)
+        .into_iter()
+        .map(|_| {
+            json!({
+                "organizationalEntity": page,
+                "share": urn,
+                "totalShareStatistics": {
+                    "impressionCount": told.views,
+                    "uniqueImpressionsCount": told.reach,
+                    "clickCount": told.clicks,
+                    "likeCount": told.likes,
+                    "commentCount": told.comments,
+                    "shareCount": told.shares,
+                    "engagement": 0.0,
+                },
+            })
+        })
+        .collect();
+    let paging = json!({ "start": 0, "count": 10, "links": [] });
+    Ok(done(200, &json!({ "elements": elements, "paging": paging })))
+}
+
+/// One number of a member's own post.
+fn member_analytics(
+    world: &World,
+    state: &State,
+    caller: &Caller,
+    call: &Call,
+) -> Result<Answer, Answer> {
+    let what = "memberCreatorPostAnalytics.FINDER-entity";
+    caller.holds("r_member_postAnalytics", what)?;
+    let wrong = |says: &str| fail(400, "ILLEGAL_ARGUMENT", says);
+    let entity = call.text("entity").unwrap_or_default();
+    let urn = entity.strip_prefix("(share:").or_else(|| entity.strip_prefix("(ugc:"));
+    let urn = urn.and_then(|urn| urn.strip_suffix(')')).ok_or_else(|| wrong("No entity"))?;
+    let post = state.live(urn).ok_or_else(|| missing("The post"))?;
+    if post.author != caller.member() {
+        return Err(denied(what));
+    }
+    if call.text("aggregation").as_deref() != Some("TOTAL") {
+        return Err(wrong("The sandbox counts in all only: aggregation=TOTAL"));
+    }
+    let told = world.numbers(Network::Linkedin, urn);
+    let kind = call.text("queryType").unwrap_or_default();
+    let count = match kind.as_str() {
+        "IMPRESSION" => told.views,
+        "MEMBERS_REACHED" => told.reach,
+        "RESHARE" => told.shares,
+        "REACTION" => told.likes,
+        "COMMENT" => told.comments,
+        "POST_SAVE" => told.saves,
+        "LINK_CLICKS" => told.clicks,
+        _ => return Err(wrong("The query type is not known")),
+    };
+    let element = json!({ "count": count, "metricType": kind, "targetEntity": { "share": urn } });
+    Ok(done(200, &json!({ "elements": [element] })))
 }
 
 /// The one field that a partial update sets.

@@ -755,7 +755,13 @@ fn visible<'s>(state: &'s State, call: &Call, id: &str) -> Result<(u64, &'s Stat
 fn show(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
     let state = lock(&world.states.mastodon);
     let (id, status) = visible(&state, call, id)?;
-    Ok(status_json(&state, call, id, status))
+    let told = world.numbers(Network::Mastodon, &id.to_string());
+    let mut body = status_json(&state, call, id, status);
+    body["replies_count"] = json!(told.comments);
+    body["reblogs_count"] = json!(told.reposts());
+    body["favourites_count"] = json!(told.likes);
+    body["quotes_count"] = json!(told.quotes());
+    Ok(body)
 }
 
 fn show_several(world: &World, call: &Call) -> Result<Value, Answer> {

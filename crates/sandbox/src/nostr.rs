@@ -15,7 +15,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
-use k256::schnorr::signature::hazmat::PrehashVerifier;
+use k256::schnorr::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use k256::schnorr::{Signature, SigningKey, VerifyingKey};
 use serde_json::{Value, json};
 
@@ -357,9 +357,11 @@ fn request(world: &World, message: &Value) -> Vec<Value> {
         }
     }
     let state = lock(&world.states.nostr);
+    let others: Vec<Value> = state.events.iter().flat_map(|note| answers(world, note)).collect();
     let mut found: Vec<&Value> = Vec::new();
     for filter in filters {
-        let mut those: Vec<&Value> = state.events.iter().filter(|e| fits(filter, e)).collect();
+        let all = state.events.iter().chain(&others);
+        let mut those: Vec<&Value> = all.filter(|e| fits(filter, e)).collect();
         those.sort_by_key(|e| std::cmp::Reverse(e["created_at"].as_i64()));
         let limit = filter["limit"].as_u64().and_then(|n| usize::try_from(n).ok());
         found.extend(those.into_iter().take(limit.unwrap_or(LIMIT).min(LIMIT)));
@@ -368,6 +370,33 @@ fn request(world: &World, message: &Value) -> Vec<Value> {
         found.into_iter().map(|event| json!(["EVENT", subscription, event])).collect();
     lines.push(json!(["EOSE", subscription]));
     lines
+}
+
+/// What others sent about a note: reactions, reposts and replies.
+fn answers(world: &World, note: &Value) -> Vec<Value> {
+    let id = note["id"].as_str().unwrap_or_default();
+    let told = world.numbers(Network::Nostr, id);
+    let kinds = [
+        (7, told.likes, "+"),
+        (6, told.reposts(), ""),
+        (16, told.quotes(), ""),
+        (1, told.comments, "Yes."),
+    ];
+    let event = |kind: u16, i: u64, content: &str| {
+        let key = SigningKey::from_slice(&secret_key(&format!("follower-{i}"))).ok()?;
+        let pubkey = hex(&key.verifying_key().to_bytes());
+        let (at, tags) = (&note["created_at"], json!([["e", id]]));
+        let hash = sha256(json!([0, pubkey, at, kind, tags, content]).to_string().as_bytes());
+        let sig = hex(&key.sign_prehash(&hash).ok()?.to_bytes());
+        Some(json!({
+            "id": hex(&hash), "pubkey": pubkey, "created_at": at, "kind": kind, "tags": tags,
+            "content": content, "sig": sig,
+        }))
+    };
+    let all = kinds
+        .into_iter()
+        .flat_map(|(kind, count, content)| (0..count).filter_map(move |i| event(kind, i, content)));
+    all.collect()
 }
 
 fn fits(filter: &Value, event: &Value) -> bool {
@@ -393,7 +422,6 @@ mod tests {
 
     #[test]
     fn an_event_of_the_documents_is_verified_and_a_changed_one_is_not() {
-        use k256::schnorr::signature::hazmat::PrehashSigner;
         let key = SigningKey::from_slice(&secret_key("alice")).unwrap();
         let pubkey = hex(&key.verifying_key().to_bytes());
         let content = "a \"b\"\n\u{1}🥨";

@@ -169,7 +169,11 @@ async fn handle(world: &World, call: &Call) -> Result<Answer, Answer> {
         ("GET", ["v5", "pins", id]) => {
             let account = authorized(world, call, &["boards:read", "pins:read"])?;
             let state = lock(&world.states.pinterest);
-            state.shown(call, &account, id).map(ok).ok_or_else(pin_not_found)
+            let mut pin = state.shown(call, &account, id).ok_or_else(pin_not_found)?;
+            if call.flag("pin_metrics") == Some(true) && pin["is_owner"] == true {
+                pin["pin_metrics"] = metrics(world, id);
+            }
+            Ok(ok(pin))
         }
         ("POST", ["v5", "pins"]) => create(world, call).await,
         ("PATCH", ["v5", "pins", id]) => edit(world, call, id),
@@ -267,6 +271,15 @@ impl State {
         let may_see = pin.account == account || host(&pin.account) == host(account);
         may_see.then(|| pin_json(call, account, id, pin))
     }
+}
+
+fn metrics(world: &World, id: &str) -> Value {
+    let told = world.numbers(Network::Pinterest, id);
+    let lately = json!({ "pin_click": 0, "impression": told.views, "clickthrough": told.clicks });
+    let mut ever = lately.clone();
+    ever["reaction"] = json!(told.likes);
+    ever["comment"] = json!(told.comments);
+    json!({ "90d": lately, "lifetime_metrics": ever })
 }
 
 fn pin_json(call: &Call, account: &str, id: &str, pin: &Pin) -> Value {

@@ -418,8 +418,14 @@ fn info(world: &World, call: &Call) -> Result<Answer, Answer> {
     let found = asked.split(',').filter_map(|name| Some((name, state.things.get(name)?)));
     let children = found.map(|(name, thing)| {
         let mut shown = shown(call, name, thing);
+        let (data, told) = (&mut shown["data"], world.numbers(Network::Reddit, name));
+        // One's own vote is the first.
+        data["ups"] = json!(told.likes.max(1));
+        data["score"] = data["ups"].clone();
+        if thing.parent.is_none() {
+            data["num_comments"] = json!(told.comments);
+        }
         if thing.deleted {
-            let data = &mut shown["data"];
             data["author"] = json!("[deleted]");
             data[if thing.parent.is_some() { "body" } else { "selftext" }] = json!("[deleted]");
         }

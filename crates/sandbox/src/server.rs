@@ -17,6 +17,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::{Fault, Trouble};
 use crate::line::Cut;
 use crate::nostr;
+use crate::numbers::Numbers;
 use crate::page;
 use crate::requests::Recorded;
 use crate::world::{Network, World};
@@ -36,6 +37,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_ledger/{network}", get(ledger))
         .route("/_requests/{network}", get(requests))
         .route("/_faults", post(add_fault).get(faults).delete(clear_faults))
+        .route("/_numbers/{network}/{*id}", post(set_numbers))
         .route("/_reset", post(reset));
     // What connectors speak to
     for &network in Network::ALL {
@@ -173,6 +175,29 @@ fn known(network: &str, body: impl FnOnce(Network) -> serde_json::Value) -> Resp
             let error = format!("`{network}` is not a network of the sandbox: {all} are.");
             Answer::json(404, &json!({ "error": error })).into_response()
         }
+    }
+}
+
+async fn set_numbers(
+    State(world): State<Arc<World>>,
+    Path((network, id)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let refused = |status: u16, error: String| {
+        Answer::json(status, &json!({ "error": error })).into_response()
+    };
+    let Some(network) = Network::find(&network) else {
+        return refused(404, format!("`{network}` is not a network of the sandbox."));
+    };
+    if !world.ledger(network).iter().any(|post| post.id == id) {
+        return refused(404, format!("{} has no post `{id}`.", network.name()));
+    }
+    match serde_json::from_slice::<Numbers>(&body) {
+        Ok(numbers) => {
+            world.counts.set(network, &id, numbers);
+            Answer::json(200, &json!(numbers)).into_response()
+        }
+        Err(error) => refused(400, format!("The body is no object of whole numbers: {error}.")),
     }
 }
 

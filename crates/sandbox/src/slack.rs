@@ -597,7 +597,20 @@ fn replies(world: &World, call: &Call, caller: &Caller) -> Result<Value, Answer>
         .map(|(at, message)| (*at, message))
         .filter(|(at, m)| *at == head || (m.thread == Some(head) && asked.takes(*at)))
         .collect();
-    Ok(asked.page(&found))
+    let mut page = asked.page(&found);
+    for message in page["messages"].as_array_mut().into_iter().flatten() {
+        let id = format!("{channel}/{}", message["ts"].as_str().unwrap_or_default());
+        let told = world.numbers(Network::Slack, &id);
+        // Left out where there are none.
+        if told.likes > 0 {
+            message["reactions"] = json!([{ "name": "tada", "users": [], "count": told.likes }]);
+        }
+        // Of the head of a thread alone.
+        if told.comments > 0 && message["thread_ts"].is_null() {
+            message["reply_count"] = json!(told.comments);
+        }
+    }
+    Ok(page)
 }
 
 /// Blocks and metadata that are not named stay.

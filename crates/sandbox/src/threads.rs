@@ -151,6 +151,7 @@ async fn handle(world: &World, call: &Call, caller: &Caller) -> Result<Value, Fa
         ("GET", ["threads"]) if own => list(world, call, caller, false),
         ("GET", ["replies"]) if own => list(world, call, caller, true),
         ("GET", ["threads_publishing_limit"]) if own => limit(world, call, caller),
+        ("GET", ["insights"]) => insights(world, call, caller, node),
         ("GET", []) => show(world, call, caller, node),
         ("DELETE", []) => delete(world, call, caller, node),
         _ => Err(Fail::missing(call, node)),
@@ -577,6 +578,36 @@ fn show(world: &World, call: &Call, caller: &Caller, id: &str) -> Result<Value, 
     let post = state.posts.get(id).filter(|post| post.account == *account);
     let post = post.ok_or_else(|| Fail::missing(call, id))?;
     graph::select(call, &post_json(&state, call, id, post), "ThreadsMedia", &["id"])
+}
+
+/// An unknown metric fails the whole call.
+fn insights(world: &World, call: &Call, caller: &Caller, id: &str) -> Result<Value, Fail> {
+    caller.needs("threads_manage_insights")?;
+    let state = lock(&world.states.threads);
+    if state.posts.get(id).is_none_or(|post| post.account != caller.account) {
+        return Err(Fail::missing(call, id));
+    }
+    let told = world.numbers(Network::Threads, id);
+    let asked = call.text("metric").unwrap_or_default();
+    let mut data = Vec::new();
+    for metric in asked.split(',') {
+        let value = match metric {
+            "views" => told.views,
+            "likes" => told.likes,
+            "replies" => told.comments,
+            "reposts" => told.reposts(),
+            "quotes" => told.quotes(),
+            "shares" => 0,
+            _ => return Err(Fail::parameter(format!("metric must not be {metric}"))),
+        };
+        data.push(json!({
+            "name": metric,
+            "period": "lifetime",
+            "values": [{ "value": value }],
+            "id": format!("{id}/insights/{metric}/lifetime"),
+        }));
+    }
+    Ok(json!({ "data": data }))
 }
 
 fn list(world: &World, call: &Call, caller: &Caller, replies: bool) -> Result<Value, Fail> {

@@ -10,7 +10,7 @@
 //! An account whose name begins with `private` offers no public audience, one with `muted` has no
 //! comments, and the app was not audited for one with `unaudited`. Addresses may be `http` and of
 //! this machine here; a host whose name begins with `unverified` is not the app's. Not spoken:
-//! films that are fetched, cancelling, the list of videos.
+//! films that are fetched, cancelling, the list of all videos.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -245,6 +245,9 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
         ["v2", "user", "info"] if call.method == Method::GET => {
             return user(call, &may(&["user.info.basic"])?, may(&["user.info.profile"]).is_ok());
         }
+        ["v2", "video", "query"] if call.method == Method::POST => {
+            return videos(world, call, &may(&["video.list"])?);
+        }
         ["v2", "post", "publish", path @ ..] if call.method == Method::POST => path,
         _ => return fail(404, "invalid_params", "The endpoint does not exist."),
     };
@@ -259,6 +262,38 @@ async fn handle(world: &World, call: &Call) -> Result<Value, Fail> {
         ["status", "fetch"] => status(world, call, &may(&["video.publish", "video.upload"])?),
         _ => fail(404, "invalid_params", "The endpoint does not exist."),
     }
+}
+
+/// The account's own public videos among those that are asked for.
+fn videos(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
+    let body = call.json.clone().unwrap_or_default();
+    let ids = body["filters"]["video_ids"].as_array().filter(|ids| (1..=20).contains(&ids.len()));
+    let Some(ids) = ids else {
+        return fail(400, "invalid_params", "1 to 20 video ids have to be given.");
+    };
+    let asked = call.text("fields").unwrap_or_default();
+    let mut videos = Vec::new();
+    for id in ids.iter().filter_map(Value::as_str) {
+        let seen = world.ledger(Network::Tiktok).into_iter();
+        let mut seen = seen.filter(|post| post.account == account && post.placement == "video");
+        if seen.all(|post| post.id != id) {
+            continue;
+        }
+        let told = world.numbers(Network::Tiktok, id);
+        let mut video = json!({});
+        for field in asked.split(',') {
+            video[field] = match field {
+                "id" => json!(id),
+                "view_count" => json!(told.views),
+                "like_count" => json!(told.likes),
+                "comment_count" => json!(told.comments),
+                "share_count" => json!(told.shares),
+                _ => return fail(400, "invalid_params", "A field is not supported."),
+            };
+        }
+        videos.push(video);
+    }
+    Ok(json!({ "videos": videos }))
 }
 
 // Accounts

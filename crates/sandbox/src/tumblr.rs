@@ -175,6 +175,10 @@ fn handle(world: &World, call: &Call) -> Result<Answer, Answer> {
             let (id, post) = state.of(&blog, id)?;
             Ok(good(200, &post_json(call, id, post)))
         }
+        ("GET", ["v2", "blog", name, "notes"]) => {
+            authorized(world, call, "basic")?;
+            notes(world, call, &blog(name)?)
+        }
         ("PUT", ["v2", "blog", name, "posts", id]) => {
             let account = authorized(world, call, "write")?;
             edit(world, call, &own(&account, name)?, id)
@@ -486,6 +490,24 @@ fn delete(world: &World, call: &Call, blog: &str) -> Result<Answer, Answer> {
     }
     world.ledger.vanish(Network::Tumblr, &id.to_string(), call.now);
     Ok(good(200, &json!({ "id": id.to_string() })))
+}
+
+/// What there is in all; who it was is not told here.
+fn notes(world: &World, call: &Call, blog: &str) -> Result<Answer, Answer> {
+    let id = call.text("id").ok_or_else(|| bad("'id' is missing"))?;
+    lock(&world.states.tumblr).of(blog, &id)?;
+    let told = world.numbers(Network::Tumblr, &id);
+    let mut body = json!({
+        "notes": [],
+        "total_notes": told.likes + told.shares + told.comments,
+        "_links": {},
+    });
+    if call.text("mode").as_deref() == Some("conversation") {
+        body["rollup_notes"] = json!([]);
+        body["total_likes"] = json!(told.likes);
+        body["total_reblogs"] = json!(told.shares);
+    }
+    Ok(good(200, &body))
 }
 
 fn list(world: &World, call: &Call, blog: &str) -> Result<Answer, Answer> {

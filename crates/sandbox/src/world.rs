@@ -13,6 +13,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerPost};
 use crate::media::Blobs;
+use crate::numbers::{Counts, Numbers};
 use crate::requests::Requests;
 
 /// One line a network: its module, id and name. Each module has a `State`, and the functions
@@ -117,6 +118,7 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) requests: Requests,
     pub(crate) blobs: Blobs,
+    pub(crate) counts: Counts,
     pub(crate) states: States,
     /// Where mail is taken, if anywhere.
     pub(crate) mail: OnceLock<SocketAddr>,
@@ -132,6 +134,7 @@ impl World {
             ledger: Ledger::default(),
             requests: Requests::default(),
             blobs: Blobs::default(),
+            counts: Counts::default(),
             states: States::default(),
             mail: OnceLock::new(),
             client: OnceLock::new(),
@@ -147,6 +150,11 @@ impl World {
     pub(crate) fn ledger(&self, network: Network) -> Vec<LedgerPost> {
         self.catch_up(network);
         self.ledger.all(network)
+    }
+
+    /// What followers did to a post, by the id that it has in the ledger.
+    pub(crate) fn numbers(&self, network: Network, id: &str) -> Numbers {
+        self.counts.of(network, id)
     }
 
     /// Lets appear what a network shows by itself at a time.
@@ -167,6 +175,7 @@ impl World {
         self.states.clear();
         self.ledger.clear();
         self.blobs.clear();
+        self.counts.clear();
     }
 }
 

@@ -126,7 +126,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
         ("POST", ["2", "media", "upload", id, "finalize"]) => finalize(world, &mut state, call, id),
         ("POST", ["2", "media", "metadata"]) => describe(&mut state, call),
         ("POST", ["2", "tweets"]) => create(world, &mut state, call),
-        ("GET", ["2", "tweets", id]) => show(&mut state, call, id),
+        ("GET", ["2", "tweets", id]) => show(world, &mut state, call, id),
         ("DELETE", ["2", "tweets", id]) => delete(world, &mut state, call, id),
         _ => Err(problem(404, "Not Found", "Not Found", "about:blank")),
     };
@@ -589,12 +589,26 @@ fn asked_fields(call: &Call) -> Result<Vec<String>, Answer> {
     }
 }
 
-fn show(state: &mut State, call: &Call, id: &str) -> Result<Value, Answer> {
+fn show(world: &World, state: &mut State, call: &Call, id: &str) -> Result<Value, Answer> {
     authorized(state, call, "tweet.read")?;
     let fields = asked_fields(call)?;
     let found = id.parse().ok().and_then(|id: u64| Some((id, state.posts.get(&id)?)));
     Ok(match found {
-        Some((id, post)) => json!({ "data": post_json(state, call, id, post, &fields) }),
+        Some((id, post)) => {
+            let mut body = post_json(state, call, id, post, &fields);
+            if fields.iter().any(|field| field == "public_metrics") {
+                let told = world.numbers(Network::X, &id.to_string());
+                body["public_metrics"] = json!({
+                    "retweet_count": told.reposts(),
+                    "reply_count": told.comments,
+                    "like_count": told.likes,
+                    "quote_count": told.quotes(),
+                    "bookmark_count": told.saves,
+                    "impression_count": told.views,
+                });
+            }
+            json!({ "data": body })
+        }
         None => json!({ "errors": [missing("tweet", id)] }),
     })
 }

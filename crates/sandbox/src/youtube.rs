@@ -143,6 +143,7 @@ fn handle(world: &World, call: &Call) -> Result<Answer, Fail> {
         ("DELETE", ["youtube", "v3", "videos"]) => return delete(world, call, &of(&[ALL])?),
         ("GET", ["youtube", "v3", "commentThreads"]) => threads(world, call, &of(&[ALL])?),
         ("POST", ["youtube", "v3", "commentThreads"]) => comment(world, call, of(&[ALL])?),
+        ("GET", ["youtube", "v3", "comments"]) => comments(world, call, &of(&[ALL])?),
         ("PUT", ["youtube", "v3", "comments"]) => edit_comment(world, call, &of(&[ALL])?),
         ("DELETE", ["youtube", "v3", "comments"]) => {
             return delete_comment(world, call, &of(&[ALL])?);
@@ -537,7 +538,18 @@ fn list(world: &World, call: &Call, account: &str) -> Result<Value, Fail> {
         if call.now >= video.processed && world.faults.still_processing(Network::Youtube, account) {
             video.processed = call.now + PROCESSING_MS;
         }
-        items.push(video_json(call, id, video, &parts));
+        let mut item = video_json(call, id, video, &parts);
+        if parts.iter().any(|part| part == "statistics") {
+            // Numbers are written as text.
+            let told = world.numbers(Network::Youtube, id);
+            item["statistics"] = json!({
+                "viewCount": told.views.to_string(),
+                "likeCount": told.likes.to_string(),
+                "favoriteCount": "0",
+                "commentCount": told.comments.to_string(),
+            });
+        }
+        items.push(item);
     }
     Ok(json!({
         "kind": "youtube#videoListResponse",
@@ -617,6 +629,22 @@ fn delete(world: &World, call: &Call, account: &str) -> Result<Answer, Fail> {
 }
 
 // Comments
+
+fn comments(world: &World, call: &Call, _: &str) -> Result<Value, Fail> {
+    parts(call)?;
+    let ids = call.text("id").unwrap_or_default();
+    let state = lock(&world.states.youtube);
+    let found = ids.split(',').filter_map(|id| Some((id, state.comments.get(id)?)));
+    let items = found.map(|(id, comment)| {
+        let mut item = thread_json(id, comment)["snippet"]["topLevelComment"].take();
+        item["snippet"]["likeCount"] = json!(world.numbers(Network::Youtube, id).likes);
+        item
+    });
+    Ok(json!({
+        "kind": "youtube#commentListResponse",
+        "items": items.collect::<Vec<_>>(),
+    }))
+}
 
 fn thread_json(id: &str, comment: &Comment) -> Value {
     let at = stamp(comment.at, "%Y-%m-%dT%H:%M:%SZ");

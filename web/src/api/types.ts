@@ -29,6 +29,8 @@ export interface Placement {
   send: { class: 'keyed' | 'handle' | 'readable' | 'blind' };
   /** What can be changed once it is live. */
   edit: 'no' | 'text' | 'titleAndText';
+  /** What of followers the network tells, `likes`; empty: nothing. */
+  measures: string[];
   text: {
     max: number;
     count: Count;
@@ -83,7 +85,7 @@ export interface Network {
   oauth: { scopes: string[]; guide: string[] } | null;
   fields: SpecField[];
   placements: Placement[];
-  abilities: { delete: boolean; readBack: boolean; altText: boolean; edit: boolean; threads: boolean; firstComment: boolean };
+  abilities: { delete: boolean; readBack: boolean; altText: boolean; edit: boolean; measure: boolean; threads: boolean; firstComment: boolean };
   budgets: { posts: number; per: number; of: string[] }[];
 }
 
@@ -257,7 +259,7 @@ export type DeliveryState =
   | 'held'
   | 'missed'
   | 'removed';
-export type Can = 'cancel' | 'retry' | 'rollback' | 'amend' | 'answer' | 'mark_posted' | 'discard';
+export type Can = 'cancel' | 'retry' | 'rollback' | 'amend' | 'measure' | 'answer' | 'mark_posted' | 'discard';
 
 export interface DeliveryProblem {
   class: string | null;
@@ -293,6 +295,8 @@ export interface Delivery {
   /** What the check before its time found; `null` when nothing stands against it. */
   warning: DeliveryProblem | null;
   question: 'is_it_live' | null;
+  /** What followers did, as the network last told it; what it does not tell is not there. */
+  numbers: { at: Iso; values: Record<string, number> } | null;
   can: Can[];
 }
 export interface Post {

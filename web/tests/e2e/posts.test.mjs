@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { png } from '../mock/png.mjs';
 import { allPosts, cellOf, chipOf, choose, connectionOf, nextMonth, openComposer, schedule, sendNow, until, words } from './helpers.mjs';
-import { assertQuiet, shot, signIn, startBrowser, startServer } from './support.mjs';
+import { assertQuiet, MOCK, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser, page, context, wrong;
 before(async () => {
@@ -389,6 +389,31 @@ describe('panel', () => {
     assert.equal(there.filter((p) => p.text === later).length, 1, 'followers read it');
     assert.equal(there.filter((p) => p.text === text).length, 0);
     assertQuiet(wrong, [/422/]);
+  });
+
+  test('what followers did is read at the network', { skip: MOCK && 'nobody follows the mock' }, async () => {
+    const made = await sendNow(server, words('Read all about it'), ['mastodon']);
+    await page.goto(`${server.url}/posts/${made.id}`);
+    const numbers = page.getByRole('dialog').getByRole('region', { name: 'What followers did' });
+    const button = numbers.getByRole('button', { name: 'Read numbers' });
+    await button.waitFor({ timeout: 60_000 });
+    await numbers.getByText('Nobody has asked Mastodon yet.').waitFor();
+    const { id } = (await server.api(`/posts/${made.id}`)).deliveries[0];
+    const { remoteId } = await server.api(`/deliveries/${id}`);
+    await server.followers('mastodon', remoteId, { likes: 7, comments: 5, shares: 4 });
+    await button.click();
+    await numbers.getByText(/^As of /).waitFor();
+    const read = async () => (await numbers.locator('dl > div').allInnerTexts()).map((pair) => pair.replace(/\s+/g, ' '));
+    assert.deepEqual(await read(), ['7 likes', '5 comments', '4 shares']);
+    await shot(page, 'panel-numbers');
+
+    // A network that is down takes nothing away.
+    await server.fault('mastodon', 'server_error', 1, 'read');
+    await button.click();
+    await numbers.getByRole('alert').getByText('Mastodon is out of order for the moment.').waitFor();
+    assert.deepEqual(await read(), ['7 likes', '5 comments', '4 shares']);
+    await shot(page, 'panel-numbers-failed');
+    assertQuiet(wrong, [/503/]);
   });
 
   test('what is published refuses to move and says why', async () => {

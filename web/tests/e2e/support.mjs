@@ -47,6 +47,11 @@ export async function startServer({ empty = false, env = {} } = {}) {
       const response = await fetch(`${read().sandboxUrl}/_faults`, { method: 'POST', body: JSON.stringify({ network, call, fault, times }) });
       assert.ok(response.ok, `the sandbox takes the fault: ${response.status}`);
     },
+    /** What followers did to a post at the sandbox. */
+    followers: async (network, id, numbers) => {
+      const response = await fetch(`${read().sandboxUrl}/_numbers/${network}/${encodeURIComponent(id)}`, { method: 'POST', body: JSON.stringify(numbers) });
+      assert.ok(response.ok, `the sandbox takes the numbers: ${response.status}`);
+    },
     clearFaults: () => fetch(`${read().sandboxUrl}/_faults`, { method: 'DELETE' }),
     ledger: async (network) => {
       const response = await fetch(`${read().sandboxUrl}/_ledger/${network}`);

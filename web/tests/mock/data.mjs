@@ -36,8 +36,9 @@ const media = (max, more = {}) => ({
   ...more,
 });
 const field = (key, label, help, secret = false, required = true) => ({ key, label, help, secret, required });
-const abilities = { delete: true, readBack: true, altText: true, edit: false, threads: false, firstComment: false };
+const abilities = { delete: true, readBack: true, altText: true, edit: false, measure: false, threads: false, firstComment: false };
 const editable = { ...abilities, edit: true };
+const measured = ['likes', 'comments', 'shares'];
 
 export const networks = [
   {
@@ -50,7 +51,7 @@ export const networks = [
       field('appPassword', 'App password', 'Settings → Privacy and security → App passwords.', true),
     ],
     placements: [
-      { id: 'feed', name: 'Post', follows: [], options: [], send: { class: 'keyed' }, edit: 'no', text: text(300, 'graphemes', { maxBytes: 3000 }), media: media(4, { maxBytes: 1_000_000 }) },
+      { id: 'feed', name: 'Post', follows: [], options: [], send: { class: 'keyed' }, edit: 'no', measures: measured, text: text(300, 'graphemes', { maxBytes: 3000 }), media: media(4, { maxBytes: 1_000_000 }) },
     ],
     abilities,
     budgets: [{ posts: 1666, per: 3600, of: [] }],
@@ -64,8 +65,8 @@ export const networks = [
       field('server', 'Server', 'The address of your server, for example `https://mastodon.social`.'),
       field('token', 'Access token', 'Preferences → Development → New application, with `read` and `write`.', true),
     ],
-    placements: [{ id: 'feed', name: 'Post', follows: [], options: [], send: { class: 'keyed', horizon: 3600 }, edit: 'text', text: text(500, 'mastodon'), media: media(4) }],
-    abilities: editable,
+    placements: [{ id: 'feed', name: 'Post', follows: [], options: [], send: { class: 'keyed', horizon: 3600 }, edit: 'text', measures: measured, text: text(500, 'mastodon'), media: media(4) }],
+    abilities: { ...editable, measure: true },
     budgets: [{ posts: 300, per: 10_800, of: [] }],
   },
   {
@@ -78,8 +79,8 @@ export const networks = [
       field('token', 'Access token', 'From your app’s dashboard; lasts 60 days.', true),
     ],
     placements: [
-      { id: 'feed', name: 'Feed', follows: [], options: [], send: { class: 'handle' }, edit: 'no', text: text(2200, 'chars', { maxHashtags: 30, maxMentions: 20 }), media: media(10, { min: 1, ratio: [0.8, 1.91], pull: true, altMax: 1000 }) },
-      { id: 'story', name: 'Story', follows: [], options: [], send: { class: 'handle' }, edit: 'no', text: text(0, 'chars'), media: media(1, { min: 1, derivative: 'story', pull: true, altMax: 0 }) },
+      { id: 'feed', name: 'Feed', follows: [], options: [], send: { class: 'handle' }, edit: 'no', measures: [], text: text(2200, 'chars', { maxHashtags: 30, maxMentions: 20 }), media: media(10, { min: 1, ratio: [0.8, 1.91], pull: true, altMax: 1000 }) },
+      { id: 'story', name: 'Story', follows: [], options: [], send: { class: 'handle' }, edit: 'no', measures: [], text: text(0, 'chars'), media: media(1, { min: 1, derivative: 'story', pull: true, altMax: 0 }) },
     ],
     abilities: { ...abilities, delete: false },
     budgets: [{ posts: 100, per: 86_400, of: [] }],
@@ -93,7 +94,7 @@ export const networks = [
       field('chat', 'Channel', 'For example `@yourchannel`; the bot must be an administrator.'),
       field('token', 'Bot token', 'From @BotFather.', true),
     ],
-    placements: [{ id: 'message', name: 'Message', follows: [], options: [], send: { class: 'blind' }, edit: 'text', text: text(4096, 'utf16', { maxWithMedia: 1024 }), media: media(10, { altMax: 0 }) }],
+    placements: [{ id: 'message', name: 'Message', follows: [], options: [], send: { class: 'blind' }, edit: 'text', measures: [], text: text(4096, 'utf16', { maxWithMedia: 1024 }), media: media(10, { altMax: 0 }) }],
     abilities: { ...editable, readBack: false, altText: false },
     budgets: [{ posts: 20, per: 60, of: [] }],
   },
@@ -107,11 +108,17 @@ export const networks = [
       field('user', 'User name', 'A user that may publish.'),
       field('appPassword', 'Application password', 'Users → Profile → Application passwords.', true),
     ],
-    placements: [{ id: 'article', name: 'Article', follows: [], options: [], send: { class: 'readable', lag: 5 }, edit: 'titleAndText', text: text(100_000, 'chars', { titleMax: 200, required: true }), media: media(20) }],
+    placements: [{ id: 'article', name: 'Article', follows: [], options: [], send: { class: 'readable', lag: 5 }, edit: 'titleAndText', measures: [], text: text(100_000, 'chars', { titleMax: 200, required: true }), media: media(20) }],
     abilities: editable,
     budgets: [],
   },
 ];
+
+/** What may be done with a live delivery. */
+export const canLive = (network) => {
+  const { edit, measures } = networks.find((n) => n.id === network).placements[0];
+  return ['rollback', ...(edit === 'no' ? [] : ['amend']), ...(measures.length ? ['measure'] : [])];
+};
 
 export function workspace(now) {
   const connection = (network, name, remoteId, more = {}) => ({
@@ -183,7 +190,7 @@ function posts(now, connections) {
       const delivery = {
         id: uuid(`delivery ${i} ${t}`), postId: id, connectionId: c.id, connectionName: c.name, network: t,
         parentId: null, position: 0, placement: networks.find((n) => n.id === t).placements[0].id, text: null, title: null, options: {}, state: 'queued', scheduledAt: iso(at),
-        nextAttemptAt: null, attempts: 0, remoteId: null, remoteUrl: null, publishedAt: null, problem: null, question: null, can: ['cancel'],
+        nextAttemptAt: null, attempts: 0, remoteId: null, remoteUrl: null, publishedAt: null, problem: null, question: null, numbers: null, can: ['cancel'],
       };
       if (state === 'published') live(delivery, at + 1200);
       if (state === 'cancelled') Object.assign(delivery, { state: 'cancelled', can: [] });
@@ -197,7 +204,7 @@ function posts(now, connections) {
     attempt(delivery, 'publish', at, 'accepted', { status: 200, requestId: `req_${delivery.id.slice(0, 8)}`, remoteId: delivery.id.slice(0, 12) });
     Object.assign(delivery, {
       state: 'published', publishedAt: iso(at + 400), remoteId: delivery.id.slice(0, 12),
-      remoteUrl: `http://127.0.0.1/${delivery.network}/${delivery.id.slice(0, 12)}`, can: delivery.network === 'bluesky' ? ['rollback'] : ['rollback', 'amend'],
+      remoteUrl: `http://127.0.0.1/${delivery.network}/${delivery.id.slice(0, 12)}`, can: canLive(delivery.network),
     });
   };
 

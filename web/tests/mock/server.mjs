@@ -5,7 +5,7 @@
 import { readFileSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
-import { iso, networks, uuid, workspace } from './data.mjs';
+import { canLive, iso, networks, uuid, workspace } from './data.mjs';
 import { desk } from './desk.mjs';
 import { png } from './png.mjs';
 
@@ -89,7 +89,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   };
   const publish = (post, d) => {
     const remoteId = d.id.slice(-10);
-    Object.assign(d, { state: 'published', publishedAt: iso(now()), remoteId, remoteUrl: `${url}/sandbox/${d.network}/${remoteId}`, can: d.network === 'bluesky' ? ['rollback'] : ['rollback', 'amend'], attempts: d.attempts + 1, problem: null });
+    Object.assign(d, { state: 'published', publishedAt: iso(now()), remoteId, remoteUrl: `${url}/sandbox/${d.network}/${remoteId}`, can: canLive(d.network), attempts: d.attempts + 1, problem: null });
     const list = attempts.get(d.id) ?? [];
     list.push({ id: uuid(`${d.id} ${list.length}`), fence: list.length + 1, step: 'publish', startedAt: iso(now() - 200), finishedAt: iso(now()), outcome: 'accepted', class: null, status: 200, code: null, sentence: null, action: null, requestId: `req_${remoteId}`, remoteId, nextAttemptAt: null });
     attempts.set(d.id, list);
@@ -153,7 +153,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
           id: uuid(`${post.id} ${c.id}`), postId: post.id, connectionId: c.id, connectionName: c.name, network: c.network,
           parentId: null, position: 0, placement: want.placement ?? networks.find((n) => n.id === c.network).placements[0].id, text: want.text ?? null, title: null, options: want.options ?? {}, state: 'queued',
           scheduledAt: iso(at ?? now()), nextAttemptAt: null, attempts: 0, remoteId: null, remoteUrl: null, publishedAt: null,
-          problem: null, question: null, can: body.draft ? [] : ['cancel'],
+          problem: null, question: null, numbers: null, can: body.draft ? [] : ['cancel'],
         };
       }),
     });
@@ -281,6 +281,13 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       const [p, d] = deliveryOf(id);
       if (!d.can.includes('amend')) throw new Refusal(409, 'not_changeable', 'This network lets no program change what is live.');
       Object.assign(d, { text: body.text, title: body.title ?? d.title });
+      touch(p);
+      return d;
+    }],
+    ['POST', '/deliveries/:id/measure', ({ id }) => {
+      const [p, d] = deliveryOf(id);
+      if (!d.can.includes('measure')) throw new Refusal(409, 'not_measurable', 'This network tells no program what followers did.');
+      d.numbers = { at: iso(now()), values: { likes: 7, comments: 5, shares: 4 } };
       touch(p);
       return d;
     }],

@@ -8,6 +8,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use super::{Here, Out, table};
 use crate::publishing::amend::{self, Amendment};
 use crate::publishing::desk::{self, Answer};
+use crate::publishing::numbers;
 use crate::publishing::view::{self, AttemptView, DeliveryView};
 use crate::store::audit::OPERATOR;
 
@@ -17,7 +18,13 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon delivery answer 0193… --live https://t.me/anchor_news/7
   carillon delivery answer 0193… --not-live                it is sent now
   carillon delivery retry 0193… --text 'A shorter comment'
-  carillon delivery amend 0193… --text 'Doors open at eight.'";
+  carillon delivery amend 0193… --text 'Doors open at eight.'
+  carillon delivery measure 0193…                          what followers did";
+const MEASURE_EXAMPLES: &str = "Examples:
+  carillon delivery measure 0193…
+  carillon delivery measure 0193… --json
+
+Its network is asked now; show repeats what it said last. docs/networks.md says what each tells.";
 const ANSWER_EXAMPLES: &str = "Examples:
   carillon delivery answer 0193… --live https://t.me/anchor_news/7    it is there
   carillon delivery answer 0193… --live                               its address is not known
@@ -43,6 +50,9 @@ pub(super) enum Delivery {
     },
     /// Change what a live delivery says, at its network and then here; its media stay
     Amend(New),
+    /// Read what followers did to a live delivery: views, likes, comments …
+    #[command(after_help = MEASURE_EXAMPLES)]
+    Measure { id: String },
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +107,10 @@ impl Delivery {
                 let now = amend::amend(app, ws, id, new, OPERATOR).await?;
                 out.show(&now, describe);
             }
+            Delivery::Measure { id } => {
+                let now = numbers::measure(app, ws, id).await?;
+                out.show(&now, describe);
+            }
         }
         Ok(())
     }
@@ -110,6 +124,11 @@ fn describe(d: &DeliveryView) -> String {
     }
     if let Some(own) = &d.text {
         text.push_str(&format!("{own}\n"));
+    }
+    if let Some(told) = &d.numbers {
+        let all = told.values.iter().map(|(metric, n)| format!("{n} {metric}"));
+        let all = all.collect::<Vec<_>>().join(", ");
+        text.push_str(&format!("{all}, as of {}\n", told.at));
     }
     if let Some(problem) = &d.problem {
         text.push_str(&format!("{} {}\n", problem.sentence, problem.action_sentence));

@@ -40,6 +40,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0009_uploads.sql"),
     },
     Migration { version: 10, name: "video", sql: include_str!("../../migrations/0010_video.sql") },
+    Migration {
+        version: 11,
+        name: "numbers",
+        sql: include_str!("../../migrations/0011_numbers.sql"),
+    },
 ];
 
 /// What [`run`] did.

@@ -116,8 +116,8 @@ fn view(app: &App, spec: &Spec, stored: &[NetworkApp]) -> AppView {
         let server = if everywhere { String::new() } else { sandbox_server(app, spec) };
         set.push(OneApp { server, client_id, origin, since: None });
     }
-    let (scopes, guide) = spec.oauth.as_ref().map_or((&[][..], &[][..]), |o| (o.scopes, o.guide));
     let words = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
+    let asked = spec.oauth.iter().flat_map(|o| o.asked()).map(str::to_owned);
     AppView {
         network: spec.id.to_owned(),
         name: spec.name.to_owned(),
@@ -125,8 +125,8 @@ fn view(app: &App, spec: &Spec, stored: &[NetworkApp]) -> AppView {
         registers: !everywhere,
         redirect_uri: redirect_uri(app),
         redirect_problem: redirect_problem(app),
-        scopes: words(scopes),
-        guide: words(guide),
+        scopes: asked.collect(),
+        guide: words(spec.oauth.as_ref().map_or(&[][..], |o| o.guide)),
         apps: set,
     }
 }

@@ -102,7 +102,7 @@ pub async fn list(
                         cause: l.cause,
                         since: iso(l.since),
                         replay: desk::replay(&l.delivery, connected),
-                        delivery: view::delivery_view(&l.delivery, &names),
+                        delivery: view::delivery_view(&l.delivery, &names, None),
                     }
                 })
                 .collect();

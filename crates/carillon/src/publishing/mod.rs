@@ -21,6 +21,7 @@ mod lateness;
 mod lineup;
 mod load;
 mod measure;
+pub mod numbers;
 pub mod options;
 mod outcome;
 pub mod pausing;

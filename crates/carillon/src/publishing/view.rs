@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::amend;
 use super::draft::{self, Part};
+use super::numbers::{self as measured, NumbersView};
 use super::options::Answers;
 use crate::App;
 use crate::db::{self, Tx};
@@ -21,6 +22,7 @@ use crate::store::attempts::{self, Attempt};
 use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery};
 use crate::store::media::{self, Media, MediaState};
+use crate::store::numbers::{self, Told};
 use crate::store::posts::{self, Post};
 
 /// A post with its media and deliveries. Times are ISO 8601 UTC.
@@ -97,7 +99,9 @@ pub struct DeliveryView {
     pub checked_at: Option<String>,
     /// `is_it_live` when a person has to look and answer.
     pub question: Option<String>,
-    /// What may be done now: `cancel`, `retry`, `rollback`, `amend`, `answer`, `mark_posted` (an
+    /// What followers did, once somebody has had it read; `null` before.
+    pub numbers: Option<NumbersView>,
+    /// What may be done now: `cancel`, `retry`, `rollback`, `amend`, `measure`, `answer`, `mark_posted` (an
     /// answer with its address), `discard`.
     pub can: Vec<String>,
 }
@@ -155,7 +159,8 @@ pub(super) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostVi
     let used: Vec<&str> = deliveries.iter().map(|d| d.connection_id.as_str()).collect();
     let names = names_of(tx, workspace, &used).await?;
     let media = media::of_post(tx, id).await?;
-    Ok(view(&post, &media, &deliveries, &names))
+    let told = numbers::of_post(tx, id).await?;
+    Ok(view(&post, &media, &deliveries, &names, &told))
 }
 
 pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<PostView>, Refusal> {
@@ -188,7 +193,8 @@ pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<PostV
             for post in &found {
                 let deliveries = deliveries::of_post(&tx, &post.id).await?;
                 let media = media::of_post(&tx, &post.id).await?;
-                items.push(view(post, &media, &deliveries, &names));
+                let told = numbers::of_post(&tx, &post.id).await?;
+                items.push(view(post, &media, &deliveries, &names, &told));
             }
             if let Some(state) = query.state {
                 items.retain(|p| p.state == state);
@@ -211,7 +217,8 @@ pub(super) async fn delivery_in(
     let d =
         deliveries::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("delivery"))?;
     let names = names_of(tx, workspace, &[&d.connection_id]).await?;
-    Ok(delivery_view(&d, &names))
+    let told = numbers::of(tx, id).await?;
+    Ok(delivery_view(&d, &names, told.as_ref()))
 }
 
 /// The journal of a delivery, oldest line first.
@@ -252,10 +259,16 @@ pub(super) async fn names_of(tx: &Tx, workspace: &str, ids: &[&str]) -> Result<N
     Ok(names)
 }
 
-fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) -> PostView {
+fn view(
+    post: &Post,
+    media: &[Media],
+    deliveries: &[Delivery],
+    names: &Names,
+    told: &HashMap<String, Told>,
+) -> PostView {
     // What waits for another one says nothing of the post that the other does not.
-    let told = deliveries.iter().filter(|d| !d.waits_for_parent() || turn_comes(d, deliveries));
-    let states: Vec<DeliveryState> = told.map(|d| d.state).collect();
+    let telling = deliveries.iter().filter(|d| !d.waits_for_parent() || turn_comes(d, deliveries));
+    let states: Vec<DeliveryState> = telling.map(|d| d.state).collect();
     PostView {
         id: post.id.clone(),
         text: post.text.clone(),
@@ -268,7 +281,7 @@ fn view(post: &Post, media: &[Media], deliveries: &[Delivery], names: &Names) ->
         updated_at: iso(post.updated_at),
         version: post.version,
         thread: draft::thread_of(post, deliveries),
-        deliveries: deliveries.iter().map(|d| delivery_view(d, names)).collect(),
+        deliveries: deliveries.iter().map(|d| delivery_view(d, names, told.get(&d.id))).collect(),
     }
 }
 
@@ -292,7 +305,7 @@ fn brief(m: &Media) -> MediaBrief {
     }
 }
 
-pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
+pub(super) fn delivery_view(d: &Delivery, names: &Names, told: Option<&Told>) -> DeliveryView {
     let doubt = d.in_doubt();
     let can_delete = carillon_networks::find(&d.network).is_some_and(|n| n.spec().abilities.delete);
     let mut can = Vec::new();
@@ -308,6 +321,9 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
     }
     if amend::changeable(d) != Edit::No {
         can.push("amend");
+    }
+    if !measured::measured(d).is_empty() {
+        can.push("measure");
     }
     DeliveryView {
         id: d.id.clone(),
@@ -334,6 +350,7 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names) -> DeliveryView {
         warning: d.warning.clone().filter(|_| d.state == Queued),
         checked_at: d.checked_at.map(iso),
         question: doubt.then(|| "is_it_live".to_owned()),
+        numbers: measured::shown(d, told),
         can: can.into_iter().map(str::to_owned).collect(),
     }
 }

@@ -50,6 +50,12 @@ pub async fn save(tx: &Tx, c: &Circuit) -> Result<(), Error> {
     Ok(())
 }
 
+/// Until when it is open, if it is.
+pub async fn open_until(tx: &Tx, name: &str) -> Result<Option<i64>, Error> {
+    let row = tx.row("SELECT * FROM circuit WHERE name = $1", params![name]).await?;
+    Ok(row.as_ref().map(read).transpose()?.and_then(|c| c.open_until))
+}
+
 pub async fn all(tx: &Tx) -> Result<Vec<Circuit>, Error> {
     let rows = tx.rows("SELECT * FROM circuit ORDER BY name", params![]).await?;
     rows.iter().map(read).collect()

@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod lanes;
 pub mod media;
 pub mod nodes;
+pub mod numbers;
 pub mod pauses;
 pub mod posts;
 pub mod queue;

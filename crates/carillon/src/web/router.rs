@@ -58,6 +58,7 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(deliveries::cancel))
         .routes(routes!(deliveries::retry))
         .routes(routes!(deliveries::amend))
+        .routes(routes!(deliveries::measure))
         .routes(routes!(deliveries::answer))
         .routes(routes!(deliveries::discard))
         .routes(routes!(events::stream))

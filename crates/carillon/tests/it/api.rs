@@ -187,6 +187,7 @@ both! {
             (Method::POST, format!("/api/v1/deliveries/{d}/cancel"), None),
             (Method::POST, format!("/api/v1/deliveries/{d}/retry"), None),
             (Method::POST, format!("/api/v1/deliveries/{d}/amend"), Some(json!({ "text": "mine" }))),
+            (Method::POST, format!("/api/v1/deliveries/{d}/measure"), None),
             (Method::POST, format!("/api/v1/deliveries/{d}/answer"), Some(json!({ "live": false }))),
             (Method::GET, format!("/api/v1/connections/{c}"), None),
             (Method::PATCH, format!("/api/v1/connections/{c}"), Some(json!({ "name": "mine" }))),

@@ -278,6 +278,7 @@ both! {
         let post = t.schedule(t.draft("Trivia at eight", &[&c, &fixed])).await;
         let (id, other) = (post.deliveries[0].id.as_str(), post.deliveries[1].id.as_str());
         fails(&t, &["delivery", "amend", id, "--text", "Later"], 4, "This delivery is not live");
+        fails(&t, &["delivery", "measure", id], 4, "This delivery is not live");
         t.pass(Duration::from_secs(3600)).await;
         let now = told(&t, &["delivery", "amend", id, "--text", "Trivia at nine"]);
         assert_eq!((now["text"].as_str(), &t.visible("mastodon")[0].text[..]), (Some("Trivia at nine"), "Trivia at nine"));
@@ -286,6 +287,12 @@ both! {
         fails(&t, &["delivery", "amend", id, "--text", &"x".repeat(501)], 1, "1 character too long");
         fails(&t, &["delivery", "amend", other, "--text", "Later"], 4, "lets no program change what is live");
         assert_eq!(t.visible("bluesky")[0].text, "Trivia at eight");
+
+        let remote_id = t.delivery(id).await.remote_id.expect("an id");
+        let did = carillon_sandbox::Numbers { likes: 7, comments: 5, shares: 4, ..<_>::default() };
+        t.sandbox.set_numbers("mastodon", &remote_id, did);
+        assert!(said(&t, &["delivery", "measure", id]).contains("\n5 comments, 7 likes, 4 shares, as of 20"));
+        assert_eq!(told(&t, &["delivery", "show", id])["delivery"]["numbers"]["values"]["likes"], 7);
     }
 
     async fn pauses_and_drains_are_made_from_a_terminal(t: TestApp) {

@@ -20,6 +20,7 @@ mod kill;
 mod lateness;
 mod layers;
 mod live;
+mod measure;
 mod media;
 mod migrate;
 mod odd;

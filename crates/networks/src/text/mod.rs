@@ -107,6 +107,7 @@ mod tests {
             follows: &[],
             in_budget: true,
             edit: Edit::No,
+            measures: &[],
             text: Text {
                 max: 10,
                 count: Count::Graphemes,

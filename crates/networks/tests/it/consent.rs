@@ -49,8 +49,8 @@ pub(crate) async fn code(
     let asked =
         |name: &str| url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned());
     let mut form = vec![("account", account.to_owned()), ("allow", "1".to_owned())];
-    let granted = oauth.scopes.iter().filter(|scope| !refused.contains(scope));
-    form.extend(granted.map(|scope| ("grant", (*scope).to_owned())));
+    let granted = oauth.asked().filter(|scope| !refused.contains(scope));
+    form.extend(granted.map(|scope| ("grant", scope.to_owned())));
     for name in ["redirect_uri", "state", "code_challenge"] {
         form.extend(asked(name).map(|value| (name, value)));
     }

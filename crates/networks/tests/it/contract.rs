@@ -470,6 +470,9 @@ fn every_spec_makes_sense() {
             assert!(place.edit == Edit::No || place.text.max > 0, "{name} has no text to change");
             let titled = place.edit != Edit::TitleAndText || place.text.title_max.is_some();
             assert!(titled, "{name} has no title to change");
+            let metrics: BTreeSet<_> = place.measures.iter().collect();
+            assert_eq!(metrics.len(), place.measures.len(), "{name} measures one thing twice");
+            assert!(place.measures.is_sorted(), "{name} measures in another order than others");
             let mut keys = BTreeSet::new();
             for option in place.options {
                 let name = format!("{name} {}", option.key);
@@ -517,6 +520,10 @@ async fn what_is_declared_is_there_and_nothing_else() {
         let has = |class: fn(SendClass) -> bool| spec.placements.iter().any(|p| class(p.send));
         let out = post(spec.placements[0].id, "Never sent", vec![]);
         declared("edit", spec.can().edit, network.edit(&cx, "1", &out).await.err());
+        for place in spec.placements {
+            let measured = network.measure(&cx, place, "1").await.err();
+            declared("measure", !place.measures.is_empty(), measured);
+        }
         let handle = has(|class| matches!(class, SendClass::Handle));
         // Others may have one as well, for what is processed after it was taken.
         if handle {

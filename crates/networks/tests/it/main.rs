@@ -23,6 +23,7 @@ mod linkedin;
 mod mastodon;
 mod matrix;
 mod nostr;
+mod numbers;
 mod pinterest;
 mod reddit;
 mod segments;

@@ -283,12 +283,34 @@ async fn counts_of_posts_can_be_read() {
     let ann = log_in(&world, "ann").await;
     let uri = ok(ann.put(&world, "3aaaaaaaaaaa2", record("x"))).await["uri"].clone();
     let uri = uri.as_str().unwrap();
-    let request = world
-        .get(&xrpc("app.bsky.feed.getPosts"))
-        .query(&[("uris", uri), ("uris", "at://did:plc:none/app.bsky.feed.post/x")]);
-    let posts = ok(request).await["posts"].clone();
+    let asked = || {
+        let request = world.get(&xrpc("app.bsky.feed.getPosts")).bearer_auth(&ann.access);
+        request.query(&[("uris", uri), ("uris", "at://did:plc:none/app.bsky.feed.post/x")])
+    };
+    let passed_on = || asked().header("atproto-proxy", "did:web:api.bsky.app#bsky_appview");
+    let posts = ok(passed_on()).await["posts"].clone();
     assert_eq!(posts.as_array().unwrap().len(), 1);
     assert_eq!((&posts[0]["uri"], &posts[0]["likeCount"]), (&json!(uri), &json!(0)));
+    // Nobody is asked who is not named.
+    assert_eq!(said(asked()).await.0, 400);
+
+    let id: String = url::form_urlencoded::byte_serialize(uri.as_bytes()).collect();
+    let order = world.post(&format!("/_numbers/bluesky/{id}"));
+    let set = ok(order.json(&json!({ "likes": 3, "shares": 4 }))).await;
+    assert_eq!((&set["likes"], &set["views"]), (&json!(3), &json!(0)));
+    let post = ok(passed_on()).await["posts"][0].clone();
+    let told = ["likeCount", "repostCount", "quoteCount", "replyCount"].map(|name| &post[name]);
+    assert_eq!(told, [&json!(3), &json!(3), &json!(1), &json!(0)]);
+    for (path, body, status) in [
+        (format!("bluesky/{id}"), json!({ "hearts": 1 }), 400),
+        (format!("bluesky/{id}"), json!({ "likes": -1 }), 400),
+        ("bluesky/none".to_owned(), json!({}), 404),
+        ("myspace/1".to_owned(), json!({}), 404),
+    ] {
+        let (got, error) = said(world.post(&format!("/_numbers/{path}")).json(&body)).await;
+        assert_eq!(got, status, "{path} {body}: {error}");
+        assert!(error["error"].as_str().unwrap().ends_with('.'), "{error}");
+    }
     let (status, error) = said(world.post(&xrpc("com.atproto.repo.applyWrites"))).await;
     assert_eq!(status, 400);
     assert_eq!(error["message"], "No service configured for com.atproto.repo.applyWrites");

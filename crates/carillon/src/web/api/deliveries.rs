@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::publishing::amend::{self, Amendment};
 use crate::publishing::desk::{self, Answer};
+use crate::publishing::numbers;
 use crate::publishing::view::{self, AttemptView, DeliveryView};
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Id, Json, OptionalJson};
@@ -68,6 +69,21 @@ pub async fn amend(
 ) -> Result<Json<DeliveryView>, ApiError> {
     let (ws, actor) = (&caller.workspace_id, caller.actor());
     Ok(Json(amend::amend(&app, ws, &id, new, &actor).await?))
+}
+
+/// Asks the network of a live delivery what followers did: it stands in `numbers` from then on.
+///
+/// 409 where the network does not tell it, the post is gone there, or the consent lacks the right to
+/// read numbers; 503 where the network does not answer. What was read before stays.
+#[utoipa::path(post, path = "/deliveries/{id}/measure", tag = "deliveries",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, body = DeliveryView, description = "The delivery with its numbers."), Writes))]
+pub async fn measure(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<DeliveryView>, ApiError> {
+    Ok(Json(numbers::measure(&app, &caller.workspace_id, &id).await?))
 }
 
 /// What is to be different in the next try.

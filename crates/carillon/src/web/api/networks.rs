@@ -75,6 +75,8 @@ struct OAuthSpec {
     authorize: String,
     token: String,
     scopes: Vec<String>,
+    /// Further ones, with which numbers can be read: publishing does without.
+    reading: Vec<String>,
     separator: String,
     pkce: bool,
     id_param: String,
@@ -114,6 +116,8 @@ struct PlacementSpec {
     in_budget: bool,
     /// What can be changed of a post once it is live: `no`, `text`, `titleAndText`
     edit: String,
+    /// What of followers it tells: `views`, `reach`, `likes`, `comments`, `shares`, `saves`, `clicks`
+    measures: Vec<String>,
     text: TextSpec,
     media: MediaSpec,
     /// What else a post here can be told, in the order to ask for it.
@@ -230,6 +234,8 @@ struct AbilitiesSpec {
     alt_text: bool,
     /// Something of what is live can be changed; the placements say what.
     edit: bool,
+    /// What followers did can be read; the placements say what of it.
+    measure: bool,
     /// A post can go on in a thread.
     threads: bool,
     first_comment: bool,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use carillon_networks::http::Reply;
 use carillon_networks::oauth::Life;
 use carillon_networks::spec::{Count, Derivative, Edit, Placement, VideoRule};
-use carillon_networks::{ALL, Network, SendClass, Spec};
+use carillon_networks::{ALL, Metric, Network, SendClass, Spec};
 use serde::Deserialize;
 
 use super::is_committed;
@@ -66,8 +66,8 @@ fn the_table() {
          network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or a client \
          library that others wrote, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
          `crates/networks/tests/errors`.\n\n\
-         | network | posts to | threads | first comment | send class | pictures | videos | consent page | token | read back | edit | delete | alt text | errors known | proven by |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | network | posts to | threads | first comment | send class | pictures | videos | consent page | token | read back | edit | measured | delete | alt text | errors known | proven by |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut known = 0;
     for &network in ALL {
@@ -82,7 +82,7 @@ fn the_table() {
         let pictures = spec.placements.iter().filter(|p| !p.media.types.is_empty());
         let films = spec.placements.iter().filter_map(|p| p.media.video).map(|v| v.max);
         text += &format!(
-            "| [{}](networks/{}.md) | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {errors} | {} |\n",
+            "| [{}](networks/{}.md) | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {errors} | {} |\n",
             spec.name,
             spec.id,
             alone.iter().map(name).collect::<Vec<_>>().join(", "),
@@ -95,6 +95,7 @@ fn the_table() {
             life(spec.life),
             yes(can.read_back),
             yes(can.edit),
+            measured(spec.placements),
             yes(can.delete),
             yes(can.alt_text),
             proven(spec.id),
@@ -132,7 +133,12 @@ fn page(network: &dyn Network) -> String {
         spec.id
     );
     if let Some(oauth) = &spec.oauth {
-        let scopes: Vec<String> = oauth.scopes.iter().map(|s| format!("`{s}`")).collect();
+        let named =
+            |all: &[&str]| all.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
+        let reading = match oauth.reading {
+            [] => String::new(),
+            some => format!(" To read numbers also: {}.", named(some)),
+        };
         text += &format!(
             "Through {}'s own consent page, once whoever runs Carillon has set up an app there (`carillon app set {}`):\n\n",
             spec.name, spec.id
@@ -141,8 +147,8 @@ fn page(network: &dyn Network) -> String {
             text += &format!("1. {step}\n");
         }
         text += &format!(
-            "\nScopes: {}.{} Or by hand:\n\n",
-            scopes.join(", "),
+            "\nScopes: {}.{reading}{} Or by hand:\n\n",
+            named(oauth.scopes),
             if oauth.pkce { " With PKCE (S256)." } else { "" }
         );
     }
@@ -167,11 +173,11 @@ fn page(network: &dyn Network) -> String {
             Life::Rotating => "is renewed by Carillon with its refresh token",
         }
     );
-    text += "| placement | text | title | pictures | videos | once it is live | a lost answer |\n|---|---|---|---|---|---|---|\n";
+    text += "| placement | text | title | pictures | videos | once it is live | what followers did | a lost answer |\n|---|---|---|---|---|---|---|---|\n";
     for p in spec.placements {
         let title = p.text.title_max.map_or("–".to_owned(), |n| format!("at most {n}"));
         text += &format!(
-            "| {}{} | {} | {title} | {} | {} | {} | {}: {} |\n",
+            "| {}{} | {} | {title} | {} | {} | {} | {} | {}: {} |\n",
             p.name,
             if p.stands_alone() {
                 String::new()
@@ -186,6 +192,7 @@ fn page(network: &dyn Network) -> String {
                 Edit::Text => "text can be changed",
                 Edit::TitleAndText => "title and text can be changed",
             },
+            measured(std::slice::from_ref(p)),
             class(p.send).0,
             class(p.send).1,
         );
@@ -196,6 +203,7 @@ fn page(network: &dyn Network) -> String {
         ("a first comment", can.first_comment),
         ("descriptions of pictures", can.alt_text),
         ("changes of live posts", can.edit),
+        ("numbers of live posts", can.measure),
         ("deleting", can.delete),
         ("reading back", can.read_back),
     ];
@@ -361,6 +369,13 @@ fn life(life: Life) -> &'static str {
         Life::Extending => "extended",
         Life::Rotating => "renewed",
     }
+}
+
+/// All that some of these tell.
+fn measured(placements: &[Placement]) -> String {
+    let told = |metric: &Metric| placements.iter().any(|p| p.measures.contains(metric));
+    let all: Vec<&str> = Metric::ALL.into_iter().filter(told).map(Metric::id).collect();
+    if all.is_empty() { "–".to_owned() } else { all.join(", ") }
 }
 
 fn yes(b: bool) -> &'static str {

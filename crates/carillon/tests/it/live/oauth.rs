@@ -20,6 +20,7 @@ fn spec(secret_in: SecretIn, pkce: bool) -> Spec {
         authorize: "/auth",
         token: "/token",
         scopes: &["openid", "offline_access"],
+        reading: &[],
         separator: ' ',
         pkce,
         id_param: "client_id",

@@ -80,6 +80,7 @@ impl Guild {
             authorize: "http://bare.invalid/consent",
             token: "http://bare.invalid/token",
             scopes: SCOPES,
+            reading: &[],
             separator: ' ',
             pkce: true,
             id_param: "client_id",
