@@ -38,8 +38,8 @@ pub struct NumbersView {
 
 /// What was told of the post that is live now: of an earlier one nobody wants to know.
 pub(super) fn shown(d: &Delivery, told: Option<&Told>) -> Option<NumbersView> {
-    let told =
-        told.filter(|told| d.state == State::Published && d.published_at <= Some(told.at))?;
+    let now = d.remote_id.as_deref().filter(|_| d.state == State::Published)?;
+    let told = told.filter(|told| told.remote_id == now)?;
     Some(NumbersView { at: iso(told.at), values: told.values.clone() })
 }
 
@@ -73,7 +73,7 @@ pub async fn measure(app: &App, workspace: &str, id: &str) -> Result<DeliveryVie
     let remote_id = known(&work)?;
     left_alone(app, &work).await?;
     match ask(app, &work, &remote_id).await? {
-        Ok(numbers) => keep(app, &work.delivery, numbers).await,
+        Ok(numbers) => keep(app, &work.delivery, remote_id, numbers).await,
         Err(e) => Err(told(&e, app.clock.now())),
     }
 }
@@ -167,11 +167,16 @@ async fn call(
     Ok(answer.map_err(|e| account::hushed(account::in_words(e, work.network, &base), &account)))
 }
 
-async fn keep(app: &App, d: &Delivery, numbers: Numbers) -> Result<DeliveryView, Refusal> {
+async fn keep(
+    app: &App,
+    d: &Delivery,
+    remote_id: String,
+    numbers: Numbers,
+) -> Result<DeliveryView, Refusal> {
     let (d, at) = (d.clone(), app.clock.now());
     let value = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let values = numbers.into_iter().map(|(metric, n)| (metric.id().to_owned(), value(n)));
-    let told = Told { at, values: values.collect() };
+    let told = Told { remote_id, at, values: values.collect() };
     app.db
         .write(move |tx| async move {
             numbers::replace(&tx, &d.id, &told).await?;

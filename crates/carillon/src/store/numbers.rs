@@ -8,6 +8,8 @@ use crate::{params, row};
 /// The numbers of one delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
+    /// The network's id of the post that was measured.
+    pub remote_id: String,
     /// ms UTC
     pub at: i64,
     /// By the metric's word.
@@ -17,9 +19,13 @@ pub struct Told {
 /// Puts what was told now in the place of what was told before.
 pub async fn replace(tx: &Tx, delivery: &str, told: &Told) -> Result<(), Error> {
     tx.execute("DELETE FROM numbers WHERE delivery_id = $1", params![delivery]).await?;
-    let rows = told.values.iter().map(|(metric, value)| row![delivery, metric, *value, told.at]);
+    let rows = told
+        .values
+        .iter()
+        .map(|(metric, value)| row![delivery, metric, &told.remote_id, *value, told.at]);
     tx.execute_each(
-        "INSERT INTO numbers (delivery_id, metric, value, measured_at) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO numbers (delivery_id, metric, remote_id, value, measured_at) \
+         VALUES ($1, $2, $3, $4, $5)",
         &rows.collect::<Vec<_>>(),
     )
     .await?;
@@ -48,7 +54,7 @@ fn gather(rows: &[Row]) -> Result<HashMap<String, Told>, Error> {
     let mut all: HashMap<String, Told> = HashMap::new();
     for r in rows {
         let told = all.entry(r.text("delivery_id")?).or_default();
-        told.at = r.int("measured_at")?;
+        (told.remote_id, told.at) = (r.text("remote_id")?, r.int("measured_at")?);
         told.values.insert(r.text("metric")?, r.int("value")?);
     }
     Ok(all)
