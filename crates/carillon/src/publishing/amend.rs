@@ -19,7 +19,7 @@ use super::account::{self, Renewals};
 use super::load::{self, Work};
 use super::tokens::{self, After, Unusable};
 use super::view::{self, DeliveryView};
-use super::{deliver, guard};
+use super::{connecting, deliver, guard};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::problem::Problem;
@@ -233,8 +233,15 @@ async fn change(
                     After::Again => connection = present(app, connection).await?,
                     After::Wait(_) => return Ok(Err(Error { class: Class::Transient, ..e })),
                     After::Refused(Some(why)) => return Err(Unusable::Broken(why).into()),
-                    After::Refused(None) => return Ok(Err(e)),
+                    After::Refused(None) => {
+                        connecting::refused(app, &connection, &e).await?;
+                        return Ok(Err(e));
+                    }
                 }
+            }
+            Err(e) => {
+                connecting::refused(app, &connection, &e).await?;
+                return Ok(Err(e));
             }
             answer => return Ok(answer),
         }
@@ -242,7 +249,7 @@ async fn change(
     }
 }
 
-async fn present(app: &App, known: Connection) -> Result<Connection, Refusal> {
+pub(super) async fn present(app: &App, known: Connection) -> Result<Connection, Refusal> {
     let id = known.id.clone();
     let found = app.db.read(move |tx| async move { connections::load(&tx, &id).await }).await?;
     Ok(found.unwrap_or(known))

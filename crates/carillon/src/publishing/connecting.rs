@@ -16,7 +16,7 @@ mod form;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use carillon_networks::{Account, Error, Forgetful, Identity, Network, Spec};
+use carillon_networks::{Account, Class, Error, Forgetful, Identity, Network, Spec, UNGRANTED};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -538,6 +538,29 @@ pub(super) async fn broken(
     }
     let data = json!({ "connectionId": c.id, "network": c.network, "problem": problem });
     events::add(tx, &c.workspace_id, "connection.broken", &c.id, &data, now).await
+}
+
+/// A network let nobody in with this connection's token while something else was asked of it than
+/// to publish: what is to be published would be refused as well. A right that was never given is
+/// not the token's end.
+pub(super) async fn refused(app: &App, c: &Connection, e: &Error) -> Result<(), db::Error> {
+    if e.class != Class::Auth || e.code.as_deref() == Some(UNGRANTED) {
+        return Ok(());
+    }
+    let (asked, problem, now) = (c.clone(), account::problem(e), app.clock.now());
+    app.db
+        .write(move |tx| async move {
+            let row = connections::load(&tx, &asked.id).await?;
+            // It may have been connected again meanwhile.
+            let row = row.filter(|c| c.tokens.version == asked.tokens.version);
+            match row.filter(|c| c.broken_at.is_none()) {
+                Some(row) => broken(&tx, &row, &problem, now).await,
+                None => Ok(()),
+            }
+        })
+        .await?;
+    app.ring();
+    Ok(())
 }
 
 /// Keeps the lane shut until the connection works; an owner's own pause stays one.

@@ -1,12 +1,13 @@
 //! Taking a published post down again, network by network, with an honest answer for each.
 
-use carillon_networks::{Class, Context};
+use carillon_networks::{Class, Context, Error, Network};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::account::Renewals;
+use super::tokens::{self, After};
 use super::view::{self, PostView};
-use super::{account, lineup, outcome, segments, tokens};
+use super::{account, amend, connecting, lineup, outcome, segments};
 use crate::App;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
@@ -116,21 +117,7 @@ async fn take_down(
             format!("{name} does not let programs delete posts; delete it there by hand.");
         return Ok(says("cannot_be_deleted", sentence, d.remote_url.clone()));
     }
-    let newer = Box::pin(tokens::fresh(app, &connection)).await?;
-    let connection = newer.unwrap_or(connection);
-    let account = account::open(app, &connection)?;
-    let base = account::base(app, network, &connection.settings);
-    let keeper = Renewals { app, connection: &connection.id };
-    let cx = Context::new(
-        &app.http,
-        &account,
-        &base,
-        app.clock.now(),
-        app.config.networks.timeout,
-        d.checkpoints.clone(),
-        &keeper,
-    );
-    match network.delete(&cx, &remote_id).await {
+    match delete(app, &d, network, connection, &remote_id).await? {
         Ok(()) => {
             let (gone, now) = (d.clone(), app.clock.now());
             app.db
@@ -152,6 +139,44 @@ async fn take_down(
             let result = if e.class == Class::Config { "cannot_be_deleted" } else { "failed" };
             Ok(says(result, format!("{} It may still be live.", e.sentence), d.remote_url.clone()))
         }
+    }
+}
+
+/// Asks the network; once more with a new token where the old one ended on the way.
+async fn delete(
+    app: &App,
+    d: &Delivery,
+    network: &'static dyn Network,
+    connection: Connection,
+    remote_id: &str,
+) -> Result<Result<(), Error>, Refusal> {
+    let newer = Box::pin(tokens::fresh(app, &connection)).await?;
+    let mut connection = newer.unwrap_or(connection);
+    let mut first = true;
+    loop {
+        let account = account::open(app, &connection)?;
+        let base = account::base(app, network, &connection.settings);
+        let keeper = Renewals { app, connection: &connection.id };
+        let cx = Context::new(
+            &app.http,
+            &account,
+            &base,
+            app.clock.now(),
+            app.config.networks.timeout,
+            d.checkpoints.clone(),
+            &keeper,
+        );
+        let Err(e) = network.delete(&cx, remote_id).await else { return Ok(Ok(())) };
+        if first
+            && e.class == Class::Auth
+            && let After::Again = Box::pin(tokens::after(app, &connection, &e)).await?
+        {
+            connection = amend::present(app, connection).await?;
+            first = false;
+            continue;
+        }
+        connecting::refused(app, &connection, &e).await?;
+        return Ok(Err(e));
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::refusal::{Kind, Refusal};
 use carillon::publishing::amend::{self, Amendment};
+use carillon::publishing::connecting::{self, ConnectionState};
 use carillon::publishing::view::DeliveryView;
 use carillon::publishing::{desk as decisions, rollback, schedule};
 use carillon::store::attempts::{self, Begun};
@@ -193,6 +194,32 @@ both! {
         assert_eq!(deleted.expect("an answer").status(), StatusCode::OK);
         let e = change(&t, &d.id, says(NEW)).await.expect_err("there is no such post");
         assert_eq!((e.kind, e.code.as_str()), (Kind::Conflict, "not_changed"), "{e:?}");
+    }
+
+    /// What is planned would be refused as well: it waits, and its owner is told.
+    async fn a_token_that_is_refused_on_the_way_needs_its_owner(t: TestApp) {
+        for call in [Calls::Edit, Calls::Delete] {
+            let c = t.connect("mastodon").await;
+            let d = live(&t, &c, &format!("Before {call:?}")).await;
+            let planned = t.schedule(t.draft(&format!("After {call:?}"), &[&c])).await;
+            t.sandbox.add_fault(Fault::new("mastodon", call, Trouble::Auth));
+            if call == Calls::Edit {
+                change(&t, &d.id, says(NEW)).await.expect_err("it is refused");
+            } else {
+                let back = rollback::post(&t.app, &t.workspace, &d.post_id).await.expect("an answer");
+                assert_eq!(back.results[0].result, "failed", "{back:?}");
+            }
+            let seen = connecting::find(&t.app, &t.workspace, &c).await.expect("a connection");
+            assert_eq!(seen.state, ConnectionState::NeedsAction, "{call:?}");
+            assert!(seen.problem.is_some_and(|p| p.action == "reconnect"), "{call:?}");
+            t.pass(HOUR).await;
+            assert_eq!(t.post(&planned.id).await.deliveries[0].state, State::Queued, "{call:?}");
+            t.sandbox.clear_faults();
+            connecting::check(&t.app, &t.workspace, &c).await.expect("a check");
+            t.pass(HOUR).await;
+            let d = t.post(&planned.id).await.deliveries.remove(0);
+            assert_eq!(d.state, State::Published, "{call:?}: {d:?}");
+        }
     }
 
     async fn a_lost_answer_is_settled_by_sending_it_again(t: TestApp) {
