@@ -10,7 +10,7 @@ use carillon_networks::spec::{Derivative, MediaRule, Placement};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::blobs::{self, BlobError};
-use super::image::{self, Jpeg, Limits, PictureError};
+use super::image::{self, Jpeg, Limits, Picture, PictureError};
 use super::video::{self, renditions};
 use super::{Unfit, library, links, probe};
 use crate::App;
@@ -80,10 +80,11 @@ fn render(
     frame: Frame,
     limits: &Limits,
 ) -> Result<Vec<(&'static str, Jpeg)>, PictureError> {
-    let full = image::fit(original, FULL_BYTES, FULL_SIDE, limits)?;
-    // From the smaller picture: the original is large to decode.
+    let picture = Picture::decode(original, limits)?;
+    let full = picture.fit(FULL_BYTES, FULL_SIDE)?;
+    // From the smaller picture: scaling the original costs more than to read this one.
     let thumb = image::thumbnail(&full.data, image::THUMBNAIL_SIDE, limits)?;
-    let cut = image::derivatives(original, frame, limits)?;
+    let cut = picture.derivatives(frame)?;
     let cut = cut.into_iter().map(|(derivative, jpeg)| (kind(derivative), jpeg));
     Ok([("full", full), ("thumb", thumb)].into_iter().chain(cut).collect())
 }
