@@ -9,9 +9,11 @@ mod burst;
 mod contenders;
 mod machine;
 mod measure;
+mod media;
 mod ours;
 mod process;
 mod report;
+mod shipped;
 mod stage;
 mod tables;
 mod workloads;
@@ -30,10 +32,10 @@ use workloads::{FULL, QUICK, Workload};
 #[command(name = "bench/run", about = "Measures Carillon and its peers in one run")]
 struct Args {
     /// One short round: does everything work? Its figures say little
-    #[arg(long)]
+    #[arg(long, global = true)]
     quick: bool,
     /// Rounds, each in another order [default: 5, or 1 with --quick]
-    #[arg(long)]
+    #[arg(long, global = true)]
     rounds: Option<usize>,
     /// Only these workloads
     #[arg(long, value_delimiter = ',')]
@@ -42,7 +44,7 @@ struct Args {
     #[arg(long, value_delimiter = ',')]
     peers: Vec<String>,
     /// Put the tables into docs/performance.md
-    #[arg(long)]
+    #[arg(long, global = true)]
     write: bool,
     /// Keep every sample as a line of JSON
     #[arg(long, value_name = "FILE")]
@@ -53,16 +55,47 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Photos, uploads and videos alone
+    Media {
+        /// Only these
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<media::Work>,
+    },
     /// What the driver starts as the contender `carillon`
     #[command(hide = true)]
     Contend { place: String },
+    /// What the driver starts as Carillon among the tools for photos
+    #[command(hide = true)]
+    Photos { threads: usize, out: PathBuf, files: Vec<PathBuf> },
+    /// What the driver starts as Carillon beside ffmpeg
+    #[command(hide = true)]
+    Convert { order: PathBuf },
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
     match &args.command {
         Some(Command::Contend { place }) => contend(place),
-        None => drive(&args),
+        Some(Command::Photos { threads, out, files }) => media::make(*threads, out, files),
+        Some(Command::Convert { order }) => media::convert(order),
+        Some(Command::Media { only }) => files(&args, only),
+        None => {
+            drive(&args)?;
+            // Whoever chose among the queues did not ask for these.
+            if args.only.is_empty() && args.peers.is_empty() { files(&args, &[]) } else { Ok(()) }
+        }
+    }
+}
+
+fn files(args: &Args, only: &[media::Work]) -> Result<()> {
+    let text = media::drive(only, args.rounds(), args.quick)?;
+    println!("{text}");
+    if args.write { report::write(&text) } else { Ok(()) }
+}
+
+impl Args {
+    fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
     }
 }
 
@@ -73,7 +106,7 @@ async fn contend(place: &str) -> Result<()> {
 
 fn drive(args: &Args) -> Result<()> {
     let scale = if args.quick { QUICK } else { FULL };
-    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
+    let rounds = args.rounds();
     let workloads = match args.only.as_slice() {
         [] => Workload::value_variants(),
         only => only,
