@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { choose, connectionOf, openComposer, until, words } from './helpers.mjs';
+import { allPosts, choose, connectionOf, openComposer, until, words } from './helpers.mjs';
 import { assertAccessible, assertQuiet, MOCK, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser, page, context, wrong;
@@ -60,6 +60,13 @@ test('a poll is written once, and asked at two networks', async () => {
       const post = await until(`the poll at ${network}`, async () => (await server.ledger(network)).find((p) => p.text === text));
       assert.deepEqual([post.poll.answers, post.poll.several], [['Rye', 'Oats', 'Sunflower'], true]);
     }
+    // Its page says what was asked.
+    const { id } = (await allPosts(server)).find((p) => p.text === text);
+    await page.goto(`${server.url}/posts/${id}`);
+    await page.getByText('3 days', { exact: true }).waitFor();
+    assert.equal(await page.getByRole('definition').filter({ hasText: 'Sunflower' }).count(), 2);
+    await assertAccessible(page, 'a post with a poll');
+    await shot(page, 'poll-panel');
   }
   assertQuiet(wrong);
 });
