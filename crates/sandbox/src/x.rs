@@ -752,7 +752,8 @@ mod tests {
     async fn links_are_shortened_and_signs_escaped() {
         let call = Call::of(Method::GET, "/", "", "").await;
         let text = "A <b> & https://a.example/x example.com.".to_owned();
-        let post = Post { account: "a".into(), text, reply_to: None, media: vec![], at: 0 };
+        let post =
+            Post { account: "a".into(), text, reply_to: None, media: vec![], poll: None, at: 0 };
         let (shown, urls) = shown(&call, 1, &post);
         assert!(shown.starts_with("A &lt;b&gt; &amp; https://t.co/"), "{shown}");
         assert!(shown.ends_with('.') && !shown.contains("example"), "{shown}");

@@ -291,7 +291,8 @@ both! {
         let remote_id = t.delivery(id).await.remote_id.expect("an id");
         let did = carillon_sandbox::Numbers { likes: 7, comments: 5, shares: 4, ..<_>::default() };
         t.sandbox.set_numbers("mastodon", &remote_id, did);
-        assert!(said(&t, &["delivery", "measure", id]).contains("\n5 comments, 7 likes, 4 shares, as of 20"));
+        let measured = said(&t, &["delivery", "measure", id]);
+        assert!(measured.contains("\n5 comments, 7 likes, 4 shares, as of 20"), "{measured}");
         assert_eq!(told(&t, &["delivery", "show", id])["delivery"]["numbers"]["values"]["likes"], 7);
     }
 
