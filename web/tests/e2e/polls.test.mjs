@@ -55,7 +55,7 @@ test('a poll is written once, and asked at two networks', async () => {
   if (!MOCK) {
     await dialog.getByText('Nothing in the way.').nth(1).waitFor();
     await dialog.getByRole('button', { name: 'Publish now or save as a draft' }).click();
-    await page.getByRole('menuitem', { name: 'Publish now' }).click();
+    await dialog.getByRole('button', { name: 'Publish now', exact: true }).click();
     for (const { network } of [mastodon, telegram]) {
       const post = await until(`the poll at ${network}`, async () => (await server.ledger(network)).find((p) => p.text === text));
       assert.deepEqual([post.poll.answers, post.poll.several], [['Rye', 'Oats', 'Sunflower'], true]);
