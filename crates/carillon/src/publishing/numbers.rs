@@ -168,7 +168,9 @@ async fn call(
 }
 
 async fn keep(app: &App, d: &Delivery, numbers: Numbers) -> Result<DeliveryView, Refusal> {
-    let (d, at) = (d.clone(), app.clock.now());
+    // Of what is live now, also where another node's clock, which published it, is ahead of ours.
+    let at = app.clock.now().max(d.published_at.unwrap_or_default());
+    let d = d.clone();
     let value = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let values = numbers.into_iter().map(|(metric, n)| (metric.id().to_owned(), value(n)));
     let told = Told { at, values: values.collect() };
