@@ -37,6 +37,7 @@ const TEXT: Text = Text {
     count: Count::Graphemes,
     max_bytes: Some(3_000),
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: None,

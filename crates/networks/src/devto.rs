@@ -73,6 +73,7 @@ pub static SPEC: Spec = Spec {
             count: Count::Chars,
             max_bytes: Some(BYTES),
             max_with_media: None,
+            question_max: None,
             max_hashtags: None,
             max_mentions: None,
             title_max: Some(TITLE_MAX),

@@ -1,7 +1,8 @@
 //! Discord through a bot: HTTP API v10; checked 2026-11-22.
 //!
 //! Keys: discord.com/developers, New Application, Bot, Reset Token; the bot is invited with the
-//! scope `bot` and the rights to view the channel, send messages, attach files and read the history.
+//! scope `bot` and the rights to view the channel, send messages, attach files and read the history;
+//! for polls also to create polls.
 //! The channel's id: Developer Mode on, then Copy Channel ID in the channel's menu.
 //!
 //! Keyed by `nonce` with `enforce_nonce`: the documents promise "the past few minutes" and no
@@ -18,7 +19,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::discord_message::{self, API, BASE, FILES, Message, TEXT, ids, is_gone, is_snowflake};
+use crate::discord_message::{
+    self, API, BASE, FILES, Message, POLL, TEXT, ids, is_gone, is_snowflake,
+};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{
@@ -67,7 +70,7 @@ pub static SPEC: Spec = Spec {
             measures: &[Metric::Likes],
             text: TEXT,
             media: FILES,
-            options: &[],
+            options: POLL,
         },
         Placement {
             id: "reply",
@@ -77,7 +80,7 @@ pub static SPEC: Spec = Spec {
             in_budget: true,
             edit: Edit::Text,
             measures: &[Metric::Likes],
-            text: Text { required: true, ..TEXT },
+            text: Text { required: true, question_max: None, ..TEXT },
             media: MediaRule { max: 0, video: None, ..FILES },
             options: &[],
         },
@@ -183,7 +186,7 @@ impl Network for Discord {
 
     async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error> {
         let channel = channel_id(cx)?;
-        let mut payload = discord_message::payload(out);
+        let mut payload = discord_message::payload(out)?;
         payload["nonce"] = nonce(&out.key).into();
         payload["enforce_nonce"] = true.into();
         if let Some(to) = &out.reply_to {
@@ -196,8 +199,17 @@ impl Network for Discord {
         }
         let url = format!("{}/{API}/channels/{channel}/messages", cx.base);
         let request = discord_message::fill(cx.http.post(&url), &payload, &out.media)?;
-        let message: Message = self.call(cx, request).await?.json()?;
-        Ok(Published::Accepted(message.remote(cx)))
+        let reply = self.call(cx, request).await.map_err(|e| match e.code.as_deref() {
+            // Polls have a right of their own, without which all else is posted.
+            Some("50013") if out.asks() => e
+                .becomes(
+                    Class::Content,
+                    "The bot may not create polls in this channel: give it the right at Discord.",
+                )
+                .action(Action::ActAtNetwork),
+            _ => e,
+        })?;
+        Ok(Published::Accepted(reply.json::<Message>()?.remote(cx)))
     }
 
     async fn look_up(
@@ -234,7 +246,10 @@ impl Network for Discord {
                 let reference = m.message_reference.as_ref().and_then(|r| r.message_id.as_deref());
                 let says = match &m.nonce {
                     Some(other) => *other == nonce,
-                    None => normalise(&m.content) == wanted,
+                    None => {
+                        let (is_poll, said) = m.says();
+                        is_poll == out.asks() && normalise(said) == wanted
+                    }
                 };
                 (window.since..=window.until).contains(&at)
                     && m.author.id == me

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Action, Class, Error, quote};
 use crate::http::{Reply, Request};
-use crate::spec::{Count, Derivative, MediaRule, Text, VideoRule};
-use crate::{Context, Media, Remote, Rendition};
+use crate::spec::{Choice, Count, Derivative, MediaRule, Text, VideoRule};
+use crate::{Context, Media, Remote, Rendition, poll};
 
 pub(crate) const BASE: &str = "https://discord.com";
 /// Below the base. Ids of the API v10.
@@ -36,11 +36,15 @@ pub(crate) const TEXT: Text = Text {
     count: Count::Utf16,
     max_bytes: None,
     max_with_media: None,
+    question_max: Some(300),
     max_hashtags: None,
     max_mentions: None,
     title_max: None,
     required: false,
 };
+
+pub(crate) const POLL: &[Choice] =
+    &[poll::answers(10, 55), poll::open_for(poll::UP_TO_A_MONTH), poll::several()];
 
 pub(crate) const FILES: MediaRule = MediaRule {
     min: 0,
@@ -77,6 +81,19 @@ pub(crate) struct Message {
     pub(crate) nonce: Option<Value>,
     #[serde(default)]
     pub(crate) message_reference: Option<Reference>,
+    #[serde(default)]
+    pub(crate) poll: Option<Asked>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    question: Question,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    #[serde(default)]
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +108,14 @@ pub(crate) struct Reference {
 }
 
 impl Message {
+    /// Is it a poll, and what does it say or ask?
+    pub(crate) fn says(&self) -> (bool, &str) {
+        match &self.poll {
+            Some(poll) => (true, &poll.question.text),
+            None => (false, &self.content),
+        }
+    }
+
     /// The channel is part of the id: a connection may be pointed at another one later.
     pub(crate) fn remote(self, cx: &Context<'_>) -> Remote {
         let Self { id, channel_id, .. } = self;
@@ -120,8 +145,8 @@ pub(crate) async fn send(cx: &Context<'_>, request: Request) -> Result<Reply, Er
     cx.http.send(request.header("user-agent", AGENT), cx.timeout).await
 }
 
-/// The message without its files.
-pub(crate) fn payload(out: &Rendition) -> Value {
+/// The message without its files. The text of a poll is its question: Discord would show it twice.
+pub(crate) fn payload(out: &Rendition) -> Result<Value, Error> {
     let attachment = |(i, media): (usize, &Media)| {
         let mut attachment = json!({ "id": i, "filename": media.file_name });
         if !media.alt.is_empty() {
@@ -129,12 +154,21 @@ pub(crate) fn payload(out: &Rendition) -> Value {
         }
         attachment
     };
+    if let Some(poll) = out.poll()? {
+        let answer = |text: &&str| json!({ "poll_media": { "text": text } });
+        return Ok(json!({ "poll": {
+            "question": { "text": out.text },
+            "answers": poll.answers.iter().map(answer).collect::<Value>(),
+            "duration": poll.minutes / 60,
+            "allow_multiselect": poll.several,
+        }}));
+    }
     let attachments: Vec<Value> = out.media.iter().enumerate().map(attachment).collect();
-    json!({
+    Ok(json!({
         "content": out.text,
         "allowed_mentions": { "parse": [] },
         "attachments": attachments,
-    })
+    }))
 }
 
 /// Another text for a message. Files that are not named stay with it.
@@ -330,7 +364,7 @@ mod tests {
         let bare = crate::Media { alt: String::new(), ..media.clone() };
         let out = Rendition { media: vec![media.clone(), bare], ..Rendition::default() };
         assert_eq!(
-            payload(&out)["attachments"],
+            payload(&out).unwrap()["attachments"],
             json!([
                 { "id": 0, "filename": "bell.jpg", "description": "A bell" },
                 { "id": 1, "filename": "bell.jpg" },

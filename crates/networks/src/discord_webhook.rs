@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use crate::discord_message::{self, API, BASE, FILES, Message, TEXT, ids, is_gone, is_snowflake};
+use crate::discord_message::{
+    self, API, BASE, FILES, Message, POLL, TEXT, ids, is_gone, is_snowflake,
+};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
 use crate::spec::{Abilities, Budget, Edit, Field, Placement, SendClass, Spec};
@@ -43,7 +45,7 @@ pub static SPEC: Spec = Spec {
         measures: &[],
         text: TEXT,
         media: FILES,
-        options: &[],
+        options: POLL,
     }],
     abilities: Abilities { delete: true, read_back: false, alt_text: true },
     oauth: None,
@@ -83,7 +85,7 @@ impl Network for DiscordWebhook {
 
     async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error> {
         let request = cx.http.post(&address(cx)?).query(&[("wait", "true")]);
-        let payload = discord_message::payload(out);
+        let payload = discord_message::payload(out)?;
         let request = discord_message::fill(request, &payload, &out.media)?;
         let message: Message = self.call(cx, request).await?.json()?;
         Ok(Published::Accepted(message.remote(cx)))

@@ -41,6 +41,7 @@ const TEXT: Text = Text {
     count: Count::Chars,
     max_bytes: None,
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: None,

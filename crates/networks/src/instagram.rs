@@ -38,6 +38,7 @@ const CAPTION: Text = Text {
     count: Count::Chars,
     max_bytes: None,
     max_with_media: None,
+    question_max: None,
     max_hashtags: Some(30),
     max_mentions: Some(20),
     title_max: None,

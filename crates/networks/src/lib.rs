@@ -35,6 +35,7 @@ pub mod nostr;
 mod numbers;
 pub mod oauth;
 pub mod pinterest;
+pub mod poll;
 pub mod reddit;
 mod sign;
 pub mod slack;

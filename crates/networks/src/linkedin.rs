@@ -29,7 +29,7 @@ use crate::spec::{
 use crate::text::{hashtags, normalise};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Numbers, Prepared, Published, Remote,
-    Rendition, SendClass, Spec, Window, numbers,
+    Rendition, SendClass, Spec, Window, numbers, poll,
 };
 
 pub struct LinkedIn;
@@ -42,6 +42,7 @@ const TEXT: Text = Text {
     count: Count::Chars,
     max_bytes: None,
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: None,
@@ -102,7 +103,7 @@ pub static SPEC: Spec = Spec {
             ],
             text: TEXT,
             media: PICTURES,
-            options: &[],
+            options: &[poll::answers(4, 30), poll::question(140), poll::open_for(poll::WHOLE_DAYS)],
         },
         Placement {
             id: "comment",
@@ -320,6 +321,14 @@ impl Network for LinkedIn {
             [one] => body["content"] = json!({ "media": one }),
             _ => body["content"] = json!({ "multiImage": { "images": images } }),
         }
+        if let Some(poll) = out.poll()? {
+            let answers: Vec<Value> = poll.answers.iter().map(|a| json!({ "text": a })).collect();
+            body["content"] = json!({ "poll": {
+                "question": poll.question.unwrap_or(&out.text),
+                "options": answers,
+                "settings": { "duration": duration(poll.minutes) },
+            }});
+        }
         let request = cx.http.post(&format!("{}/rest/posts", cx.base)).json(&body);
         let id = self.create(cx, request).await?;
         if !is_post(&id) {
@@ -361,6 +370,7 @@ impl Network for LinkedIn {
         let ours = all.into_iter().filter(|post| {
             inside(post.created_at)
                 && pictures(&post.content) == out.media.len()
+                && post.content["poll"].is_object() == out.asks()
                 && normalise(&plain(&post.commentary)) == wanted
         });
         Ok(ours.map(|post| post_of(post.id)).collect())
@@ -806,6 +816,16 @@ fn first_post(words: &str) -> Option<String> {
         from += at + "urn:li:".len();
     }
     None
+}
+
+/// How long a poll is open, of the four that there are.
+fn duration(minutes: u32) -> &'static str {
+    match minutes / (24 * 60) {
+        0 | 1 => "ONE_DAY",
+        2 | 3 => "THREE_DAYS",
+        4..=7 => "SEVEN_DAYS",
+        _ => "FOURTEEN_DAYS",
+    }
 }
 
 /// How many pictures a post shows.

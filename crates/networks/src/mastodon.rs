@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::multipart::Form;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::{quote, saying};
@@ -25,7 +25,7 @@ use crate::spec::{
 use crate::text::{html_to_text, normalise, short_mentions};
 use crate::{
     Action, Class, Client, Context, Error, Identity, Media, Network, Numbers, Prepared, Published,
-    Remote, Rendition, Secret, SendClass, Spec, Window, numbers,
+    Remote, Rendition, Secret, SendClass, Spec, Window, numbers, poll,
 };
 
 pub struct Mastodon;
@@ -38,6 +38,7 @@ const TEXT: Text = Text {
     count: Count::Mastodon,
     max_bytes: None,
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: None,
@@ -97,7 +98,7 @@ pub static SPEC: Spec = Spec {
             measures: &[Metric::Likes, Metric::Comments, Metric::Shares],
             text: TEXT,
             media: PICTURES,
-            options: &[],
+            options: &[poll::answers(4, 50), poll::open_for(poll::UP_TO_A_MONTH), poll::several()],
         },
         Placement {
             id: "reply",
@@ -193,6 +194,54 @@ struct Status {
     #[serde(default)]
     spoiler_text: String,
     language: Option<String>,
+    poll: Option<Poll>,
+}
+
+#[derive(Deserialize)]
+struct Poll {
+    expires_at: Option<jiff::Timestamp>,
+    #[serde(default)]
+    multiple: bool,
+    options: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    title: String,
+    /// Hidden while the poll is open, where its author wants that.
+    votes_count: Option<u64>,
+}
+
+impl Status {
+    fn answers(&self) -> impl Iterator<Item = &str> {
+        self.poll.iter().flat_map(|poll| &poll.options).map(|answer| answer.title.as_str())
+    }
+}
+
+impl Poll {
+    /// The shortest that a server takes.
+    const SHORTEST: i64 = 300_000;
+
+    /// What an edit has to say for the poll to stay, with its votes, and to end when it was to.
+    fn again(&self, now: i64) -> Result<Value, Error> {
+        let answers: Vec<&str> = self.options.iter().map(|a| a.title.as_str()).collect();
+        let mut poll = json!({
+            "options": answers,
+            "multiple": self.multiple,
+            "hide_totals": self.options.iter().any(|answer| answer.votes_count.is_none()),
+        });
+        // Some servers have polls that never end.
+        if let Some(end) = self.expires_at {
+            let left = end.as_millisecond() - now;
+            if left < Self::SHORTEST {
+                let why = "Its poll has ended or is about to, and Mastodon would take the poll away \
+                           with the old text: it stays as it is.";
+                return Err(Error::new(Class::Content, why).code("poll_ended"));
+            }
+            poll["expires_in"] = json!((left + 999) / 1_000);
+        }
+        Ok(poll)
+    }
 }
 
 impl From<Status> for Remote {
@@ -250,6 +299,13 @@ impl Network for Mastodon {
             media_ids.push(id);
         }
         let mut body = json!({ "status": out.text, "media_ids": media_ids });
+        if let Some(poll) = out.poll()? {
+            body["poll"] = json!({
+                "options": poll.answers,
+                "expires_in": u64::from(poll.minutes) * 60,
+                "multiple": poll.several,
+            });
+        }
         if let Some(to) = &out.reply_to {
             body["in_reply_to_id"] = json!(to.parent.id);
         }
@@ -275,6 +331,7 @@ impl Network for Mastodon {
         let url = format!("{}/api/v1/accounts/{account}/statuses", cx.base);
         let wanted = comparable(&out.text);
         let parent = out.reply_to.as_ref().map(|to| to.parent.id.as_str());
+        let answers = out.poll()?.map(|poll| poll.answers).unwrap_or_default();
         let (mut found, mut before) = (Vec::new(), None::<String>);
         for _ in 0..MAX_PAGES {
             let mut request = cx.http.get(&url);
@@ -295,6 +352,7 @@ impl Network for Mastodon {
                 (window.since..=window.until).contains(&at)
                     && s.media_attachments.len() == out.media.len()
                     && s.in_reply_to_id.as_deref() == parent
+                    && s.answers().eq(answers.iter().copied())
                     && comparable(&html_to_text(&s.content)) == wanted
             });
             found.extend(ours.map(Remote::from));
@@ -319,13 +377,16 @@ impl Network for Mastodon {
         }
         let there: Status = reply.json().map_err(Error::harmless)?;
         let media: Vec<&str> = there.media_attachments.iter().map(|m| m.id.as_str()).collect();
-        let body = json!({
+        let mut body = json!({
             "status": out.text,
             "media_ids": media,
             "sensitive": there.sensitive,
             "spoiler_text": there.spoiler_text,
             "language": there.language,
         });
+        if let Some(poll) = &there.poll {
+            body["poll"] = poll.again(cx.now)?;
+        }
         let reply = self.call(cx, cx.http.put(&url).json(&body)).await?;
         if !reply.ok() {
             return Err(self.parse_error(&reply));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::oauth::{Life, OAuth};
+use crate::poll::POLL;
 
 /// One network's capability manifest.
 #[derive(Debug, Serialize)]
@@ -86,6 +87,7 @@ impl Spec {
             alt_text,
             edit: self.placements.iter().any(|p| p.edit != Edit::No),
             measure: self.placements.iter().any(|p| !p.measures.is_empty()),
+            polls: self.placements.iter().any(Placement::polls),
             threads: self.placement("reply").is_some(),
             first_comment: self.placement("comment").is_some(),
         }
@@ -137,6 +139,7 @@ impl Placement {
             count: Count::Chars,
             max_bytes: None,
             max_with_media: None,
+            question_max: None,
             max_hashtags: None,
             max_mentions: None,
             title_max: None,
@@ -172,6 +175,11 @@ impl Placement {
     /// The error of one whose numbers its network does not tell.
     pub(crate) fn measured(&self) -> Result<(), Error> {
         if self.measures.is_empty() { Err(Error::unsupported("measure")) } else { Ok(()) }
+    }
+
+    /// Does it take polls?
+    pub fn polls(&self) -> bool {
+        self.options.iter().any(|option| option.key == POLL)
     }
 
     /// Can a post begin with it?
@@ -276,12 +284,34 @@ pub struct Text {
     pub max_bytes: Option<usize>,
     /// The limit that holds when media is attached (Telegram's caption).
     pub max_with_media: Option<usize>,
+    /// The limit of a text that is the question of a poll, where it is one: then it stays as it is.
+    pub question_max: Option<usize>,
     pub max_hashtags: Option<usize>,
     pub max_mentions: Option<usize>,
     /// Most characters of a title; `None` where posts have no title.
     pub title_max: Option<usize>,
     /// Is a post without text refused, even with media?
     pub required: bool,
+}
+
+/// What a text stands beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    Nothing,
+    Media,
+    Poll,
+}
+
+impl Text {
+    /// Most units that may stand there.
+    pub fn limit(&self, beside: Beside) -> usize {
+        let other = match beside {
+            Beside::Nothing => None,
+            Beside::Media => self.max_with_media,
+            Beside::Poll => self.question_max,
+        };
+        other.unwrap_or(self.max)
+    }
 }
 
 /// How a network counts text.
@@ -374,6 +404,8 @@ pub struct Choice {
 pub enum Kind {
     /// One line of at most this many characters.
     Line { max: usize },
+    /// So many lines, each another, of at most `chars` characters each. Empty lines do not count.
+    Lines { min: usize, max: usize, chars: usize },
     /// Words and phrases, apart by commas, of at most this many characters together.
     Words { max: usize },
     /// An address that begins with `https://` or `http://`.
@@ -389,6 +421,11 @@ pub enum Kind {
     /// what the placement's own rule for media counts.
     #[serde(rename_all = "camelCase")]
     Picture { max_bytes: u64 },
+}
+
+/// The lines of an answer, without what surrounds them.
+pub fn lines(answer: &str) -> impl Iterator<Item = &str> {
+    answer.lines().map(str::trim).filter(|line| !line.is_empty())
 }
 
 /// One of several answers.
@@ -431,6 +468,8 @@ pub struct Can {
     pub edit: bool,
     /// What followers did can be read; the placements say what of it.
     pub measure: bool,
+    /// A post can carry a poll; the placements say what it takes.
+    pub polls: bool,
     /// A post can go on in a thread.
     pub threads: bool,
     pub first_comment: bool,

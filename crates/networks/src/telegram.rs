@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 use crate::error::{quote, saying};
 use crate::http::{Reply, Request};
 use crate::oauth::Life;
+use crate::poll::Poll;
 use crate::spec::{
     Abilities, Budget, Count, Derivative, Edit, Field, MediaRule, Placement, Text, VideoRule,
 };
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Published, Remote, Rendition,
-    SendClass, Spec,
+    SendClass, Spec, poll,
 };
 
 pub struct Telegram;
@@ -60,6 +61,8 @@ pub static SPEC: Spec = Spec {
             count: Count::Utf16,
             max_bytes: None,
             max_with_media: Some(1_024),
+            // Longer than any answer to it.
+            question_max: Some(300),
             max_hashtags: None,
             max_mentions: None,
             title_max: None,
@@ -85,7 +88,7 @@ pub static SPEC: Spec = Spec {
                 mixed: true,
             }),
         },
-        options: &[],
+        options: &[poll::answers(12, 100), poll::several()],
     }],
     abilities: Abilities { delete: true, read_back: false, alt_text: false },
     oauth: None,
@@ -158,11 +161,16 @@ impl Network for Telegram {
 
     async fn publish(&self, cx: &Context<'_>, out: &Rendition) -> Result<Published, Error> {
         let chat_id = cx.account.setting("chatId")?;
+        let poll = out.poll()?;
         let sent: Vec<Message> = match out.media.as_slice() {
             [] => {
-                // No parse mode: the text goes out as it was written.
-                let body = json!({ "chat_id": chat_id, "text": out.text });
-                vec![self.call(cx, "sendMessage", |r| r.json(&body)).await?]
+                let (method, body) = match &poll {
+                    // Nobody sees who voted: channels take no other polls.
+                    Some(poll) => ("sendPoll", asked(chat_id, &out.text, poll)),
+                    // No parse mode: the text goes out as it was written.
+                    None => ("sendMessage", json!({ "chat_id": chat_id, "text": out.text })),
+                };
+                vec![self.call(cx, method, |r| r.json(&body)).await?]
             }
             [file] => {
                 let mut form = Form::new().text("chat_id", chat_id.to_owned());
@@ -373,6 +381,15 @@ fn measures(file: &Media) -> Vec<(&'static str, Value)> {
     }
     all.extend(file.duration.map(|length| ("duration", json!(length.as_secs()))));
     all
+}
+
+fn asked(chat_id: &str, question: &str, poll: &Poll<'_>) -> Value {
+    json!({
+        "chat_id": chat_id,
+        "question": question,
+        "options": poll.answers.iter().map(|text| json!({ "text": text })).collect::<Value>(),
+        "allows_multiple_answers": poll.several,
+    })
 }
 
 /// The pictures and videos of an album; the first carries the text.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::error::{Action, Class, Error, saying};
@@ -24,7 +25,7 @@ use crate::spec::{
 use crate::text::normalise;
 use crate::{
     Context, Grant, Identity, Media, Network, Numbers, Polled, Prepared, Published, Remote,
-    Rendition, Tokens, Window,
+    Rendition, Tokens, Window, poll,
 };
 
 pub struct Threads;
@@ -37,6 +38,7 @@ const TEXT: Text = Text {
     count: Count::Threads,
     max_bytes: None,
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: None,
@@ -86,7 +88,8 @@ pub static SPEC: Spec = Spec {
             measures: &[Metric::Views, Metric::Likes, Metric::Comments, Metric::Shares],
             text: TEXT,
             media: MEDIA,
-            options: &[],
+            // Every poll is open for a day.
+            options: &[poll::answers(4, 25)],
         },
         Placement {
             id: "reply",
@@ -137,6 +140,9 @@ pub static SPEC: Spec = Spec {
 
 /// Videos take longer than the documents' five minutes.
 const GIVE_UP: i64 = 30 * 60_000;
+/// What of a post tells ours apart.
+const FIELDS: &str =
+    "id,text,timestamp,permalink,media_type,children{id},replied_to,poll_attachment";
 /// Between our clock and the network's.
 const SLACK: i64 = 60_000;
 
@@ -164,6 +170,7 @@ struct Item {
     media_type: String,
     children: Option<Children>,
     replied_to: Option<Made>,
+    poll_attachment: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -256,7 +263,7 @@ impl Network for Threads {
         // The network counts in whole seconds.
         let since = window.since.div_euclid(1000);
         let query = [
-            ("fields", "id,text,timestamp,permalink,media_type,children{id},replied_to".to_owned()),
+            ("fields", FIELDS.to_owned()),
             ("since", since.to_string()),
             ("limit", "100".to_owned()),
         ];
@@ -269,6 +276,7 @@ impl Network for Threads {
             created(item).is_some_and(|at| (since * 1000..=window.until).contains(&at))
                 && normalise(&item.text) == text
                 && item.shows() == out.media.len()
+                && item.poll_attachment.is_some() == out.asks()
                 && item.replied_to.as_ref().map(|to| &to.id) == parent
         });
         let found: Vec<Remote> =
@@ -380,6 +388,11 @@ impl Threads {
         };
         if !out.text.is_empty() {
             form.push(("text", out.text.clone()));
+        }
+        if let Some(poll) = out.poll()? {
+            let answers = ('a'..='z').zip(poll.answers);
+            let answers = answers.map(|(at, text)| (format!("option_{at}"), json!(text)));
+            form.push(("poll_attachment", Value::Object(answers.collect()).to_string()));
         }
         if let Some(to) = &out.reply_to {
             form.push(("reply_to_id", to.parent.id.clone()));

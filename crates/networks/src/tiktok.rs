@@ -53,6 +53,7 @@ const TEXT: Text = Text {
     count: Count::Utf16,
     max_bytes: None,
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: None,

@@ -80,6 +80,7 @@ pub static SPEC: Spec = Spec {
             count: Count::Chars,
             max_bytes: Some(800_000),
             max_with_media: None,
+            question_max: None,
             max_hashtags: None,
             max_mentions: None,
             title_max: None,

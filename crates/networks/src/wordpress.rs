@@ -84,6 +84,7 @@ pub static SPEC: Spec = Spec {
             count: Count::Chars,
             max_bytes: None,
             max_with_media: None,
+            question_max: None,
             max_hashtags: None,
             max_mentions: None,
             // The column holds 65,535 bytes.

@@ -26,7 +26,7 @@ use crate::spec::{
 use crate::text::{links, normalise, unescaped};
 use crate::{
     Action, Class, Context, Error, Identity, Media, Network, Numbers, Prepared, Published, Remote,
-    Rendition, SendClass, Spec, Window, numbers,
+    Rendition, SendClass, Spec, Window, numbers, poll,
 };
 
 pub struct X;
@@ -38,6 +38,7 @@ const TEXT: Text = Text {
     count: Count::Weighted,
     max_bytes: None,
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: None,
@@ -96,7 +97,7 @@ pub static SPEC: Spec = Spec {
             ],
             text: TEXT,
             media: PICTURES,
-            options: &[],
+            options: &[poll::answers(4, 25), poll::open_for(poll::UP_TO_A_WEEK)],
         },
         Placement {
             id: "reply",
@@ -198,6 +199,8 @@ struct Post {
 struct Attachments {
     #[serde(default)]
     media_keys: Vec<String>,
+    #[serde(default)]
+    poll_ids: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -263,6 +266,9 @@ impl Network for X {
             let missing = || Error::new(Class::Transient, "The post is not prepared.").restart();
             body["media"] = json!({ "media_ids": ids.ok_or_else(missing)? });
         }
+        if let Some(poll) = out.poll()? {
+            body["poll"] = json!({ "options": poll.answers, "duration_minutes": poll.minutes });
+        }
         if let Some(to) = &out.reply_to {
             body["reply"] = json!({ "in_reply_to_tweet_id": to.parent.id });
         }
@@ -308,6 +314,7 @@ impl Network for X {
                 (since..).contains(&at)
                     && at.as_millisecond() <= window.until
                     && post.attachments.media_keys.len() == out.media.len()
+                    && post.attachments.poll_ids.is_empty() != out.asks()
                     && post.parent() == parent
                     && read(post) == wanted
             });

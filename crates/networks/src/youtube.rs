@@ -51,6 +51,7 @@ const TEXT: Text = Text {
     count: Count::Chars,
     max_bytes: Some(5_000),
     max_with_media: None,
+    question_max: None,
     max_hashtags: None,
     max_mentions: None,
     title_max: Some(TITLE),

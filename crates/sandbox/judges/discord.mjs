@@ -19,9 +19,15 @@ export async function judge({ url, fields, ledger }) {
   assert.equal(withFile.attachments[0].filename, 'words.txt');
   const listed = await bot.get(messages, { query: new URLSearchParams({ limit: '100' }) });
   assert.deepEqual(listed.map((m) => m.id), [withFile.id, reply.id, one.id]);
+  const poll = { question: { text: 'Which?' }, answers: [{ poll_media: { text: 'Rye' } }, { poll_media: { text: 'Oats' } }], duration: 48 };
+  const asked = await bot.post(messages, { body: { poll } });
+  assert.deepEqual(asked.poll.answers.map((answer) => answer.poll_media.text), ['Rye', 'Oats']);
+  await assert.rejects(bot.patch(`${messages}/${asked.id}`, { body: { content: 'Another' } }), (e) => e.code === 520003);
+  await assert.rejects(bot.post(messages, { body: { poll: { ...poll, duration: 800 } } }), (e) => e.status === 400);
+  await bot.delete(`${messages}/${asked.id}`);
   assert.equal((await ledger()).length, 3);
   await bot.delete(`${messages}/${reply.id}`);
   assert.equal((await ledger()).length, 2);
   await assert.rejects(rest('nonsense').get('/users/@me'), (e) => e.status === 401);
-  return ['me', 'post', 'nonce', 'reply', 'file', 'list', 'delete', '401'];
+  return ['me', 'post', 'nonce', 'reply', 'file', 'list', 'poll', 'delete', '401'];
 }

@@ -45,9 +45,16 @@ export async function judge({ app, consent, fields, picture, until, ledger }) {
   assert.deepEqual(listed.data.elements.map((element) => element.id), [words, id]);
   assert.deepEqual((await ledger()).map((one) => [one.text, one.media.length]), [['Judged (and found)', 1], ['Judged (and found)', 0]]);
   await assert.rejects(linkedin.create({ resourcePath: '/posts', entity, ...asked }), refuses(422));
+  const poll = { question: 'Which?', options: [{ text: 'Rye' }, { text: 'Oats' }], settings: { duration: 'THREE_DAYS' } };
+  const asking = (content) => linkedin.create({ resourcePath: '/posts', entity: { ...entity, commentary: 'Tell us', content }, ...asked });
+  const { createdEntityId: question } = await asking({ poll });
+  const polled = { resourcePath: '/posts/{id}', pathKeys: { id: question }, ...asked };
+  assert.deepEqual((await linkedin.get(polled)).data.content.poll, poll);
+  await assert.rejects(asking({ poll, media: { id: image } }), refuses(422));
+  await linkedin.delete(polled);
   await linkedin.delete(post);
   await assert.rejects(linkedin.get(post), refuses(404));
   assert.equal((await ledger()).length, 1);
   await assert.rejects(linkedin.get({ resourcePath: '/userinfo', accessToken: 'nonsense' }), refuses(401));
-  return ['sign in', 'me', 'pages', 'picture', 'post', 'read', 'list', 'duplicate', 'delete', '404', '401'];
+  return ['sign in', 'me', 'pages', 'picture', 'post', 'read', 'list', 'poll', 'duplicate', 'delete', '404', '401'];
 }

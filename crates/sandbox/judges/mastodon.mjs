@@ -28,9 +28,20 @@ export async function judge({ url, app, consent, picture, ledger }) {
   const media = await masto.v2.media.create({ file: new Blob([picture], { type: 'image/jpeg' }), description: 'A dot' });
   const shown = await masto.v1.statuses.create({ status: 'Shown', mediaIds: [media.id] });
   assert.equal(shown.mediaAttachments[0].description, 'A dot');
+  const poll = { options: ['Rye', 'Oats'], expiresIn: 3600, multiple: true };
+  const asked = await masto.v1.statuses.create({ status: 'Which?', poll });
+  assert.deepEqual(asked.poll.options.map((option) => option.title), poll.options);
+  assert.deepEqual([asked.poll.multiple, asked.poll.expired], [true, false]);
+  const kept = await masto.v1.statuses.$select(asked.id).update({ status: 'Which one?', poll });
+  assert.equal(kept.poll.id, asked.poll.id);
+  const bare = await masto.v1.statuses.$select(asked.id).update({ status: 'None' });
+  assert.equal(bare.poll, null);
+  await assert.rejects(masto.v1.statuses.create({ status: 'Both', poll, mediaIds: [media.id] }), { statusCode: 422 });
+  await assert.rejects(masto.v1.statuses.create({ status: 'One', poll: { ...poll, options: ['Rye'] } }), { statusCode: 422 });
+  await masto.v1.statuses.$select(asked.id).remove();
   assert.equal((await ledger()).length, 3);
   await masto.v1.statuses.$select(reply.id).remove();
   assert.equal((await ledger()).length, 2);
   await assert.rejects(createRestAPIClient({ url, accessToken: 'nonsense' }).v1.accounts.verifyCredentials(), { statusCode: 401 });
-  return ['app', 'sign in', 'verify', 'instance', 'post', 'idempotency', 'reply', 'list', 'picture', 'delete', '401'];
+  return ['app', 'sign in', 'verify', 'instance', 'post', 'idempotency', 'reply', 'list', 'picture', 'poll', 'delete', '401'];
 }

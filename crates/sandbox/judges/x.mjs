@@ -25,11 +25,18 @@ export async function judge({ app, consent, picture, ledger }) {
   assert.equal(timeline.tweets[0].referenced_tweets[0].id, one.id);
   const [shown] = await ledger();
   assert.deepEqual([shown.text, shown.media[0].alt, shown.media[0].bytes], ['Judged https://example.com/a', 'A dot', picture.length]);
+  const poll = { options: ['Rye', 'Oats'], duration_minutes: 1440 };
+  const { data: asked } = await x.v2.tweet('Which?', { poll });
+  const read = await x.v2.singleTweet(asked.id, { expansions: ['attachments.poll_ids'], 'tweet.fields': ['attachments'], 'poll.fields': ['duration_minutes', 'options'] });
+  assert.deepEqual(read.data.attachments.poll_ids, [read.includes.polls[0].id]);
+  assert.deepEqual(read.includes.polls[0].options.map((option) => option.label), poll.options);
+  await assert.rejects(x.v2.tweet('Both', { poll, media: { media_ids: [media] } }), refuses(400));
+  await x.v2.deleteTweet(asked.id);
   await x.v2.tweet('Only once');
   await assert.rejects(x.v2.tweet('Only once'), refuses(403));
   assert.equal((await x.v2.deleteTweet(reply.id)).data.deleted, true);
   assert.equal((await ledger()).length, 2);
   await ours.revokeOAuth2Token(x.getActiveTokens().bearerToken);
   await assert.rejects(x.v2.me(), refuses(401));
-  return ['sign in with PKCE', 'refresh', 'me', 'picture in pieces', 'alt text', 'post', 'reply', 'timeline', 'duplicate', 'delete', 'revoke', '401'];
+  return ['sign in with PKCE', 'refresh', 'me', 'picture in pieces', 'alt text', 'post', 'reply', 'timeline', 'poll', 'duplicate', 'delete', 'revoke', '401'];
 }

@@ -15,6 +15,7 @@ use crate::call::{Aim, Answer, Call, Refusal};
 use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
+use crate::poll::{Poll, fit, texts};
 use crate::world::{Fields, Network, World, account_of_secret, lock, number_of, secret_of, stamp};
 
 const CONTENT_LIMIT: usize = 2_000;
@@ -29,8 +30,10 @@ const EPOCH: i64 = 1_420_070_400_000;
 const VIEW_CHANNEL: u64 = 1 << 10;
 const SEND_MESSAGES: u64 = 1 << 11;
 const READ_MESSAGE_HISTORY: u64 = 1 << 16;
-/// View, send, embed, attach, history: what `@everyone` has in a new guild, of what matters here.
-const USUAL: u64 = VIEW_CHANNEL | SEND_MESSAGES | 1 << 14 | 1 << 15 | READ_MESSAGE_HISTORY;
+const SEND_POLLS: u64 = 1 << 49;
+/// View, send, embed, attach, history, polls: what `@everyone` has in a new guild, of what matters here.
+const USUAL: u64 =
+    VIEW_CHANNEL | SEND_MESSAGES | 1 << 14 | 1 << 15 | READ_MESSAGE_HISTORY | SEND_POLLS;
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -53,6 +56,7 @@ struct Message {
 pub(crate) struct Content {
     pub(crate) text: String,
     pub(crate) files: Vec<Attached>,
+    pub(crate) poll: Option<Poll>,
 }
 
 pub(crate) struct Attached {
@@ -216,6 +220,7 @@ fn rights(channel: u64) -> u64 {
     match channel % 1_000 {
         1 => USUAL & !SEND_MESSAGES,
         2 => USUAL & !READ_MESSAGE_HISTORY,
+        3 => USUAL & !SEND_POLLS,
         _ => USUAL,
     }
 }
@@ -311,6 +316,9 @@ fn text(body: &Value) -> Result<String, Answer> {
 /// Changes message `id` as an edit asks: its text, if one is given, and of its files those that are
 /// not named go, if any are named. Files that an edit adds are not spoken.
 pub(crate) fn change(call: &Call, id: u64, content: &mut Content) -> Result<(), Answer> {
+    if content.poll.is_some() {
+        return Err(error(400, 520003, "Cannot edit a poll message"));
+    }
     let body = body(call)?;
     let text = if body["content"].is_null() { content.text.clone() } else { text(&body)? };
     let kept = body["attachments"].as_array();
@@ -364,10 +372,43 @@ pub(crate) fn content(world: &World, call: &Call) -> Result<(Content, Value), An
         let why = "An attachment refers to a file that was not sent.";
         return Err(invalid("attachments", "ATTACHMENT_NOT_FOUND", why));
     }
-    if text.is_empty() && files.is_empty() {
+    let poll = asked(call, &body["poll"])?;
+    if text.is_empty() && files.is_empty() && poll.is_none() {
         return Err(error(400, 50006, "Cannot send an empty message"));
     }
-    Ok((Content { text, files }, body))
+    if poll.is_some() && !files.is_empty() {
+        let why = "Polls cannot be sent with attachments.";
+        return Err(invalid("poll", "POLL_WITH_ATTACHMENTS", why));
+    }
+    Ok((Content { text, files, poll }, body))
+}
+
+/// The poll of a new message.
+fn asked(call: &Call, poll: &Value) -> Result<Option<Poll>, Answer> {
+    if poll.is_null() {
+        return Ok(None);
+    }
+    let wrong = |why: &str| Err(invalid("poll", "BASE_TYPE_BAD_LENGTH", why));
+    let question = poll["question"]["text"].as_str().unwrap_or_default().to_owned();
+    if !(1..=300).contains(&question.chars().count()) {
+        return wrong("Must be between 1 and 300 in length.");
+    }
+    let list = poll["answers"].as_array().cloned().unwrap_or_default();
+    if !(1..=10).contains(&list.len()) {
+        return wrong("Must be between 1 and 10 in length.");
+    }
+    let answers = texts(&list, |one| &one["poll_media"]["text"]);
+    if answers.len() != list.len() || !fit(&answers, 55) {
+        return wrong("Must be between 1 and 55 in length.");
+    }
+    let hours = if poll["duration"].is_null() { Some(24) } else { poll["duration"].as_i64() };
+    let Some(hours) = hours.filter(|n| (1..=768).contains(n)) else {
+        let why = "int value should be between 1 and 768.";
+        return Err(invalid("poll", "NUMBER_TYPE_MAX", why));
+    };
+    let several = poll["allow_multiselect"] == json!(true);
+    let ends = Some(call.now + hours * 3_600_000);
+    Ok(Some(Poll { question: Some(question), answers, several, ends }))
 }
 
 /// A snowflake or a number, as text.
@@ -376,6 +417,24 @@ fn written(value: &Value) -> Option<String> {
 }
 
 impl Content {
+    /// What a follower reads first: a poll may have no text.
+    pub(crate) fn says(&self) -> String {
+        let asked = self.poll.as_ref().and_then(|poll| poll.question.clone());
+        asked.filter(|_| self.text.is_empty()).unwrap_or_else(|| self.text.clone())
+    }
+
+    pub(crate) fn poll_json(&self) -> Value {
+        let Some(poll) = &self.poll else { return Value::Null };
+        let answer = |(i, text): (usize, &String)| json!({ "answer_id": i + 1, "poll_media": { "text": text } });
+        json!({
+            "question": { "text": poll.question },
+            "answers": poll.answers.iter().enumerate().map(answer).collect::<Value>(),
+            "expiry": poll.ends.map(time),
+            "allow_multiselect": poll.several,
+            "layout_type": 1,
+        })
+    }
+
     pub(crate) fn media(&self) -> Vec<LedgerMedia> {
         self.files.iter().map(|file| file.blob.in_ledger(&file.description)).collect()
     }
@@ -432,6 +491,10 @@ fn message_json(call: &Call, channel: u64, id: u64, message: &Message) -> Value 
         "flags": 0,
         "components": [],
     });
+    // Left out where there is none.
+    if message.content.poll.is_some() {
+        json["poll"] = message.content.poll_json();
+    }
     if let Some(parent) = message.reply_to {
         json["message_reference"] = json!({
             "type": 0,
@@ -449,6 +512,9 @@ fn create(world: &World, call: &Call, account: &str, channel: &str) -> Result<Va
         return Err(error(400, 50008, "Cannot send messages in a non-text channel"));
     }
     let (content, body) = content(world, call)?;
+    if content.poll.is_some() && rights(channel) & SEND_POLLS == 0 {
+        return Err(error(403, 50013, "Missing Permissions"));
+    }
     let nonce = Some(&body["nonce"]).filter(|nonce| !nonce.is_null()).cloned();
     let written = nonce.as_ref().map(|nonce| written(nonce).unwrap_or_default());
     if written.as_ref().is_some_and(|nonce| nonce.is_empty() || nonce.chars().count() > NONCE_LIMIT)
@@ -481,11 +547,12 @@ fn create(world: &World, call: &Call, account: &str, channel: &str) -> Result<Va
             account,
             placement: if reply_to.is_some() { "reply" } else { "message" },
             reply_to: reply_to.map(named),
-            text: content.text.clone(),
+            text: content.says(),
             media: content.media(),
             at: call.now,
         },
     );
+    world.ledger.ask(Network::Discord, &named(id), content.poll.as_ref());
     let account = account.to_owned();
     let message = Message { account, content, reply_to, at: call.now, edited: None };
     let mut json = message_json(call, channel, id, &message);

@@ -147,11 +147,12 @@ fn execute(world: &World, call: &Call, account: &str) -> Result<Answer, Answer> 
             account,
             placement: "message",
             reply_to: None,
-            text: content.text.clone(),
+            text: content.says(),
             media: content.media(),
             at: call.now,
         },
     );
+    world.ledger.ask(Network::DiscordWebhook, &named(account, id), content.poll.as_ref());
     let message = Message { account: account.to_owned(), content, at: call.now, edited: None };
     let json = message_json(call, id, &message);
     state.messages.insert(id, message);
@@ -166,7 +167,7 @@ fn named(account: &str, id: u64) -> String {
 
 fn message_json(call: &Call, id: u64, message: &Message) -> Value {
     let webhook = webhook_id(&message.account).to_string();
-    json!({
+    let mut json = json!({
         "id": id.to_string(),
         "type": 0,
         "channel_id": channel(&message.account).to_string(),
@@ -184,7 +185,11 @@ fn message_json(call: &Call, id: u64, message: &Message) -> Value {
         "edited_timestamp": message.edited.map(time),
         "flags": 0,
         "components": [],
-    })
+    });
+    if message.content.poll.is_some() {
+        json["poll"] = message.content.poll_json();
+    }
+    json
 }
 
 /// A message of this webhook.

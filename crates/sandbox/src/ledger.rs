@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use serde::Serialize;
 
+use crate::poll::Poll;
 use crate::world::{Network, iso, lock};
 
 /// One visible post.
@@ -19,6 +20,9 @@ pub struct LedgerPost {
     /// The text as a follower reads it: without markup, with the title where there is one.
     pub text: String,
     pub media: Vec<LedgerMedia>,
+    /// What it asks, if it is a poll.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<LedgerPoll>,
     /// ISO 8601, UTC.
     pub created_at: String,
     /// ISO 8601, UTC; `None` while the post is visible.
@@ -41,6 +45,18 @@ pub struct LedgerMedia {
     pub url: String,
     pub alt: String,
     pub bytes: usize,
+}
+
+/// The poll of a post.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LedgerPoll {
+    /// Where it is not the text of the post.
+    pub question: Option<String>,
+    pub answers: Vec<String>,
+    /// May somebody choose more than one?
+    pub several: bool,
+    /// ISO 8601, UTC; `None` where it stays open.
+    pub ends_at: Option<String>,
 }
 
 impl LedgerMedia {
@@ -95,12 +111,18 @@ impl Ledger {
             id: post.id,
             text: post.text,
             media: post.media,
+            poll: None,
             created_at: iso(post.at),
             deleted_at: None,
             account: post.account.to_owned(),
             placement: post.placement.to_owned(),
             reply_to: post.reply_to,
         });
+    }
+
+    /// Records that a post has this poll, or none.
+    pub(crate) fn ask(&self, network: Network, id: &str, poll: Option<&Poll>) {
+        self.edit(network, id, |post| post.poll = poll.map(Poll::in_ledger));
     }
 
     /// Changes a post in place. An id that was never visible is left alone: it is a draft's.

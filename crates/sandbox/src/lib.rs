@@ -42,6 +42,7 @@ mod numbers;
 mod oauth;
 mod page;
 mod pinterest;
+mod poll;
 mod reddit;
 mod rendering;
 mod requests;
@@ -69,7 +70,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 pub use crate::faults::{Calls, Fault, Trouble};
-pub use crate::ledger::{LedgerMedia, LedgerPost};
+pub use crate::ledger::{LedgerMedia, LedgerPoll, LedgerPost};
 pub use crate::numbers::Numbers;
 pub use crate::oauth::{CLIENT_ID, CLIENT_SECRET};
 pub use crate::requests::Recorded;

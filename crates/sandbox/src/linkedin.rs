@@ -20,6 +20,7 @@ use crate::ledger::Appeared;
 use crate::media::Blob;
 use crate::numbers::Numbers;
 use crate::oauth::{self, Refresh};
+use crate::poll::{Poll, fit, texts};
 use crate::world::{Fields, Network, World, hex, lock, number_of, secret_of, sha256};
 
 const MAX_TEXT: usize = 3_000;
@@ -457,7 +458,8 @@ fn create(
         return Err(input("FIELD_LENGTH_TOO_LONG", "commentary", "length is more than 3000"));
     }
     let (images, media) = pictures(state, call, author, &json["content"])?;
-    if text.trim().is_empty() && images == 0 {
+    let poll = asked(call, &json["content"])?;
+    if text.trim().is_empty() && images == 0 && poll.is_none() {
         return Err(input("MISSING_FIELD", "commentary", "a post needs text or content"));
     }
     let same = state.posts.iter().rev().take_while(|post| call.now - post.at < HOUR).find(|post| {
@@ -481,6 +483,7 @@ fn create(
             at: call.now,
         },
     );
+    world.ledger.ask(Network::Linkedin, &urn, poll.as_ref());
     state.by_urn.insert(urn.clone(), state.posts.len());
     state.posts.push(Post {
         urn: urn.clone(),
@@ -505,6 +508,10 @@ fn pictures(
 ) -> Result<(usize, Vec<crate::ledger::LedgerMedia>), Answer> {
     let wanted: Vec<&Value> = match content {
         Value::Null => Vec::new(),
+        one if one.as_object().is_some_and(|all| all.len() > 1) => {
+            return Err(input("INVALID_VALUE", "content", "takes one kind of content"));
+        }
+        one if one["poll"].is_object() => Vec::new(),
         one if one["media"].is_object() => vec![&one["media"]],
         several => {
             let images = several["multiImage"]["images"].as_array();
@@ -536,6 +543,42 @@ fn pictures(
         }
     }
     Ok((wanted.len(), media))
+}
+
+/// The poll of a new post.
+fn asked(call: &Call, content: &Value) -> Result<Option<Poll>, Answer> {
+    let poll = &content["poll"];
+    if poll.is_null() {
+        return Ok(None);
+    }
+    let question = poll["question"].as_str().unwrap_or_default().to_owned();
+    if question.trim().is_empty() {
+        return Err(input("MISSING_FIELD", "content/poll/question", "field is required"));
+    }
+    if question.chars().count() > 140 {
+        let why = "length is more than 140";
+        return Err(input("FIELD_LENGTH_TOO_LONG", "content/poll/question", why));
+    }
+    let options = poll["options"].as_array().filter(|all| (2..=4).contains(&all.len()));
+    let options = options
+        .ok_or_else(|| input("INVALID_VALUE", "content/poll/options", "takes 2 to 4 options"))?;
+    let answers = texts(options, |one| &one["text"]);
+    if answers.len() != options.len() || !fit(&answers, 30) {
+        let why = "length is not between 1 and 30";
+        return Err(input("FIELD_LENGTH_TOO_LONG", "content/poll/options/text", why));
+    }
+    let days = match poll["settings"]["duration"].as_str() {
+        Some("ONE_DAY") => 1,
+        Some("THREE_DAYS") => 3,
+        Some("SEVEN_DAYS") => 7,
+        Some("FOURTEEN_DAYS") => 14,
+        _ => {
+            let why = "is not a valid enum symbol";
+            return Err(input("INVALID_VALUE", "content/poll/settings/duration", why));
+        }
+    };
+    let ends = Some(call.now + days * 24 * HOUR);
+    Ok(Some(Poll { question: Some(question), answers, several: false, ends }))
 }
 
 /// What readers see of little text. A reserved sign that is neither escaped nor part of a hashtag

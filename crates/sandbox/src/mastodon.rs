@@ -3,7 +3,7 @@
 //! networks.md §11 and §21.1. Bearer `sandbox-{account}`. An upload is answered 202, its first poll
 //! 206, every later one 200. A key in `Idempotency-Key` names the status it made for an hour.
 //! Whoever registers an app is given the one that the sandbox knows; its tokens never end.
-//! Not spoken: polls and scheduling, which are refused with 422.
+//! An edit without the poll takes it away. Not spoken: scheduling, which is refused with 422.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -17,6 +17,7 @@ use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
 use crate::oauth::{self, Refresh, Rules, SecretIn};
+use crate::poll::{Poll, texts};
 use crate::text::{Piece, escaped, pieces};
 use crate::world::{Fields, Network, World, is_account, iso, lock, number_of, secret_of};
 
@@ -25,6 +26,11 @@ const PER_URL: usize = 23;
 const MAX_MEDIA: usize = 4;
 const MAX_DESCRIPTION: usize = 1_500;
 const IMAGE_LIMIT: usize = 16 << 20;
+const MAX_ANSWERS: usize = 4;
+const MAX_ANSWER: usize = 50;
+/// In seconds.
+const SHORTEST_POLL: i64 = 300;
+const LONGEST_POLL: i64 = 2_629_746;
 const KEY_LIFE: i64 = 3_600_000;
 const RULES: Rules = Rules {
     name: "Mastodon",
@@ -70,6 +76,7 @@ struct Status {
     sensitive: bool,
     reply_to: Option<u64>,
     media: Vec<u64>,
+    poll: Option<Poll>,
     created: i64,
     edited: Option<i64>,
 }
@@ -231,10 +238,10 @@ fn limits() -> Value {
             "video_matrix_limit": 8_294_400,
         },
         "polls": {
-            "max_options": 4,
-            "max_characters_per_option": 50,
-            "min_expiration": 300,
-            "max_expiration": 2_629_746,
+            "max_options": MAX_ANSWERS,
+            "max_characters_per_option": MAX_ANSWER,
+            "min_expiration": SHORTEST_POLL,
+            "max_expiration": LONGEST_POLL,
         },
         "translation": { "enabled": false },
     })
@@ -512,12 +519,8 @@ fn create(world: &World, call: &Call) -> Result<Value, Answer> {
         let status = state.statuses.get(&id).ok_or_else(not_found)?;
         return Ok(status_json(&state, call, id, status));
     }
-    for refused in ["poll", "scheduled_at"] {
-        let asked = call.value(refused).is_some()
-            || call.form.iter().any(|(name, _)| name.starts_with(&format!("{refused}[")));
-        if asked {
-            return Err(failed(&format!("`{refused}` is not spoken by the sandbox")));
-        }
+    if call.value("scheduled_at").is_some() {
+        return Err(failed("`scheduled_at` is not spoken by the sandbox"));
     }
     let visibility = call.text("visibility").unwrap_or_else(|| "public".to_owned());
     if !["public", "unlisted", "private", "direct"].contains(&visibility.as_str()) {
@@ -531,7 +534,7 @@ fn create(world: &World, call: &Call) -> Result<Value, Answer> {
             Some(id.ok_or_else(|| error(404, gone))?)
         }
     };
-    let Content { text, spoiler, media } = content(&state, call, &account, None)?;
+    let Content { text, spoiler, media, poll } = content(&state, call, &account, None)?;
     let status = Status {
         account: account.clone(),
         text,
@@ -541,6 +544,7 @@ fn create(world: &World, call: &Call) -> Result<Value, Answer> {
         sensitive: call.flag("sensitive").unwrap_or(false),
         reply_to,
         media,
+        poll,
         created: call.now,
         edited: None,
     };
@@ -571,6 +575,7 @@ fn create(world: &World, call: &Call) -> Result<Value, Answer> {
             at: call.now,
         },
     );
+    world.ledger.ask(Network::Mastodon, &id.to_string(), state.statuses[&id].poll.as_ref());
     Ok(body)
 }
 
@@ -578,6 +583,7 @@ struct Content {
     text: String,
     spoiler: String,
     media: Vec<u64>,
+    poll: Option<Poll>,
 }
 
 /// Text and media of a new or an edited status, checked.
@@ -591,7 +597,9 @@ fn content(
     let spoiler = call.text("spoiler_text").unwrap_or_default();
     let mut media = Vec::new();
     let asked = call.list("media_ids");
-    if asked.len() > MAX_MEDIA {
+    let poll = asked_poll(call)?;
+    // Its own words for both.
+    if asked.len() > MAX_MEDIA || !asked.is_empty() && poll.is_some() {
         return Err(error(422, "Cannot attach more than 4 files"));
     }
     for id in &asked {
@@ -621,7 +629,67 @@ fn content(
     if characters(&text) + characters(&spoiler) > MAX_CHARACTERS {
         return Err(failed("Text character limit of 500 exceeded"));
     }
-    Ok(Content { text, spoiler, media })
+    Ok(Content { text, spoiler, media, poll })
+}
+
+/// The poll of a new or an edited status, in JSON or in the fields of a form.
+fn asked_poll(call: &Call) -> Result<Option<Poll>, Answer> {
+    let json = call.json.as_ref().map(|json| &json["poll"]).filter(|poll| poll.is_object());
+    let options = match json {
+        Some(poll) => poll["options"].as_array().cloned().unwrap_or_default(),
+        None => call.list("poll[options]"),
+    };
+    if json.is_none() && options.is_empty() {
+        return Ok(None);
+    }
+    let told = |name: &str| match json {
+        Some(poll) => Some(poll[name].to_string().trim_matches('"').to_owned()),
+        None => call.text(&format!("poll[{name}]")),
+    };
+    let answers = texts(&options, |one| one);
+    let wrong = |why: &str| Err(failed(&format!("Owned poll options {why}")));
+    if answers.len() < 2 {
+        return wrong("must have more than one item");
+    }
+    if answers.len() > MAX_ANSWERS {
+        return wrong("can't contain more than 4 items");
+    }
+    if answers.iter().any(|text| text.graphemes(true).count() > MAX_ANSWER) {
+        return wrong("cannot be longer than 50 characters each");
+    }
+    if answers.iter().collect::<BTreeSet<_>>().len() < answers.len() {
+        return wrong("contain duplicate items");
+    }
+    let seconds: Option<i64> = told("expires_in").and_then(|n| n.parse().ok());
+    let when = match seconds {
+        None => Some("can't be blank"),
+        Some(n) if n < SHORTEST_POLL => Some("is too soon"),
+        Some(n) if n > LONGEST_POLL => Some("is too far into the future"),
+        Some(_) => None,
+    };
+    if let Some(why) = when {
+        return Err(failed(&format!("Owned poll expires at {why}")));
+    }
+    let several = told("multiple").is_some_and(|flag| ["true", "1"].contains(&flag.as_str()));
+    let ends = seconds.map(|n| call.now + n * 1_000);
+    Ok(Some(Poll { question: None, answers, several, ends }))
+}
+
+/// A poll that nobody has voted in; its number is that of its status.
+fn poll_json(call: &Call, id: u64, poll: &Poll) -> Value {
+    let option = |title: &String| json!({ "title": title, "votes_count": 0 });
+    json!({
+        "id": id.to_string(),
+        "expires_at": poll.ends.map(iso),
+        "expired": poll.ends.is_some_and(|end| end <= call.now),
+        "multiple": poll.several,
+        "votes_count": 0,
+        "voters_count": 0,
+        "options": poll.answers.iter().map(option).collect::<Value>(),
+        "emojis": [],
+        "voted": true,
+        "own_votes": [],
+    })
 }
 
 /// Graphemes, each link as 23, a mention without its host.
@@ -688,7 +756,7 @@ fn status_json(state: &State, call: &Call, id: u64, status: &Status) -> Value {
         "tags": tags,
         "emojis": [],
         "card": null,
-        "poll": null,
+        "poll": status.poll.as_ref().map(|poll| poll_json(call, id, poll)),
     })
 }
 
@@ -806,6 +874,7 @@ fn edit(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
         status.text = new.text;
         status.spoiler = new.spoiler;
         status.media = new.media;
+        status.poll = new.poll;
         status.language = call.text("language").or(status.language.take());
         status.sensitive = call.flag("sensitive").unwrap_or(status.sensitive);
         status.edited = Some(call.now);
@@ -815,6 +884,7 @@ fn edit(world: &World, call: &Call, id: &str) -> Result<Value, Answer> {
     world.ledger.edit(Network::Mastodon, &id.to_string(), |post| {
         post.text = text;
         post.media = media;
+        post.poll = status.poll.as_ref().map(Poll::in_ledger);
     });
     Ok(status_json(&state, call, id, status))
 }

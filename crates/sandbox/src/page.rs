@@ -230,6 +230,10 @@ fn article(network: Network, post: &LedgerPost) -> Markup {
                         p.text { (post.text) }
                     }
                 }
+                @if let Some(poll) = &post.poll {
+                    @if let Some(question) = &poll.question { p.text { (question) } }
+                    ul.poll { @for answer in &poll.answers { li { (answer) } } }
+                }
                 @if !post.media.is_empty() {
                     ul.media { @for medium in &post.media { li { (shown(medium)) } } }
                 }

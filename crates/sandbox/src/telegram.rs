@@ -15,6 +15,7 @@ use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::markup::{Parsed, parse_html};
 use crate::media::{Blob, Unfetched, fetch};
+use crate::poll::{Poll, fit, texts};
 use crate::world::{Fields, Network, World, account_of_secret, lock, number_of, secret_of};
 
 const TEXT_LIMIT: usize = 4_096;
@@ -44,7 +45,8 @@ struct Message {
     account: String,
     /// Its text, or the caption of its file.
     text: String,
-    has_file: bool,
+    /// What of it can be edited: `text`, `caption`, or nothing of a poll.
+    editable: Option<&'static str>,
 }
 
 struct Bot {
@@ -79,8 +81,8 @@ pub(crate) fn fields(account: &str, _: &str) -> Fields {
 
 pub(crate) fn aim(_: &World, call: &Call) -> Aim {
     let kind = match method(call) {
-        "sendmessage" | "sendphoto" | "sendvideo" | "senddocument" | "sendanimation"
-        | "sendmediagroup" => Calls::Publish,
+        "sendmessage" | "sendpoll" | "sendphoto" | "sendvideo" | "senddocument"
+        | "sendanimation" | "sendmediagroup" => Calls::Publish,
         "editmessagetext" | "editmessagecaption" => Calls::Edit,
         "deletemessage" | "deletemessages" => Calls::Delete,
         method if method.starts_with("get") || call.method == Method::GET => Calls::Read,
@@ -101,6 +103,7 @@ pub(crate) async fn answer(world: &World, call: &Call) -> Answer {
         }),
         "getupdates" => Ok(json!([])),
         "sendmessage" => send_message(world, call, &bot),
+        "sendpoll" => send_poll(world, call, &bot),
         "sendphoto" => send_file(world, call, &bot, FileKind::Photo).await,
         "sendvideo" => send_file(world, call, &bot, FileKind::Video).await,
         "senddocument" => send_file(world, call, &bot, FileKind::Document).await,
@@ -148,13 +151,14 @@ fn bad(why: &str) -> Answer {
 
 fn method(call: &Call) -> &'static str {
     // Methods are not case sensitive.
-    const METHODS: [&str; 17] = [
+    const METHODS: [&str; 18] = [
         "getme",
         "getchat",
         "getchatmember",
         "getchatadministrators",
         "getupdates",
         "sendmessage",
+        "sendpoll",
         "sendphoto",
         "sendvideo",
         "senddocument",
@@ -347,6 +351,56 @@ fn send_message(world: &World, call: &Call, bot: &Bot) -> Result<Value, Answer> 
         json["entities"] = json!(message.entities);
     }
     appear(world, &mut state, call, bot, &chat, vec![(id, message.text)], Vec::new());
+    Ok(json)
+}
+
+/// Channels take anonymous polls alone. Answers as objects, or as texts, which older clients send.
+fn send_poll(world: &World, call: &Call, bot: &Bot) -> Result<Value, Answer> {
+    let chat = open_chat(call)?;
+    let question = call.text("question").unwrap_or_default().trim().to_owned();
+    if !(1..=300).contains(&question.chars().count()) {
+        return Err(bad("poll question must be 1 to 300 characters long"));
+    }
+    let Some(Value::Array(options)) = call.nested("options") else {
+        return Err(bad("can't parse options JSON object"));
+    };
+    match options.len() {
+        0 | 1 => return Err(bad("poll must have at least 2 option")),
+        2..=12 => {}
+        _ => return Err(bad("poll can't have more than 12 options")),
+    }
+    let answers = texts(&options, |one| if one.is_string() { one } else { &one["text"] });
+    if answers.len() != options.len() || !fit(&answers, 100) {
+        return Err(bad("poll options length must not exceed 100"));
+    }
+    if call.flag("is_anonymous") == Some(false) {
+        return Err(bad("non-anonymous polls can't be sent to channel chats"));
+    }
+    if call.value("open_period").is_some() || call.value("close_date").is_some() {
+        return Err(bad("the sandbox has polls without an end only"));
+    }
+    let several = call.flag("allows_multiple_answers").unwrap_or(false);
+    let mut state = lock(&world.states.telegram);
+    let id = next_message(&mut state, call, &chat);
+    let mut json = message_json(call, &chat, id);
+    let shown = |text: &String| json!({ "text": text, "voter_count": 0 });
+    json["poll"] = json!({
+        "id": number_of(&format!("poll {}/{id}", chat.id), 17).to_string(),
+        "question": question,
+        "options": answers.iter().map(shown).collect::<Value>(),
+        "total_voter_count": 0,
+        "is_closed": false,
+        "is_anonymous": true,
+        "type": "regular",
+        "allows_multiple_answers": several,
+    });
+    appear(world, &mut state, call, bot, &chat, vec![(id, question)], Vec::new());
+    if let Some(message) = state.chats.get_mut(&chat.id).and_then(|room| room.messages.get_mut(&id))
+    {
+        message.editable = None;
+    }
+    let poll = Poll { question: None, answers, several, ends: None };
+    world.ledger.ask(Network::Telegram, &format!("{}/{id}", chat.id), Some(&poll));
     Ok(json)
 }
 
@@ -544,7 +598,8 @@ fn appear(
     let room = state.chats.entry(chat.id).or_default();
     for (id, text) in messages {
         let (post, account) = (post.clone(), bot.account.clone());
-        room.messages.insert(id, Message { post, account, text, has_file: !media.is_empty() });
+        let editable = Some(if media.is_empty() { "text" } else { "caption" });
+        room.messages.insert(id, Message { post, account, text, editable });
     }
     let text = room.read(&post);
     world.ledger.appear(
@@ -593,7 +648,7 @@ fn edit(world: &World, call: &Call, bot: &Bot, field: &str, limit: usize) -> Res
     let room = state.chats.get_mut(&chat.id).ok_or_else(|| bad("message to edit not found"))?;
     let message = room.messages.get_mut(&id).filter(|message| message.account == bot.account);
     let message = message.ok_or_else(|| bad("message to edit not found"))?;
-    if message.has_file != (field == "caption") {
+    if message.editable != Some(field) {
         return Err(bad(&format!("there is no {field} in the message to edit")));
     }
     if message.text == new.text {

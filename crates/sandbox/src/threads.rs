@@ -4,7 +4,7 @@
 //! sixty days for one that was traded for a longer one, which is issued anew when it is a day old.
 //! Media are fetched when a container is made. The first poll of a container answers IN_PROGRESS,
 //! the next one FINISHED; a film takes twenty seconds. After a day a container is EXPIRED. 250 posts
-//! and 1,000 replies in a moving day. Not spoken: quotes, polls, tags, who may answer.
+//! and 1,000 replies in a moving day. Polls end after a day. Not spoken: quotes, tags, who may answer.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,6 +19,7 @@ use crate::graph::{self, Fail, Paging};
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::{Blob, Unfetched, fetch};
 use crate::oauth::{self, Bad, CLIENT_SECRET, Refresh};
+use crate::poll::{Poll, fit};
 use crate::text::{Piece, pieces};
 use crate::world::{Fields, Network, World, lock, number_of, secret_of};
 
@@ -70,6 +71,7 @@ struct Container {
     kind: &'static str,
     items: Vec<Item>,
     text: String,
+    poll: Option<Vec<String>>,
     reply_to: Option<String>,
     is_child: bool,
     created: i64,
@@ -92,6 +94,7 @@ struct Post {
     kind: &'static str,
     items: Vec<Item>,
     text: String,
+    poll: Option<Poll>,
     reply_to: Option<String>,
     at: i64,
 }
@@ -327,6 +330,7 @@ async fn create(world: &World, call: &Call, caller: &Caller) -> Result<Value, Fa
             return Err(Fail::parameter(message));
         }
     };
+    let poll = asked(call, kind)?;
     let mut state = lock(&world.states.threads);
     let reply_to = call.text("reply_to_id").filter(|id| !id.is_empty());
     if let Some(to) = &reply_to {
@@ -341,6 +345,7 @@ async fn create(world: &World, call: &Call, caller: &Caller) -> Result<Value, Fa
         kind,
         items,
         text,
+        poll,
         reply_to,
         is_child,
         created: call.now,
@@ -352,6 +357,30 @@ async fn create(world: &World, call: &Call, caller: &Caller) -> Result<Value, Fa
     };
     state.containers.insert(id.clone(), container);
     Ok(json!({ "id": id }))
+}
+
+/// The answers of the poll that a container of text is made with.
+fn asked(call: &Call, kind: &str) -> Result<Option<Vec<String>>, Fail> {
+    if call.value("poll_attachment").is_none() {
+        return Ok(None);
+    }
+    let wrong = |why: &str| Err(Fail::parameter(format!("Param poll_attachment {why}")));
+    if kind != "TEXT_POST" {
+        return wrong("can only be attached to text-only posts");
+    }
+    let Some(Value::Object(poll)) = call.nested("poll_attachment") else {
+        return wrong("must be a JSON object");
+    };
+    let names = ["option_a", "option_b", "option_c", "option_d"];
+    let answers: Vec<String> =
+        names.into_iter().map_while(|name| poll.get(name)?.as_str()).map(str::to_owned).collect();
+    if answers.len() != poll.len() || answers.len() < 2 {
+        return wrong("must contain at least 2 options and no more than 4 options");
+    }
+    if !fit(&answers, 25) {
+        return wrong("options must be between 1 and 25 characters long");
+    }
+    Ok(Some(answers))
 }
 
 /// Characters, of emoji the bytes.
@@ -490,6 +519,12 @@ fn publish(world: &World, call: &Call, caller: &Caller) -> Result<Value, Fail> {
         kind: container.kind,
         items: container.items.clone(),
         text: container.text.clone(),
+        poll: container.poll.clone().map(|answers| Poll {
+            question: None,
+            answers,
+            several: false,
+            ends: Some(call.now + DAY),
+        }),
         reply_to: container.reply_to.clone(),
         at: call.now,
     };
@@ -524,8 +559,18 @@ fn publish(world: &World, call: &Call, caller: &Caller) -> Result<Value, Fail> {
             at: call.now,
         },
     );
+    world.ledger.ask(Network::Threads, &id, post.poll.as_ref());
     state.posts.insert(id.clone(), post);
     Ok(json!({ "id": id }))
+}
+
+fn poll_json(poll: &Poll) -> Value {
+    let mut json = json!({ "total_votes": 0, "expiration_timestamp": poll.ends.map(graph::time) });
+    for (name, answer) in ["a", "b", "c", "d"].into_iter().zip(&poll.answers) {
+        json[format!("option_{name}")] = json!(answer);
+        json[format!("option_{name}_votes_percentage")] = json!(0.0);
+    }
+    json
 }
 
 fn post_json(state: &State, call: &Call, id: &str, post: &Post) -> Value {
@@ -558,6 +603,7 @@ fn post_json(state: &State, call: &Call, id: &str, post: &Post) -> Value {
         "is_reply_owned_by_me": post.reply_to.is_some(),
         "replied_to": to(&post.reply_to),
         "root_post": to(&root),
+        "poll_attachment": post.poll.as_ref().map(poll_json),
         "has_replies": false,
         "alt_text": post.items.first().map(|item| item.alt.as_str()),
     })

@@ -3,7 +3,7 @@
 //! networks.md §9 and §21.1. Bearer `sandbox-{account}`, or a token of the consent page: two hours,
 //! codes 30 seconds, refresh tokens once. The same words twice in a day are refused unless something
 //! is attached or they answer another post. Links read back as `t.co`. Uploads last a day.
-//! Not spoken: films, polls, quotes, who may answer.
+//! Not spoken: films, quotes, who may answer.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,6 +18,7 @@ use crate::faults::Calls;
 use crate::ledger::{Appeared, LedgerMedia};
 use crate::media::Blob;
 use crate::oauth::{self, Refresh};
+use crate::poll::{Poll, fit, texts};
 use crate::text::{Piece, escaped, pieces};
 use crate::world::{Fields, Network, World, hex, iso, lock, number_of, secret_of, sha256};
 
@@ -77,6 +78,7 @@ struct Post {
     text: String,
     reply_to: Option<u64>,
     media: Vec<u64>,
+    poll: Option<Poll>,
     at: i64,
 }
 
@@ -352,7 +354,7 @@ fn create(world: &World, state: &mut State, call: &Call) -> Result<Value, Answer
     let account = authorized(state, call, "tweet.write")?;
     let json = call.json.as_ref().and_then(Value::as_object);
     let json = json.ok_or_else(|| invalid("The body is not a JSON object."))?;
-    let known = ["text", "media", "reply", "made_with_ai"];
+    let known = ["text", "media", "poll", "reply", "made_with_ai"];
     if let Some(name) = json.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(invalid(&format!("$.{name}: is not defined in the schema")));
     }
@@ -361,6 +363,10 @@ fn create(world: &World, state: &mut State, call: &Call) -> Result<Value, Answer
         Some(text) => text.as_str().ok_or_else(|| invalid("$.text: string expected"))?,
     };
     let media = attached(state, call, &account, json.get("media"))?;
+    let poll = json.get("poll").map(|poll| asked(call, poll)).transpose()?;
+    if poll.is_some() && !media.is_empty() {
+        return Err(invalid("Only one of [media, poll] may be set."));
+    }
     if text.trim().is_empty() && media.is_empty() {
         return Err(invalid("$.text: must be at least 1 characters long"));
     }
@@ -386,8 +392,8 @@ fn create(world: &World, state: &mut State, call: &Call) -> Result<Value, Answer
         return Err(forbidden("You are not allowed to create a Tweet with duplicate content."));
     }
     let id = state.id(call.now);
-    let post =
-        Post { account: account.clone(), text: text.to_owned(), reply_to, media, at: call.now };
+    let (account, text) = (account.clone(), text.to_owned());
+    let post = Post { account: account.clone(), text, reply_to, media, poll, at: call.now };
     world.ledger.appear(
         Network::X,
         Appeared {
@@ -400,12 +406,42 @@ fn create(world: &World, state: &mut State, call: &Call) -> Result<Value, Answer
             at: call.now,
         },
     );
+    world.ledger.ask(Network::X, &id.to_string(), post.poll.as_ref());
     let shown = shown(call, id, &post).0;
     state.users.entry(user_id(&account)).or_default().insert(id, call.now);
     state.posts.insert(id, post);
     Ok(
         json!({ "data": { "id": id.to_string(), "text": shown, "edit_history_tweet_ids": [id.to_string()] } }),
     )
+}
+
+/// The poll of a new post.
+fn asked(call: &Call, poll: &Value) -> Result<Poll, Answer> {
+    let options = poll["options"].as_array().filter(|all| (2..=4).contains(&all.len()));
+    let options = options.ok_or_else(|| invalid("$.poll.options: there must be 2 to 4 items"))?;
+    let answers = texts(options, |one| one);
+    if answers.len() != options.len() || !fit(&answers, 25) {
+        return Err(invalid("$.poll.options: each must be 1 to 25 characters long"));
+    }
+    let minutes = poll["duration_minutes"].as_i64().filter(|n| (5..=10_080).contains(n));
+    let minutes =
+        minutes.ok_or_else(|| invalid("$.poll.duration_minutes: is not between 5 and 10080"))?;
+    let ends = Some(call.now + minutes * 60_000);
+    Ok(Poll { question: None, answers, several: false, ends })
+}
+
+/// A poll as an expansion shows it: its number is that of its post.
+fn poll_json(id: u64, post: &Post, poll: &Poll) -> Value {
+    let option =
+        |(i, label): (usize, &String)| json!({ "position": i + 1, "label": label, "votes": 0 });
+    let ends = poll.ends.unwrap_or(post.at);
+    json!({
+        "id": id.to_string(),
+        "options": poll.answers.iter().enumerate().map(option).collect::<Value>(),
+        "duration_minutes": (ends - post.at) / 60_000,
+        "end_datetime": iso(ends),
+        "voting_status": "open",
+    })
 }
 
 /// The caller's own uploads of the last day.
@@ -554,6 +590,7 @@ fn post_json(state: &State, call: &Call, id: u64, post: &Post, fields: &[String]
                 let keys = post.media.iter().map(|id| format!("3_{id}")).collect::<Vec<_>>();
                 json!({ "media_keys": keys })
             }
+            "attachments" if post.poll.is_some() => json!({ "poll_ids": [id.to_string()] }),
             "referenced_tweets" => match post.reply_to {
                 Some(id) => json!([{ "type": "replied_to", "id": id.to_string() }]),
                 None => continue,
@@ -607,7 +644,14 @@ fn show(world: &World, state: &mut State, call: &Call, id: &str) -> Result<Value
                     "impression_count": told.views,
                 });
             }
-            json!({ "data": body })
+            let mut answer = json!({ "data": body });
+            let expanded = call.text("expansions").unwrap_or_default();
+            if let Some(poll) = &post.poll
+                && expanded.split(',').any(|one| one == "attachments.poll_ids")
+            {
+                answer["includes"] = json!({ "polls": [poll_json(id, post, poll)] });
+            }
+            answer
         }
         None => json!({ "errors": [missing("tweet", id)] }),
     })
@@ -708,7 +752,8 @@ mod tests {
     async fn links_are_shortened_and_signs_escaped() {
         let call = Call::of(Method::GET, "/", "", "").await;
         let text = "A <b> & https://a.example/x example.com.".to_owned();
-        let post = Post { account: "a".into(), text, reply_to: None, media: vec![], at: 0 };
+        let post =
+            Post { account: "a".into(), text, reply_to: None, media: vec![], poll: None, at: 0 };
         let (shown, urls) = shown(&call, 1, &post);
         assert!(shown.starts_with("A &lt;b&gt; &amp; https://t.co/"), "{shown}");
         assert!(shown.ends_with('.') && !shown.contains("example"), "{shown}");

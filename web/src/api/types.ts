@@ -36,6 +36,8 @@ export interface Placement {
     count: Count;
     maxBytes: number | null;
     maxWithMedia: number | null;
+    /** The limit of a text that is the question of a poll. */
+    questionMax: number | null;
     maxHashtags: number | null;
     maxMentions: number | null;
     titleMax: number | null;
@@ -71,6 +73,7 @@ export interface Choice {
   required: boolean;
   kind:
     | { type: 'line' | 'words'; max: number }
+    | { type: 'lines'; min: number; max: number; chars: number }
     | { type: 'link' | 'localTime' | 'flag' }
     | { type: 'oneOf'; picks: { value: string; label: string }[] }
     | { type: 'picture'; maxBytes: number };

@@ -17,6 +17,7 @@ const text = (max, count, more = {}) => ({
   count,
   maxBytes: null,
   maxWithMedia: null,
+  questionMax: null,
   maxHashtags: null,
   maxMentions: null,
   titleMax: null,
@@ -36,8 +37,15 @@ const media = (max, more = {}) => ({
   ...more,
 });
 const field = (key, label, help, secret = false, required = true) => ({ key, label, help, secret, required });
-const abilities = { delete: true, readBack: true, altText: true, edit: false, measure: false, threads: false, firstComment: false };
+const abilities = { delete: true, readBack: true, altText: true, edit: false, measure: false, polls: false, threads: false, firstComment: false };
 const editable = { ...abilities, edit: true };
+const choice = (key, label, help, kind) => ({ key, label, help, required: false, kind });
+const spans = [['1h', '1 hour'], ['1d', '1 day'], ['3d', '3 days'], ['7d', '7 days']].map(([value, label]) => ({ value, label }));
+const poll = (max, chars, open = true) => [
+  choice('poll', 'Poll', 'Its answers, one a line. A poll stands alone: without pictures and videos.', { type: 'lines', min: 2, max, chars }),
+  ...(open ? [choice('pollFor', 'Poll: open for', 'How long people can vote. Left empty: one day.', { type: 'oneOf', picks: spans })] : []),
+  choice('pollSeveral', 'Poll: several answers', 'May somebody choose more than one? Left empty: no.', { type: 'flag' }),
+];
 const measured = ['likes', 'comments', 'shares'];
 
 export const networks = [
@@ -65,7 +73,7 @@ export const networks = [
       field('server', 'Server', 'The address of your server, for example `https://mastodon.social`.'),
       field('token', 'Access token', 'Preferences → Development → New application, with `read` and `write`.', true),
     ],
-    placements: [{ id: 'feed', name: 'Post', follows: [], options: [], send: { class: 'keyed', horizon: 3600 }, edit: 'text', measures: measured, text: text(500, 'mastodon'), media: media(4) }],
+    placements: [{ id: 'feed', name: 'Post', follows: [], options: poll(4, 50), send: { class: 'keyed', horizon: 3600 }, edit: 'text', measures: measured, text: text(500, 'mastodon'), media: media(4) }],
     abilities: { ...editable, measure: true },
     budgets: [{ posts: 300, per: 10_800, of: [] }],
   },
@@ -94,7 +102,7 @@ export const networks = [
       field('chat', 'Channel', 'For example `@yourchannel`; the bot must be an administrator.'),
       field('token', 'Bot token', 'From @BotFather.', true),
     ],
-    placements: [{ id: 'message', name: 'Message', follows: [], options: [], send: { class: 'blind' }, edit: 'text', measures: [], text: text(4096, 'utf16', { maxWithMedia: 1024 }), media: media(10, { altMax: 0 }) }],
+    placements: [{ id: 'message', name: 'Message', follows: [], options: poll(12, 100, false), send: { class: 'blind' }, edit: 'text', measures: [], text: text(4096, 'utf16', { maxWithMedia: 1024, questionMax: 300 }), media: media(10, { altMax: 0 }) }],
     abilities: { ...editable, readBack: false, altText: false },
     budgets: [{ posts: 20, per: 60, of: [] }],
   },

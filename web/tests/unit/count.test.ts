@@ -5,8 +5,8 @@ import { count, remaining } from '../../src/features/composer/count';
 import { links, urls } from '../../src/features/composer/links';
 
 const family = '👩‍👩‍👧‍👦';
-const rule = (max: number, maxWithMedia: number | null = null) =>
-  ({ max, count: 'graphemes', maxWithMedia }) as Placement['text'];
+const rule = (max: number, maxWithMedia: number | null = null, questionMax: number | null = null) =>
+  ({ max, count: 'graphemes', maxWithMedia, questionMax }) as Placement['text'];
 
 test.each([
   ['chars', 'naïve', 5],
@@ -31,10 +31,12 @@ test('for Mastodon a mention of another server counts without its host', () => {
   expect(count('mail nell@sandbox.example', 'mastodon')).toBe('mail nell@sandbox.example'.length);
 });
 
-test('with media the limit of captions holds, where there is one', () => {
-  expect(remaining('abc', rule(10, 5), false)).toEqual({ left: 7, max: 10 });
-  expect(remaining('abcdefg', rule(10, 5), true)).toEqual({ left: -2, max: 5 });
-  expect(remaining('abc', rule(10), true)).toEqual({ left: 7, max: 10 });
+test('beside media the limit of captions holds, and of a question in a poll, where there is one', () => {
+  expect(remaining('abc', rule(10, 5), 'nothing')).toEqual({ left: 7, max: 10 });
+  expect(remaining('abcdefg', rule(10, 5), 'media')).toEqual({ left: -2, max: 5 });
+  expect(remaining('abc', rule(10), 'media')).toEqual({ left: 7, max: 10 });
+  expect(remaining('abcde', rule(10, 5, 4), 'poll')).toEqual({ left: -1, max: 4 });
+  expect(remaining('abcde', rule(10, 5), 'poll')).toEqual({ left: 5, max: 10 });
 });
 
 const units = ['chars', 'utf16', 'bytes', 'graphemes', 'mastodon', 'weighted', 'threads'] as const;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Post } from '../../src/api/types';
-import { bodyOf, draftOf, isWorthKeeping, newDraft, placeOf, unsent } from '../../src/features/composer/draft';
+import { answersOf, bodyOf, draftOf, isWorthKeeping, newDraft, placeOf, unsent } from '../../src/features/composer/draft';
 
 const NOW = Date.parse('2026-11-22T10:20:00Z');
 const zone = 'Europe/London';
@@ -163,4 +163,12 @@ describe('what was not sent', () => {
     expect(isWorthKeeping({ ...draft, text: ' \n' })).toBe(false);
     expect(isWorthKeeping({ ...draft, text: 'x' })).toBe(true);
   });
+});
+
+test('a poll is its lines, and worth keeping', () => {
+  const draft = { ...newDraft(NOW, 'Europe/London', null, ['c1']), options: { c1: { poll: ' Rye\r\n\nOats ' } } };
+  expect(answersOf(draft, 'c1')).toEqual(['Rye', 'Oats']);
+  expect(answersOf(draft, 'c2')).toEqual([]);
+  expect(isWorthKeeping(draft)).toBe(true);
+  expect(isWorthKeeping({ ...draft, options: { c1: { poll: ' ' } } })).toBe(false);
 });

@@ -1,5 +1,7 @@
 //! `carillon post`: the same operations as the API, from a terminal.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 
 use super::{Here, Out, day_or_time, table};
@@ -16,6 +18,7 @@ pub(super) const EXAMPLES: &str = "Examples:
 const CREATE_EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
   carillon post create --text 'Sunset' --media 0193… --first-comment 'Tickets: example.org' --to instagram
+  carillon post create --text 'Which loaf?' --set poll=Rye --set poll=Oats --set pollFor=3d --to mastodon --to x
   carillon post create --text 'One' --then 'Two' --to mastodon --to telegram --where-possible --json
 
 Each part goes out once the one before it is live; `post show` tells how far it is.";
@@ -56,7 +59,7 @@ pub(super) struct Create {
     #[arg(long)]
     placement: Option<String>,
     /// What a placement asks beside text and media, as KEY=VALUE (docs/networks names the
-    /// keys); repeat for several
+    /// keys); repeat for several, and with the same key for several lines
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = answer)]
     options: Vec<(String, String)>,
     /// Id of an uploaded picture or video; repeat for several
@@ -193,7 +196,7 @@ impl Create {
             placement: self.placement.clone(),
             thread: (self.where_possible && !threads).then_some(Parts::FIRST),
             first_comment: comment.filter(|_| comments || !self.where_possible),
-            options: Some(self.options.iter().cloned().collect()),
+            options: Some(answers(&self.options)),
             ..DraftDelivery::default()
         })
     }
@@ -203,6 +206,19 @@ impl Create {
 fn answer(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// By their keys. One that is said again adds a line.
+fn answers(all: &[(String, String)]) -> BTreeMap<String, String> {
+    let mut answers = BTreeMap::<String, String>::new();
+    for (key, value) in all {
+        let lines = answers.entry(key.clone()).or_default();
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.push_str(value);
+    }
+    answers
 }
 
 fn comment_unused() -> Refusal {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use carillon_networks::spec::Edit;
+use carillon_networks::spec::{Beside, Edit, Placement};
 use carillon_networks::{
     Action, Applied, Class, Context, Error, Media, Published, Rendition, text,
 };
@@ -19,7 +19,7 @@ use super::account::{self, Renewals};
 use super::load::{self, Work};
 use super::tokens::{self, After, Unusable};
 use super::view::{self, DeliveryView};
-use super::{connecting, deliver, guard};
+use super::{connecting, deliver, guard, options};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::problem::Problem;
@@ -48,9 +48,15 @@ pub(super) fn changeable(d: &Delivery) -> Edit {
     let spec = carillon_networks::find(&d.network).map(|n| n.spec());
     let placement = spec.and_then(|spec| spec.placement(&d.placement));
     match placement {
+        Some(placement) if is_question(d, placement) => Edit::No,
         Some(placement) if d.state == State::Published && d.remote_id.is_some() => placement.edit,
         _ => Edit::No,
     }
+}
+
+/// Is its text the question of a poll? No network lets a poll be changed.
+fn is_question(d: &Delivery, placement: &Placement) -> bool {
+    placement.text.question_max.is_some() && options::beside(&d.options, false) == Beside::Poll
 }
 
 /// Gives a live post another text, and another title where its network has that.
@@ -132,6 +138,14 @@ fn may_change(work: &Work) -> Result<String, Refusal> {
                 false => "Change it there by hand, if it lets people.",
             },
         )),
+        _ if is_question(&work.delivery, place) => Err(Refusal::conflict(
+            "not_changeable",
+            format!(
+                "The text is the question of a poll, and {} lets nobody change a poll.",
+                spec.name
+            ),
+            "Roll the post back and publish it again.",
+        )),
         None => Err(Refusal::conflict(
             "unknown_id",
             format!("Carillon does not know its id at {}.", spec.name),
@@ -152,8 +166,8 @@ fn rendition(work: &Work, new: &Amendment) -> Result<Rendition, Refusal> {
         let message = format!("{} ({}) has no title that could be changed.", spec.name, place.name);
         wrong.push(Wrong::new("title", "title_fixed", message).at(&d.connection_id));
     }
-    let with_media = !work.media.is_empty();
-    for found in text::problems(spec, place, &new.text, title.as_deref(), with_media) {
+    let beside = options::beside(&d.options, !work.media.is_empty());
+    for found in text::problems(spec, place, &new.text, title.as_deref(), beside) {
         let field = if found.code.starts_with("title") { "title" } else { "text" };
         wrong.push(Wrong::new(field, found.code, found.message).at(&d.connection_id));
     }

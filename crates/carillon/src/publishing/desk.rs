@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::lineup::{self, note, reopen};
+use super::options;
 use super::schedule;
 use super::segments;
 use super::view::{self, DeliveryView};
@@ -173,12 +174,12 @@ async fn fits(tx: &Tx, d: &Delivery, post: &Post, text: &str) -> Result<(), Refu
     let Some(placement) = spec.placement(&d.placement) else { return Ok(()) };
     let alone = d.parent_id.is_none();
     let with_media = alone && !media::of_post(tx, &post.id).await?.is_empty();
-    let wrong: Vec<Wrong> =
-        text::problems(spec, placement, text, post.title.as_deref(), with_media)
-            .into_iter()
-            .filter(|p| !p.code.starts_with("title"))
-            .map(|p| Wrong::new("text", p.code, p.message).at(&d.connection_id))
-            .collect();
+    let beside = options::beside(&d.options, with_media);
+    let wrong: Vec<Wrong> = text::problems(spec, placement, text, post.title.as_deref(), beside)
+        .into_iter()
+        .filter(|p| !p.code.starts_with("title"))
+        .map(|p| Wrong::new("text", p.code, p.message).at(&d.connection_id))
+        .collect();
     if wrong.is_empty() { Ok(()) } else { Err(Refusal::invalid(wrong)) }
 }
 

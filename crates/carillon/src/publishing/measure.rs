@@ -1,6 +1,7 @@
 //! Text and media held against what a network takes and what this installation demands: before a
 //! post is taken, and once more before it is due.
 
+use carillon_networks::spec::Beside;
 use carillon_networks::text;
 
 use super::draft::Draft;
@@ -49,16 +50,19 @@ pub(super) fn measure(
     let rule = &p.placement.text;
     let with_media = !media.is_empty();
     p.count = text::count(rule.count, body);
-    p.max = if with_media { rule.max_with_media.unwrap_or(rule.max) } else { rule.max };
+    let beside = options::beside(&p.options, with_media);
+    p.max = rule.limit(beside);
     let field = format!("deliveries[{}]", p.position);
     let id = p.connection.id.clone();
-    for found in text::problems(p.spec, p.placement, body, draft.title.as_deref(), with_media) {
+    for found in text::problems(p.spec, p.placement, body, draft.title.as_deref(), beside) {
         let part = if found.code.starts_with("title") { "title" } else { "text" };
         wrong.push(Wrong::new(format!("{field}.{part}"), found.code, found.message).at(&id));
     }
     let name = p.spec.name;
     let rule = &p.placement.media;
-    let min = rule.min.max(usize::from(rules.media_required));
+    // A poll stands alone.
+    let required = rules.media_required && beside != Beside::Poll;
+    let min = rule.min.max(usize::from(required));
     let asked = draft.media.len();
     let place = p.placement.name;
     let what = match (rule.types.is_empty(), &rule.video) {
@@ -108,7 +112,7 @@ pub(super) fn measure(
         );
         say("public_url_required", message);
     }
-    options::measure(p, wrong);
+    options::measure(p, asked > 0, wrong);
 }
 
 /// What stands against a delivery that was planned before, as things are now.

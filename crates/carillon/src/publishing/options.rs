@@ -1,9 +1,10 @@
 //! What a placement asks beside text and media (an event's times, a button, who may see it), held
 //! against what was answered. The SPEC says what it asks; answers are text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use carillon_networks::spec::{Choice, Kind};
+use carillon_networks::poll::{OF_A_POLL, POLL, QUESTION};
+use carillon_networks::spec::{Beside, Choice, Kind, lines};
 
 use super::plan::Planned;
 use crate::domain::refusal::Wrong;
@@ -11,18 +12,31 @@ use crate::domain::refusal::Wrong;
 /// Answers by the keys of the placement's options.
 pub type Answers = BTreeMap<String, String>;
 
+/// What a post's text stands beside: media, a poll, or neither.
+pub(super) fn beside(answers: &Answers, with_media: bool) -> Beside {
+    match (with_media, answered(answers, POLL)) {
+        (true, _) => Beside::Media,
+        (false, Some(_)) => Beside::Poll,
+        (false, None) => Beside::Nothing,
+    }
+}
+
+fn answered<'a>(answers: &'a Answers, key: &str) -> Option<&'a str> {
+    answers.get(key).map(|answer| answer.trim()).filter(|answer| !answer.is_empty())
+}
+
 /// Names every answer that is missing, unknown or of another kind.
-pub(super) fn measure(p: &Planned, wrong: &mut Vec<Wrong>) {
+pub(super) fn measure(p: &Planned, with_media: bool, wrong: &mut Vec<Wrong>) {
     let (name, place, options) = (p.spec.name, p.placement.name, p.placement.options);
     let mut say = |key: &str, code: &str, message: String| {
         let field = format!("deliveries[{}].options.{key}", p.position);
         wrong.push(Wrong::new(field, code, message).at(&p.connection.id));
     };
-    for (key, answer) in &p.options {
+    for key in p.options.keys() {
+        let Some(answer) = answered(&p.options, key) else { continue };
         match options.iter().find(|o| o.key == key) {
-            _ if answer.trim().is_empty() => {}
             Some(option) => {
-                if let Err(why) = fits(option, answer.trim()) {
+                if let Err(why) = fits(option, answer) {
                     say(key, "option_invalid", format!("{name}, {}: {why}.", option.label));
                 }
             }
@@ -38,10 +52,34 @@ pub(super) fn measure(p: &Planned, wrong: &mut Vec<Wrong>) {
         }
     }
     for option in options.iter().filter(|o| o.required) {
-        if p.options.get(option.key).is_none_or(|answer| answer.trim().is_empty()) {
+        if answered(&p.options, option.key).is_none() {
             let message = format!("{name} ({place}) needs {}: {}", option.label, option.help);
             say(option.key, "option_required", message);
         }
+    }
+    let own = |key: &str| options.iter().find(|o| o.key == key);
+    if answered(&p.options, POLL).is_none() {
+        let given = |key: &&str| answered(&p.options, key).is_some_and(|answer| answer != "false");
+        for option in OF_A_POLL.into_iter().filter(given).filter_map(own) {
+            let message = format!(
+                "{name} ({place}): {} is for a poll, and there is none: write its answers, or \
+                 leave this empty.",
+                option.label
+            );
+            say(option.key, "poll_missing", message);
+        }
+        return;
+    }
+    if let Some(option) = own(QUESTION).filter(|o| answered(&p.options, o.key).is_none()) {
+        let message = format!("{name} ({place}) needs {}: {}", option.label, option.help);
+        say(option.key, "option_required", message);
+    }
+    if with_media && own(POLL).is_some() {
+        let message = format!(
+            "{name} ({place}) shows no pictures and videos beside a poll: take them out, or the \
+             poll."
+        );
+        say(POLL, "poll_with_media", message);
     }
 }
 
@@ -54,6 +92,24 @@ fn fits(option: &Choice, answer: &str) -> Result<(), String> {
             Err(format!("at most {max} characters, there are {chars}"))
         }
         Kind::Line { .. } | Kind::Words { .. } => Ok(()),
+        Kind::Lines { min, max, chars } => {
+            let all: Vec<&str> = lines(answer).collect();
+            let long = |line: &&&str| line.chars().count() > chars;
+            match (all.len(), all.iter().find(long)) {
+                (n, _) if n < min => {
+                    Err(format!("at least {min} answers, one a line, there is {n}"))
+                }
+                (n, _) if n > max => Err(format!("at most {max} answers, there are {n}")),
+                (_, Some(line)) => Err(format!(
+                    "at most {chars} characters an answer, “{line}” has {}",
+                    line.chars().count()
+                )),
+                (n, None) if all.iter().collect::<BTreeSet<_>>().len() < n => {
+                    Err("every answer stands there once".into())
+                }
+                _ => Ok(()),
+            }
+        }
         Kind::Link => {
             let read = answer.parse::<url::Url>().ok();
             let good = read.is_some_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
@@ -85,12 +141,18 @@ mod tests {
 
     use super::*;
 
+    const LINES: Kind = Kind::Lines { min: 2, max: 3, chars: 5 };
+
     #[test]
     fn answers_are_of_their_kind() {
         let picks = &[Pick { value: "BOOK", label: "Book" }, Pick { value: "CALL", label: "Call" }];
         for (kind, good, bad) in [
             (Kind::Line { max: 5 }, "Bread", "Breads"),
             (Kind::Line { max: 50 }, "one line", "two\nlines"),
+            (LINES, "Rye\n\n Oats ", "Rye"),
+            (LINES, "Rye\r\nOats\nEggs", "Rye\nOats\nEggs\nMilk"),
+            (LINES, "Wheat\nRye", "Barley\nRye"),
+            (LINES, "rye\nRye", "Rye\nRye "),
             (Kind::Words { max: 12 }, "bread, rye", "bread, rye, oats"),
             (Kind::Link, "https://example.com/a?b", "example.com"),
             (Kind::Link, "http://a.example", "javascript:alert(1)"),

@@ -5,7 +5,7 @@
 //! the job, and the one that ends the parent for good cancels what was not sent. Hence a crash goes
 //! on at the first part that is not out, and a failed comment leaves its post alone.
 
-use carillon_networks::spec::Placement;
+use carillon_networks::spec::{Beside, Placement};
 use carillon_networks::text;
 
 use super::draft::{Draft, DraftDelivery, Part, Parts};
@@ -94,7 +94,8 @@ pub(super) fn plan(
         }
     }
     for (field, segment) in &asked {
-        for found in text::problems(p.spec, segment.placement, &segment.text, None, false) {
+        for found in text::problems(p.spec, segment.placement, &segment.text, None, Beside::Nothing)
+        {
             wrong.push(Wrong::new(field.as_str(), found.code, found.message).at(id));
         }
     }

@@ -24,6 +24,7 @@ fn answers(placement: &Placement) -> BTreeMap<String, String> {
     let required = placement.options.iter().filter(|option| option.required).enumerate();
     let answer = |(i, kind): (usize, Kind)| match kind {
         Kind::Line { .. } => "Something".to_owned(),
+        Kind::Lines { .. } => "Rye\nOats".to_owned(),
         Kind::Words { .. } => "bread, rye".to_owned(),
         Kind::Link => "https://example.com/bread".to_owned(),
         Kind::LocalTime => format!("2026-12-{:02}T09:30", i + 1),

@@ -24,6 +24,7 @@ mod measure;
 mod media;
 mod migrate;
 mod odd;
+mod polls;
 mod preflight;
 mod publishing;
 mod queue;

@@ -19,7 +19,7 @@ pub use self::count::count;
 pub use self::html::{html_to_text, unescaped};
 pub use self::tags::{hashtags, mentions, short_mentions};
 pub use self::urls::urls;
-use crate::spec::{Placement, Spec};
+use crate::spec::{Beside, Placement, Spec};
 
 /// One reason why a network would refuse this text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,7 +35,7 @@ pub fn problems(
     placement: &Placement,
     text: &str,
     title: Option<&str>,
-    with_media: bool,
+    beside: Beside,
 ) -> Vec<Problem> {
     let (name, rule) = (spec.name, &placement.text);
     let mut found = Vec::new();
@@ -44,15 +44,18 @@ pub fn problems(
     if text.trim().is_empty() {
         if rule.required {
             add("text_required", format!("{name} takes no post without text."));
-        } else if !with_media {
+        } else if beside != Beside::Media {
             add("text_required", format!("{name} takes no post without text or media."));
         }
     }
-    let caption = rule.max_with_media.filter(|_| with_media);
-    let (max, used) = (caption.unwrap_or(rule.max), count(rule.count, text));
+    let (max, used) = (rule.limit(beside), count(rule.count, text));
     if used > max {
         let over = amount(used - max, rule.count.unit());
-        let with = if caption.is_some() { " with media" } else { "" };
+        let with = match beside {
+            Beside::Media if rule.max_with_media.is_some() => " with media",
+            Beside::Poll if rule.question_max.is_some() => " as the question of a poll",
+            _ => "",
+        };
         let message = format!("The text is {over} too long for {name}{with} ({used} of {max}).");
         add("text_too_long", message);
     }
@@ -113,6 +116,7 @@ mod tests {
                 count: Count::Graphemes,
                 max_bytes: Some(11),
                 max_with_media: Some(9),
+                question_max: Some(8),
                 max_hashtags: Some(1),
                 max_mentions: Some(1),
                 title_max: Some(2),
@@ -143,13 +147,13 @@ mod tests {
             life: crate::oauth::Life::Endless,
             budgets: &[],
         };
-        let said = |text, title, media| -> Vec<(&str, String)> {
-            let all = problems(&spec, &RULE, text, title, media);
+        let said = |text, title, beside| -> Vec<(&str, String)> {
+            let all = problems(&spec, &RULE, text, title, beside);
             all.into_iter().map(|p| (p.code, p.message)).collect()
         };
-        assert_eq!(said("short", Some("ok"), false), []);
+        assert_eq!(said("short", Some("ok"), Beside::Nothing), []);
         assert_eq!(
-            said("#ab #cd @e @f", Some("abc"), false),
+            said("#ab #cd @e @f", Some("abc"), Beside::Nothing),
             [
                 (
                     "text_too_long",
@@ -168,9 +172,12 @@ mod tests {
             ]
         );
         let caption = "The text is 1 character too long for Exemplum with media (10 of 9).";
-        assert_eq!(said("0123456789", None, true), [("text_too_long", caption.into())]);
+        assert_eq!(said("0123456789", None, Beside::Media), [("text_too_long", caption.into())]);
         let required = "Exemplum takes no post without text.";
-        assert_eq!(said(" \n", None, true), [("text_required", required.into())]);
+        assert_eq!(said(" \n", None, Beside::Media), [("text_required", required.into())]);
+        let question =
+            "The text is 1 character too long for Exemplum as the question of a poll (9 of 8).";
+        assert_eq!(said("012345678", None, Beside::Poll), [("text_too_long", question.into())]);
     }
 
     /// Texts that are mostly made of what the finders look for.

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use carillon_networks::http::{Guard, Http};
+use carillon_networks::poll::OF_A_POLL;
 use carillon_networks::spec::{Edit, Kind};
 use carillon_networks::{
     ALL, Account, Applied, Class, Context, Error, Forgetful, Grant, Network, Polled, Prepared,
@@ -52,7 +53,7 @@ impl Stand {
     }
 
     /// A post that this placement takes; with what it follows, where it has to follow something.
-    async fn sample(&self, placement: &str, key: &str) -> Rendition {
+    pub(crate) async fn sample(&self, placement: &str, key: &str) -> Rendition {
         let spec = self.network.spec();
         let place = spec.placement(placement).unwrap();
         let least = u8::try_from(place.media.min).unwrap();
@@ -121,13 +122,13 @@ impl Stand {
     }
 
     /// How many of this text are visible.
-    fn visible(&self, out: &Rendition) -> usize {
+    pub(crate) fn visible(&self, out: &Rendition) -> usize {
         let head = out.reply_to.as_ref().map(|to| to.parent.id.clone());
         self.desk.visible().iter().filter(|post| Some(&post.id) != head.as_ref()).count()
     }
 
     /// What the network can tell of a send in doubt.
-    async fn found(&self, out: &Rendition, class: SendClass) -> Option<Vec<Remote>> {
+    pub(crate) async fn found(&self, out: &Rendition, class: SendClass) -> Option<Vec<Remote>> {
         match class {
             SendClass::Handle => Some(match self.settled(out).await {
                 Polled::Published(remote) => vec![remote],
@@ -155,6 +156,7 @@ impl Stand {
 fn answer(kind: Kind, at: usize) -> String {
     match kind {
         Kind::Line { .. } => "Something".to_owned(),
+        Kind::Lines { min, .. } => (1..=min).map(|n| format!("Bread {n}\n")).collect(),
         Kind::Words { .. } => "bread, rye".to_owned(),
         Kind::Link => "https://example.com/bread".to_owned(),
         Kind::LocalTime => format!("2026-12-{:02}T09:30", at + 1),
@@ -481,7 +483,13 @@ fn every_spec_makes_sense() {
                 if let Kind::OneOf { picks } = option.kind {
                     assert!(picks.len() > 1, "{name}");
                 }
+                if let Kind::Lines { min, max, chars } = option.kind {
+                    assert!(0 < min && min < max && chars > 0, "{name}");
+                }
             }
+            let polled = OF_A_POLL.iter().all(|key| place.polls() || !keys.contains(key));
+            assert!(polled, "{name} asks of a poll and takes none");
+            assert!(place.polls() || place.text.question_max.is_none(), "{name} has no question");
         }
         for budget in spec.budgets {
             let known = budget.of.iter().all(|id| spec.placement(id).is_some());

@@ -25,6 +25,7 @@ mod matrix;
 mod nostr;
 mod numbers;
 mod pinterest;
+mod polls;
 mod reddit;
 mod segments;
 mod slack;

@@ -26,9 +26,17 @@ export function count(text: string, how: Count): number {
   }
 }
 
-/** What is left, and the limit that holds with or without media. */
-export function remaining(text: string, rule: Placement['text'], withMedia: boolean): { left: number; max: number } {
-  const max = withMedia && rule.maxWithMedia !== null ? rule.maxWithMedia : rule.max;
+/** What a text stands beside. */
+export type Beside = 'nothing' | 'media' | 'poll';
+
+export function besideOf(options: Record<string, string> | undefined, withMedia: boolean): Beside {
+  return withMedia ? 'media' : options?.poll?.trim() ? 'poll' : 'nothing';
+}
+
+/** What is left, and the limit that holds beside it. */
+export function remaining(text: string, rule: Placement['text'], beside: Beside): { left: number; max: number } {
+  const other = { nothing: null, media: rule.maxWithMedia, poll: rule.questionMax }[beside];
+  const max = other ?? rule.max;
   return { left: max - count(text, rule.count), max };
 }
 

@@ -135,11 +135,19 @@ export const threadOf = (draft: Draft, id: Id | null): string[] => (id !== null 
 export const commentOf = (draft: Draft, id: Id | null): string | null =>
   id !== null && id in draft.comments ? (draft.comments[id] ?? null) : draft.comment;
 
+/** The option that is a poll's answers, and those that mean nothing without it. */
+export const isPoll = (option: { key: string }): boolean => option.key === 'poll';
+export const isOfPoll = (key: string): boolean => ['poll', 'pollQuestion', 'pollFor', 'pollSeveral'].includes(key);
+/** The answers of a connection's poll, one a line. */
+export const answersOf = (draft: Draft, id: Id): string[] => linesOf(draft.options[id]?.poll ?? '');
+export const linesOf = (answer: string): string[] => answer.split('\n').flatMap((line) => line.trim() || []);
+
 /** Anything that would be a loss. */
 export function isWorthKeeping(draft: Draft): boolean {
-  const { text, title, media, overrides, thread, threads, comment, comments } = draft;
+  const { text, title, media, overrides, thread, threads, comment, comments, options } = draft;
   const own = [overrides, threads, comments].some((of) => Object.keys(of).length);
-  return Boolean(text.trim() || title.trim() || media.length || thread.length || comment || own);
+  const told = Object.values(options).some((answers) => Object.values(answers).some((answer) => answer.trim()));
+  return Boolean(text.trim() || title.trim() || media.length || thread.length || comment || own || told);
 }
 
 export function instantOf(draft: Draft): number | null {

@@ -7,7 +7,8 @@ import type { ComposerTask } from '../../app/composer.svelte';
 import { t } from '../../app/i18n';
 import { store } from '../../app/store.svelte';
 import { browserZone, wallText } from '../../time/zone';
-import { bodyOf, draftOf, instantOf, isWorthKeeping, newDraft, placeOf, SHARED, unsent, without } from './draft';
+import { besideOf, type Beside } from './count';
+import { bodyOf, draftOf, instantOf, isOfPoll, isPoll, isWorthKeeping, newDraft, placeOf, SHARED, unsent, without } from './draft';
 import type { Draft, Intent, Place } from './draft';
 import { Following } from './following.svelte';
 import { freshKey } from './key';
@@ -112,6 +113,29 @@ export class Work {
   }
   textOf(id: Id): string {
     return this.draft.overrides[id] ?? this.draft.text;
+  }
+  /** What the text of a connection stands beside. */
+  beside(connection: Connection): Beside {
+    return besideOf(this.draft.options[connection.id], this.draft.media.length > 0);
+  }
+  /** Others chosen that take polls and do not have this one. */
+  withoutPollOf(connection: Connection): Connection[] {
+    const poll = this.draft.options[connection.id]?.poll;
+    if (!poll?.trim()) return [];
+    return this.chosen.filter((c) => this.placement(c)?.options.some(isPoll) && this.draft.options[c.id]?.poll !== poll);
+  }
+  /** Gives them the same poll, as far as their placements have what it was told. */
+  sharePoll(connection: Connection): void {
+    const own = this.draft.options[connection.id] ?? {};
+    const options = { ...this.draft.options };
+    for (const c of this.withoutPollOf(connection)) {
+      const taken = (this.placement(c)?.options ?? []).filter(({ key, kind }) => {
+        const answer = isOfPoll(key) ? own[key] : undefined;
+        return answer && (kind.type !== 'oneOf' || kind.picks.some((pick) => pick.value === answer));
+      });
+      options[c.id] = { ...options[c.id], ...Object.fromEntries(taken.map(({ key }) => [key, own[key]!])) };
+    }
+    this.draft.options = options;
   }
   /** Does a connection differ from what is shared? */
   differs(id: Id): boolean {

@@ -140,11 +140,15 @@ struct OptionSpec {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "read by the documentation only")]
 struct KindSpec {
-    /// `line`, `words` (apart by commas), `link`, `localTime` (`2026-12-24` or
+    /// `line`, `lines` (each another), `words` (apart by commas), `link`, `localTime` (`2026-12-24` or
     /// `2026-12-24T18:30`), `flag` (`true` or `false`), `oneOf`, `picture`
     r#type: String,
-    /// Most characters.
+    /// Most characters; of `lines`, most lines.
     max: Option<u64>,
+    /// Fewest lines.
+    min: Option<u64>,
+    /// Most characters of a line.
+    chars: Option<u64>,
     max_bytes: Option<u64>,
     picks: Option<Vec<PickSpec>>,
 }
@@ -181,6 +185,8 @@ struct TextSpec {
     max_bytes: Option<u64>,
     /// The limit where media is attached.
     max_with_media: Option<u64>,
+    /// The limit of a text that is the question of a poll; `null` where it is none.
+    question_max: Option<u64>,
     max_hashtags: Option<u64>,
     max_mentions: Option<u64>,
     /// `null` where posts have no title.
@@ -236,6 +242,8 @@ struct AbilitiesSpec {
     edit: bool,
     /// What followers did can be read; the placements say what of it.
     measure: bool,
+    /// A post can carry a poll: its placements have the option `poll`.
+    polls: bool,
     /// A post can go on in a thread.
     threads: bool,
     first_comment: bool,

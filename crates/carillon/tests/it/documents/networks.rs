@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use carillon_networks::http::Reply;
 use carillon_networks::oauth::Life;
-use carillon_networks::spec::{Count, Derivative, Edit, Placement, VideoRule};
+use carillon_networks::spec::{Count, Derivative, Edit, Kind, Placement, VideoRule};
 use carillon_networks::{ALL, Metric, Network, SendClass, Spec};
 use serde::Deserialize;
 
@@ -66,8 +66,8 @@ fn the_table() {
          network's documents (`cargo test -p carillon-networks --test it contract`). Where the last column names a real server or a client \
          library that others wrote, that has judged the connector or the sandbox as well (`make test-live`). Made from the connectors' own SPEC and the errors recorded in \
          `crates/networks/tests/errors`.\n\n\
-         | network | posts to | threads | first comment | send class | pictures | videos | consent page | token | read back | edit | measured | delete | alt text | errors known | proven by |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | network | posts to | threads | first comment | send class | pictures | videos | consent page | token | read back | edit | measured | polls | delete | alt text | errors known | proven by |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut known = 0;
     for &network in ALL {
@@ -82,7 +82,7 @@ fn the_table() {
         let pictures = spec.placements.iter().filter(|p| !p.media.types.is_empty());
         let films = spec.placements.iter().filter_map(|p| p.media.video).map(|v| v.max);
         text += &format!(
-            "| [{}](networks/{}.md) | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {errors} | {} |\n",
+            "| [{}](networks/{}.md) | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {errors} | {} |\n",
             spec.name,
             spec.id,
             alone.iter().map(name).collect::<Vec<_>>().join(", "),
@@ -96,6 +96,7 @@ fn the_table() {
             yes(can.read_back),
             yes(can.edit),
             measured(spec.placements),
+            yes(can.polls),
             yes(can.delete),
             yes(can.alt_text),
             proven(spec.id),
@@ -197,6 +198,7 @@ fn page(network: &dyn Network) -> String {
             class(p.send).1,
         );
     }
+    text += &asked(spec);
     let can = spec.can();
     let all = [
         ("threads", can.threads),
@@ -204,6 +206,7 @@ fn page(network: &dyn Network) -> String {
         ("descriptions of pictures", can.alt_text),
         ("changes of live posts", can.edit),
         ("numbers of live posts", can.measure),
+        ("polls", can.polls),
         ("deleting", can.delete),
         ("reading back", can.read_back),
     ];
@@ -236,6 +239,48 @@ fn page(network: &dyn Network) -> String {
         );
     }
     text
+}
+
+/// What its placements ask beside text and media.
+fn asked(spec: &Spec) -> String {
+    let mut text = String::new();
+    for p in spec.placements {
+        for o in p.options {
+            let needed = if o.required { ", needed" } else { "" };
+            text += &format!(
+                "| {} | `{}` | {}: {} | {}{needed} |\n",
+                p.name,
+                o.key,
+                o.label,
+                o.help,
+                kind(o.kind)
+            );
+        }
+    }
+    if text.is_empty() {
+        return text;
+    }
+    let head = "| placement | option | what | answer |\n|---|---|---|---|\n";
+    format!(
+        "\nBeside text and media a post can be told (`--set KEY=VALUE`, or `options`):\n\n{head}{text}"
+    )
+}
+
+fn kind(kind: Kind) -> String {
+    match kind {
+        Kind::Line { max } => format!("a line of at most {max} characters"),
+        Kind::Lines { min, max, chars } => {
+            format!("{min}–{max} lines of at most {chars} characters")
+        }
+        Kind::Words { max } => format!("words apart by commas, at most {max} characters"),
+        Kind::Link => "an address".to_owned(),
+        Kind::LocalTime => "`2026-12-24` or `2026-12-24T18:30`".to_owned(),
+        Kind::Flag => "`true` or `false`".to_owned(),
+        Kind::OneOf { picks } => {
+            picks.iter().map(|pick| format!("`{}`", pick.value)).collect::<Vec<_>>().join(", ")
+        }
+        Kind::Picture { max_bytes } => format!("a picture of at most {}", size(max_bytes)),
+    }
 }
 
 /// A recorded answer of a network, as far as a page needs it.
@@ -304,6 +349,7 @@ fn words(p: &Placement) -> String {
     let mut words = format!("at most {} {how}", t.max);
     let more = [
         (t.max_with_media, "with a picture"),
+        (t.question_max, "as the question of a poll"),
         (t.max_bytes, "bytes"),
         (t.max_hashtags, "hashtags"),
         (t.max_mentions, "mentions"),
