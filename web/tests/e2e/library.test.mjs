@@ -145,7 +145,7 @@ describe('the library', { skip: MOCK && 'the mock keeps no library' }, () => {
       await server.api('/media/tags', { method: 'POST', body: JSON.stringify({ ids: [id], add: ['menu', 'autumn'] }) });
       const { page, context, wrong, tiles } = await library('?search=quayside', { ...viewport, scheme });
       await until('both tiles', async () => (await tiles.count()) === 2);
-      await page.getByText(/of 50 MB stored/).waitFor();
+      await page.getByText(/of 50.0 MB stored/).waitFor();
       await assertAccessible(page, 'the library');
       await shot(page, `library-${scheme}-${size}`);
       await page.getByRole('link', { name: 'Unused' }).click();
