@@ -177,13 +177,15 @@ pub fn view(medium: &Media, made: &[Made]) -> MediaView {
     }
 }
 
+/// One that lies in the trash, too.
 pub async fn find(app: &App, workspace: &str, id: &str) -> Result<MediaView, Refusal> {
     let (ws, id) = (workspace.to_owned(), id.to_owned());
     app.db.read(move |tx| async move { found(&tx, &ws, &id).await }).await
 }
 
 pub(super) async fn found(tx: &Tx, workspace: &str, id: &str) -> Result<MediaView, Refusal> {
-    let medium = media::find(tx, workspace, id).await?.ok_or_else(no_such)?;
+    let medium = media::kept(tx, id).await?.filter(|m| m.workspace_id == workspace);
+    let medium = medium.ok_or_else(no_such)?;
     Ok(view(&medium, &media::derivatives(tx, id).await?))
 }
 

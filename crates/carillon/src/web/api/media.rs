@@ -116,7 +116,7 @@ pub async fn upload(
     Ok((StatusCode::CREATED, Json(library::view(&medium, &[]))))
 }
 
-/// One picture or video.
+/// One picture or video, in the trash or not (`deletedAt`).
 #[utoipa::path(get, path = "/media/{id}", tag = "media",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The medium.", body = MediaView), Reads))]
