@@ -248,9 +248,9 @@ both! {
         assert!(finding::tags(&t.app, &t.workspace).await.expect("the tags").is_empty());
         assert_eq!(find(&t, Asked { trash: true, search: "qu".into(), ..Asked::default() }).await, ["quay.jpg"]);
         assert!(has_blob(&t, &back, "original").await && has_blob(&t, &gone, "thumb").await);
-        assert_eq!(trash::restore(&t.app, &t.workspace, &[back.clone()], OPERATOR).await, Ok(1));
+        assert_eq!(trash::restore(&t.app, &t.workspace, std::slice::from_ref(&back), OPERATOR).await, Ok(1));
         assert_eq!(search(&t, "quay summer").await, ["quay.jpg"]);
-        let again = trash::restore(&t.app, &t.workspace, &[back.clone()], OPERATOR).await;
+        let again = trash::restore(&t.app, &t.workspace, std::slice::from_ref(&back), OPERATOR).await;
         assert_eq!(again.expect_err("it is back").kind, Kind::NotFound);
 
         t.clock.advance(7 * DAY - Duration::from_secs(1));
@@ -261,7 +261,7 @@ both! {
             assert!(!has_blob(&t, &gone, kind).await, "{kind}");
             assert!(has_blob(&t, &back, kind).await, "{kind}");
         }
-        let late = trash::restore(&t.app, &t.workspace, &[gone.clone()], OPERATOR).await;
+        let late = trash::restore(&t.app, &t.workspace, std::slice::from_ref(&gone), OPERATOR).await;
         assert_eq!(late.expect_err("too late").kind, Kind::NotFound);
         assert_eq!(find(&t, Asked { trash: true, ..Asked::default() }).await.len(), 0);
     }
@@ -270,7 +270,7 @@ both! {
         let id = add(&t, "a.jpg", "").await;
         put_away(&t, &id, false).await.expect("put away");
         assert_eq!(t.worker.tick().await.expect("a tick"), 0);
-        trash::restore(&t.app, &t.workspace, &[id.clone()], OPERATOR).await.expect("back");
+        trash::restore(&t.app, &t.workspace, std::slice::from_ref(&id), OPERATOR).await.expect("back");
         t.worker.tick().await.expect("a tick");
         assert_eq!(show(&t, &id).await.state, MediaState::Ready);
     }
