@@ -25,6 +25,9 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
         Kind::MediaNet => {
             media::derive::safety_net(app).await?;
             media::uploads::sweep(app).await?;
+            media::trash::sweep(app).await?;
+            media::finding::index_all(app).await?;
+            media::usage::watch(app).await?;
         }
         Kind::Prune => watch::prune::prune(app).await?,
     }

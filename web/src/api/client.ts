@@ -69,6 +69,19 @@ export async function api<T>(method: string, path: string, body?: unknown, optio
 export const get = <T>(path: string, options?: Options) => api<T>('GET', path, undefined, options);
 export const post = <T>(path: string, body: unknown = {}, options?: Options) => api<T>('POST', path, body, options);
 export const patch = <T>(path: string, body: unknown, options?: Options) => api<T>('PATCH', path, body, options);
+/** A file as it is. */
+export async function send<T>(path: string, file: Blob): Promise<T> {
+  const headers = { accept: 'application/json', 'content-type': 'application/octet-stream' };
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, { method: 'POST', headers, credentials: 'same-origin', body: file });
+  } catch {
+    throw unreachable();
+  }
+  const text = await response.text();
+  if (!response.ok) throw failure(response.status, text);
+  return JSON.parse(text) as T;
+}
 export const del = <T = void>(path: string, options?: Options) => api<T>('DELETE', path, undefined, options);
 
 /** Every item of a paged list, page after page. */

@@ -210,7 +210,45 @@ export interface Media extends MediaShort {
   frame: Frame | null;
   video: VideoFacts | null;
   derivatives: Derivative[];
+  tags: string[];
+  /** The number of its present file. */
+  version: number;
   createdAt: Iso;
+  deletedAt: Iso | null;
+}
+export interface Tag {
+  tag: string;
+  media: number;
+}
+/** A post that has a medium; `needs`: it is not out yet. */
+export interface MediaUse {
+  postId: string;
+  says: string;
+  state: string;
+  scheduledAt: Iso | null;
+  needs: boolean;
+}
+export interface Deleted {
+  deleted: string[];
+  kept: { id: string; name: string; uses: MediaUse[] }[];
+}
+export interface MediaVersion {
+  version: number;
+  current: boolean;
+  bytes: number;
+  createdAt: Iso;
+}
+/** Bytes. */
+export interface MediaUsage {
+  media: number;
+  total: number;
+  quota: number | null;
+}
+export interface Cleaned {
+  unused: { media: number; bytes: number; some: { id: string; name: string; bytes: number }[] };
+  versions: { files: number; bytes: number };
+  orphans: { files: number; bytes: number };
+  missing: { media: number; some: { id: string; name: string }[] };
 }
 export interface MediaProblem {
   sentence?: string;

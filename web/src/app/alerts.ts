@@ -7,6 +7,8 @@ const HREF: Record<string, string> = {
   connection_needs_action: '/connections',
   connection_ends: '/connections',
   media_failed: '/media',
+  media_quota_near: '/media',
+  media_quota_full: '/media',
   circuit_open: '/queue',
   no_worker: '/queue',
   delivery_late: '/queue',

@@ -7,7 +7,7 @@ export type Route =
   | { page: 'planner'; month: Month | null; post: string | null }
   | { page: 'connections'; consent: string | null }
   | { page: 'diagnostics' }
-  | { page: 'media' }
+  | { page: 'media'; query: URLSearchParams }
   | { page: 'queue' }
   | { page: 'dead-letters'; query: URLSearchParams }
   | { page: 'audit'; query: URLSearchParams }
@@ -23,7 +23,7 @@ export function parse(url: URL): Route {
   if (post) return { page: 'planner', month: shown, post };
   if (path === '/connections') return { page: 'connections', consent: url.searchParams.get('consent') };
   if (path === '/connections/diagnostics') return { page: 'diagnostics' };
-  if (path === '/media') return { page: 'media' };
+  if (path === '/media') return { page: 'media', query: url.searchParams };
   if (path === '/queue') return { page: 'queue' };
   if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };
   if (path === '/apps') return { page: 'apps' };

@@ -1,4 +1,4 @@
-//! `carillon media`: upload, cut and look.
+//! `carillon media`: upload, cut and look; `library.rs` has what is done to many.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Subcommand;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::AsyncReadExt;
 
+use super::library::Library;
 use super::{Here, Out, moving};
 use crate::App;
 use crate::domain::frame::{Fit, Frame};
@@ -21,7 +22,7 @@ use crate::media::video::time;
 use crate::queue::worker::Worker;
 use crate::store::media::MediaState;
 
-pub(super) const EXAMPLES: &str = "Examples:\n  carillon media add pub.jpg --alt 'The bar at dusk'\n  carillon media add opening.mov --wait\n  carillon media cut 0193… --start 1.5 --end 29 --cover 4\n  carillon media frame 0193… --focus 30,70\n  carillon media show 0193… --json\n  carillon media move --to s3 --dry-run";
+pub(super) const EXAMPLES: &str = "Examples:\n  carillon media add pub.jpg --alt 'The bar at dusk'\n  carillon media add opening.mov --wait\n  carillon media cut 0193… --start 1.5 --end 29 --cover 4\n  carillon media frame 0193… --focus 30,70\n  carillon media list --search 'quay dawn' --unused\n  carillon media tag 0193… --add summer\n  carillon media replace 0193… menu-new.jpg\n  carillon media clean --dry-run\n  carillon media show 0193… --json\n  carillon media move --to s3 --dry-run";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Media {
@@ -35,6 +36,8 @@ pub(super) enum Media {
         #[arg(long)]
         wait: bool,
     },
+    #[command(flatten)]
+    Library(Library),
     /// Show a medium and what was made of it
     Show { id: String },
     /// Move every medium to the disk or to the S3 store, while servers run
@@ -71,6 +74,7 @@ impl Media {
     pub(super) async fn run(&self, here: &Here, out: &Out) -> anyhow::Result<ExitCode> {
         let (app, ws) = (&here.app, here.workspace.as_str());
         let id = match self {
+            Media::Library(library) => return library.run(here, out).await,
             Media::Show { id } => id.clone(),
             Media::Move(all) => return all.run(app, out).await,
             Media::Cut { id, start, end, cover } => {
@@ -130,6 +134,17 @@ fn percent(text: &str) -> Option<i64> {
 const WAIT: Duration = Duration::from_millis(500);
 
 async fn add(app: &App, workspace: &str, file: &Path, alt: &str) -> anyhow::Result<String> {
+    let (body, bar) = body(file).await?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let taken = intake::upload(app, workspace, &name, alt, body).await?;
+    bar.finish_and_clear();
+    Ok(taken.id)
+}
+
+/// A file piece by piece, and how far it has been read.
+pub(super) async fn body(
+    file: &Path,
+) -> anyhow::Result<(impl Stream<Item = std::io::Result<Bytes>> + Unpin, ProgressBar)> {
     let source = open(file).await?;
     let bar = bar(source.metadata().await?.len());
     let read = |(mut file, bar): (tokio::fs::File, ProgressBar)| async move {
@@ -139,11 +154,7 @@ async fn add(app: &App, workspace: &str, file: &Path, alt: &str) -> anyhow::Resu
         chunk.truncate(n);
         Ok::<_, std::io::Error>((n > 0).then(|| (Bytes::from(chunk), (file, bar))))
     };
-    let body = Box::pin(stream::try_unfold((source, bar.clone()), read));
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let taken = intake::upload(app, workspace, &name, alt, body).await?;
-    bar.finish_and_clear();
-    Ok(taken.id)
+    Ok((Box::pin(stream::try_unfold((source, bar.clone()), read)), bar))
 }
 
 /// Is there nothing more to come of it by itself?
@@ -180,6 +191,9 @@ fn text(m: &MediaView) -> String {
         }
     } else {
         text.push_str(&format!("{} bytes\n", m.bytes));
+    }
+    if !m.tags.is_empty() {
+        text.push_str(&format!("  tags: {}\n", m.tags.join(", ")));
     }
     match m.frame {
         Some(Frame { fit: Fit::Pad, .. }) => text.push_str("  all of it is shown in every shape\n"),

@@ -10,6 +10,7 @@ mod delivery;
 mod demo;
 mod doctor;
 mod keys;
+mod library;
 mod media;
 mod moving;
 mod ops;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::demo::{self, Demo};
 use super::seat::{self, Seat};
 use crate::domain::refusal::{Kind, Refusal};
-use crate::media::scratch;
+use crate::media::{finding, scratch};
 use crate::queue::cron;
 use crate::queue::worker::Worker;
 use crate::watch::watchdog;
@@ -107,6 +107,12 @@ fn clockwork(app: &App) -> JoinSet<()> {
     tasks.spawn(cron::run(app.clone()));
     tasks.spawn(watchdog::run(app.clone()));
     tasks.spawn(scratch::run(app.clone()));
+    let indexing = app.clone();
+    tasks.spawn(async move {
+        if let Err(e) = finding::index_all(&indexing).await {
+            tracing::warn!(error = %e, "media are indexed with the next sweep");
+        }
+    });
     tasks
 }
 

@@ -115,6 +115,8 @@ pub struct Media {
     pub upload_expires: Duration,
     /// Most bytes of an uploaded video.
     pub video_max_bytes: u64,
+    /// Most bytes that the media of one workspace may take; 0: as many as there is room for.
+    pub quota_bytes: u64,
     /// The programs that read and convert videos, by name or path.
     pub ffmpeg: String,
     pub ffprobe: String,
@@ -252,6 +254,7 @@ impl Config {
                 upload_max_bytes: r.bytes("CARILLON_UPLOAD_MAX"),
                 upload_expires: r.duration("CARILLON_UPLOAD_EXPIRES"),
                 video_max_bytes: r.bytes("CARILLON_VIDEO_MAX"),
+                quota_bytes: r.bytes("CARILLON_MEDIA_QUOTA"),
                 ffmpeg: r.text("CARILLON_FFMPEG"),
                 ffprobe: r.text("CARILLON_FFPROBE"),
                 disk_reserve: r.bytes("CARILLON_DISK_RESERVE"),
@@ -426,7 +429,8 @@ fn set_budget(text: &str) -> Option<SetBudget> {
 }
 
 /// `500ms`, `15s`, `5m`, `2h`, `7d`
-fn duration(text: &str) -> Option<Duration> {
+/// `500ms`, `15s`, `5m`, `2h`, `90d`
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let ms = match unit {

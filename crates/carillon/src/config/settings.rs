@@ -113,6 +113,12 @@ pub static SETTINGS: &[Setting] = &[
         "How long an upload waits for its next bytes before what has arrived of it goes",
     ),
     open(
+        "CARILLON_MEDIA_QUOTA",
+        "0",
+        "What the media of one workspace may take, with what is made of them and what is in the trash, such as `50GB`; \
+         `0`: no limit. Uploads beyond it are refused; people are told at 80 % and at 100 %",
+    ),
+    open(
         "CARILLON_STORE",
         "disk",
         "Where new media go: `disk`, the folder `media` in the data folder, or `s3`, the bucket named below. They \

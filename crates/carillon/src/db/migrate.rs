@@ -45,6 +45,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "numbers",
         sql: include_str!("../../migrations/0011_numbers.sql"),
     },
+    Migration {
+        version: 12,
+        name: "library",
+        sql: include_str!("../../migrations/0012_library.sql"),
+    },
 ];
 
 /// What [`run`] did.
@@ -142,7 +147,7 @@ async fn apply(tx: &Tx, all: &[Migration], now: i64) -> Result<Vec<String>, Erro
     let found = version(tx).await?;
     let mut applied = Vec::new();
     for migration in all.iter().filter(|m| m.version > found) {
-        tx.script(migration.sql).await?;
+        tx.script(&dialect(migration.sql, tx.is_postgres())).await?;
         tx.execute(
             "INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, $3)",
             params![migration.version, migration.name, now],
@@ -151,6 +156,12 @@ async fn apply(tx: &Tx, all: &[Migration], now: i64) -> Result<Vec<String>, Erro
         applied.push(format!("{:04}_{}", migration.version, migration.name));
     }
     Ok(applied)
+}
+
+/// Takes what is for one database alone, as `/*sqlite: WITHOUT ROWID :sqlite*/`, out of its comment.
+fn dialect(sql: &str, postgres: bool) -> String {
+    let ours = if postgres { "postgres" } else { "sqlite" };
+    sql.replace(&format!("/*{ours}: "), "").replace(&format!(" :{ours}*/"), "")
 }
 
 async fn version(tx: &Tx) -> Result<i64, Error> {

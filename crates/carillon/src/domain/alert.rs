@@ -18,6 +18,10 @@ words! {
         ConnectionEnds = "connection_ends",
         /// A picture or video cannot be used as it is. Its subject is the medium.
         MediaFailed = "media_failed",
+        /// A workspace's media come near what they may take. Its subject is the workspace.
+        MediaQuotaNear = "media_quota_near",
+        /// They take all of it: nothing more is taken in. Its subject is the workspace.
+        MediaQuotaFull = "media_quota_full",
         /// Nothing is sent to a network for a while. Its subject is the circuit.
         CircuitOpen = "circuit_open",
     }

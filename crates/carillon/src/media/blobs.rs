@@ -1,6 +1,6 @@
 //! Where the bytes are: a folder, an S3-compatible store, or both while media move between them.
 //!
-//! Keys: `{workspace}/{media}/original`, `…/square.jpg`, `…/story.jpg`, `…/landscape.jpg`,
+//! Keys: `{workspace}/{media}/original` (`original-2` of the file that took its place), `…/square.jpg`, `…/story.jpg`, `…/landscape.jpg`,
 //! `…/thumb.jpg`, of a video `…/poster.jpg` and `…/video-8000.mp4`. A blob is written whole or not
 //! at all, and is on disk when that is answered.
 //! What arrives in pieces is kept below `uploads/` until it is whole (`staging.rs`).
@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
@@ -96,6 +97,29 @@ impl Blobs {
         Ok(self.store.get(&Key::from(key)).await?.bytes().await?)
     }
 
+    /// Removes everything in a folder, as [`folder`] names it.
+    pub async fn delete_all(&self, folder: &str) -> Result<(), BlobError> {
+        let found = self.store.list(Some(&Key::from(folder))).map_ok(|file| file.location).boxed();
+        let mut gone = self.store.delete_stream(found);
+        while let Some(deleted) = gone.next().await {
+            self::gone(deleted.map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// Tells every blob of a workspace, its key and its bytes.
+    pub async fn each(
+        &self,
+        workspace: &str,
+        mut told: impl FnMut(&str, u64),
+    ) -> Result<(), BlobError> {
+        let mut found = self.store.list(Some(&Key::from(workspace)));
+        while let Some(file) = found.try_next().await? {
+            told(file.location.as_ref(), file.size);
+        }
+        Ok(())
+    }
+
     /// Removes a blob; one that is not there is fine.
     pub async fn delete(&self, key: &str) -> Result<(), BlobError> {
         gone(self.store.delete(&Key::from(key)).await)
@@ -110,10 +134,15 @@ pub(super) fn gone(deleted: object_store::Result<()>) -> Result<(), BlobError> {
     }
 }
 
+/// Where the files of one medium are.
+pub fn folder(workspace: &str, media: &str) -> String {
+    format!("{workspace}/{media}")
+}
+
 /// The key of one rendition of a medium: `original` or a derivative's kind.
 pub fn key(workspace: &str, media: &str, kind: &str) -> String {
     match kind {
-        "original" => format!("{workspace}/{media}/original"),
+        kind if kind.starts_with("original") => format!("{workspace}/{media}/{kind}"),
         kind if kind.starts_with("video") => format!("{workspace}/{media}/{kind}.mp4"),
         kind => format!("{workspace}/{media}/{kind}.jpg"),
     }

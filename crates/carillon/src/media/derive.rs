@@ -35,7 +35,7 @@ pub async fn derive(app: &App, media_id: &str) -> anyhow::Result<()> {
     if medium.is_video() {
         return Box::pin(video::prepare(app, medium)).await;
     }
-    let original = match app.blobs.get(&key(&medium, "original")).await {
+    let original = match app.blobs.get(&key(&medium, &medium.original())).await {
         Ok(original) => original,
         Err(BlobError::Missing) => {
             let gone = "The picture's file is no longer in the store.";
@@ -96,7 +96,7 @@ pub(super) async fn finish(app: &App, medium: Media, made: Vec<Made>) -> anyhow:
         .db
         .write(move |tx| async move {
             match media::load(&tx, &m.id).await? {
-                Some(now) if (now.cut, now.frame) == (m.cut, m.frame) => {}
+                Some(now) if (now.cut, now.frame, now.version) == (m.cut, m.frame, m.version) => {}
                 Some(_) => return Ok(None),
                 None => return Ok(Some(false)),
             }
@@ -182,8 +182,11 @@ pub async fn rendition(
     }
     let rule = &placement.media;
     let (kind, data) = match moving(app, medium, rule).await? {
-        Some(gif) => ("original", gif),
-        None => still(app, medium, rule).await?,
+        Some(gif) => (medium.original(), gif),
+        None => {
+            let (kind, data) = still(app, medium, rule).await?;
+            (kind.to_owned(), data)
+        }
     };
     // Of what is sent, not of what was uploaded.
     let header = probe::probe(&data).map_err(|e| Unfit::Never(never(&e.to_string())))?;
@@ -208,7 +211,7 @@ pub async fn rendition(
         duration: None,
         cover: None,
         url: if rule.pull {
-            links::public(app, &medium.workspace_id, &medium.id, kind).await
+            links::public(app, &medium.workspace_id, &medium.id, &kind).await
         } else {
             String::new()
         },
@@ -224,7 +227,7 @@ async fn moving(app: &App, medium: &Media, rule: &MediaRule) -> Result<Option<By
     if !may_stay {
         return Ok(None);
     }
-    let data = blob(app, medium, "original").await?;
+    let data = blob(app, medium, &medium.original()).await?;
     Ok(probe::probe(&data).is_ok_and(|p| p.animated).then_some(data))
 }
 

@@ -5,6 +5,8 @@
 //! written before the row: a row without its file cannot happen, a file without its row only costs
 //! space. `library.rs` looks after what is in, `derive.rs` makes the renditions.
 
+use std::path::Path;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -14,11 +16,13 @@ use super::image::{Limits, PictureError};
 use super::library::{clean_alt, clean_name, enqueue, no_store, tell};
 use super::probe::{self, Kind, Probe};
 use super::scratch::{self, Scratch};
-use super::{blobs, derive, video};
+use super::usage::{self, Room};
+use super::{blobs, derive, video, words};
 use crate::App;
 use crate::db::{Error, Tx};
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::ids;
+use crate::store::library::index;
 use crate::store::media::{self, Media, MediaState};
 
 /// Bytes by which a file is typed.
@@ -38,20 +42,48 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::fmt::Display,
 {
-    let alt = clean_alt(alt)?;
-    let (head, body) = head(body).await?;
-    let medium = match probe::sniff(&head).filter(|kind| video::TAKEN.contains(kind)) {
-        Some(kind) => Box::pin(film(app, workspace, name, alt, kind, body)).await?,
-        None => {
-            let data = read(body, app.config.media.image_max_bytes).await?;
-            let medium = judge(app, workspace, name, alt, &data)?;
-            app.blobs.put(&original(&medium), data).await.map_err(|e| no_store(&e))?;
-            medium
-        }
-    };
+    let medium = take(app, workspace, name, clean_alt(alt)?, None, body).await?;
     keep(app, &medium).await?;
     app.ring();
     Ok(medium)
+}
+
+/// Puts a file into the store, `to` a place of its own or as the original of a medium of its own. The
+/// row is the caller's to write.
+pub(super) async fn take<S, E>(
+    app: &App,
+    workspace: &str,
+    name: &str,
+    alt: String,
+    to: Option<&str>,
+    body: S,
+) -> Result<Media, Refusal>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let room = usage::room(app, workspace).await?;
+    room.holds(app, 1)?;
+    let (head, body) = head(body).await?;
+    match probe::sniff(&head).filter(|kind| video::TAKEN.contains(kind)) {
+        Some(kind) => {
+            let scratch = Scratch::new(app).await.map_err(|e| no_disk(&e))?;
+            let path = scratch.file("upload");
+            let (bytes, sha256) = Box::pin(film(app, room, &path, body)).await?;
+            let medium = filmed(app, workspace, name, alt, kind, bytes, sha256);
+            let key = to.map_or_else(|| original(&medium), str::to_owned);
+            app.blobs.put_file(&key, &path).await.map_err(|e| no_store(&e))?;
+            Ok(medium)
+        }
+        None => {
+            let data = read(body, app.config.media.image_max_bytes).await?;
+            room.holds(app, data.len() as u64)?;
+            let medium = judge(app, workspace, name, alt, &data)?;
+            let key = to.map_or_else(|| original(&medium), str::to_owned);
+            app.blobs.put(&key, data).await.map_err(|e| no_store(&e))?;
+            Ok(medium)
+        }
+    }
 }
 
 /// The first bytes of a body, and all of it.
@@ -72,23 +104,19 @@ where
     Ok((head.clone(), stream::iter([Ok(head)]).chain(body)))
 }
 
-/// A video on its way to the disk, never in memory.
+/// A video on its way to the disk, never in memory; its bytes and their checksum.
 async fn film<S, E>(
     app: &App,
-    workspace: &str,
-    name: &str,
-    alt: String,
-    kind: Kind,
+    room: Room,
+    path: &Path,
     mut body: S,
-) -> Result<Media, Refusal>
+) -> Result<(u64, String), Refusal>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::fmt::Display,
 {
     let max = app.config.media.video_max_bytes;
-    let scratch = Scratch::new(app).await.map_err(|e| no_disk(&e))?;
-    let path = scratch.file("upload");
-    let file = tokio::fs::File::create(&path).await.map_err(|e| no_disk(&e))?;
+    let file = tokio::fs::File::create(path).await.map_err(|e| no_disk(&e))?;
     let mut file = BufWriter::with_capacity(1 << 20, file);
     let (mut bytes, mut looks, mut hash) = (0, 0, Sha256::new());
     while let Some(chunk) = body.next().await {
@@ -97,6 +125,7 @@ where
         if bytes > max {
             return Err(too_large(max, "video", "CARILLON_VIDEO_MAX"));
         }
+        room.holds(app, bytes)?;
         if bytes / LOOK >= looks {
             looks += 1;
             scratch::room(app, LOOK).map_err(|e| no_disk(&e))?.map_err(|full| no_room(&full))?;
@@ -105,10 +134,7 @@ where
         file.write_all(&chunk).await.map_err(|e| no_disk(&e))?;
     }
     file.flush().await.map_err(|e| no_disk(&e))?;
-    let hash = hex(&hash.finalize());
-    let medium = filmed(app, workspace, name, alt, kind, bytes, hash);
-    app.blobs.put_file(&original(&medium), &path).await.map_err(|e| no_store(&e))?;
-    Ok(medium)
+    Ok((bytes, hex(&hash.finalize())))
 }
 
 /// The row of a video that nobody has looked into yet.
@@ -137,7 +163,11 @@ pub(super) fn filmed(
         facts: None,
         cut: Default::default(),
         frame: Default::default(),
+        tags: String::new(),
+        words: String::new(),
+        version: 1,
         created_at: now,
+        deleted_at: None,
     }
 }
 
@@ -200,7 +230,11 @@ pub(super) fn judge(
         facts: None,
         cut: Default::default(),
         frame: Default::default(),
+        tags: String::new(),
+        words: String::new(),
+        version: 1,
         created_at: now,
+        deleted_at: None,
     })
 }
 
@@ -221,12 +255,15 @@ async fn keep(app: &App, medium: &Media) -> Result<(), Refusal> {
     {
         tracing::warn!(error = %e, media = medium.id, "a file without a row stays in the store");
     }
-    Ok(kept?)
+    kept?;
+    usage::watch_one(app, &medium.workspace_id).await;
+    Ok(())
 }
 
 /// The row, with the job that makes its renditions.
 pub(super) async fn add(tx: &Tx, medium: &Media) -> Result<(), Error> {
     media::add(tx, medium).await?;
+    index(tx, medium, &words::of(medium)).await?;
     enqueue(tx, medium, medium.created_at).await?;
     tell(tx, "media.created", medium, medium.created_at).await
 }
@@ -303,7 +340,7 @@ fn refused(e: &PictureError) -> Refusal {
 }
 
 /// `4 GB`, `5 MB`, `1.5 MB`, `800 KB`
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     let in_unit = |unit: u64, word: &str| {
         let tenths = bytes * 10 / unit;
         match tenths % 10 {

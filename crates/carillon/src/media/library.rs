@@ -1,6 +1,6 @@
-//! What is in the library: shown, described, made anew, thrown away.
+//! What is in the library: shown, described, made anew.
 //!
-//! Files go after the row is gone and never before. What a post uses stays.
+//! Files of a rendition go after its row is gone and never before.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::blobs::{self, BlobError};
 use super::framing::framed_anew;
 use super::probe::Kind;
 use super::video::{self, cut_anew, renditions};
+use super::words;
 use crate::App;
 use crate::db::{Error, Tx};
 use crate::domain::alert::AlertKind;
@@ -19,6 +20,7 @@ use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind as No, Refusal, Wrong};
 use crate::domain::video::{Cut, VideoFacts};
 use crate::domain::when;
+use crate::store::library::index;
 use crate::store::media::{self, Made, Media, MediaState};
 use crate::store::{alerts, events, queue, renditions as store};
 
@@ -43,6 +45,7 @@ pub struct MediaView {
     pub height: i64,
     /// The description for people who cannot see it.
     pub alt: String,
+    pub tags: Vec<String>,
     pub state: MediaState,
     pub problem: Option<Problem>,
     pub url: String,
@@ -55,8 +58,12 @@ pub struct MediaView {
     /// What is known of a video; `null` of anything else, and until it was looked into.
     pub video: Option<VideoView>,
     pub derivatives: Vec<DerivativeView>,
+    /// The number of its present file.
+    pub version: i64,
     /// ISO 8601
     pub created_at: String,
+    /// Since when it is in the trash.
+    pub deleted_at: Option<String>,
 }
 
 /// A video's facts, and what of it goes out.
@@ -96,6 +103,8 @@ pub struct DerivativeView {
 pub struct Description {
     pub name: Option<String>,
     pub alt: Option<String>,
+    /// Instead of those that it has, at most 50.
+    pub tags: Option<Vec<String>>,
     /// Where what goes out of a video begins, in ms; -1: where the file does.
     #[schema(minimum = -1)]
     pub start_ms: Option<i64>,
@@ -119,7 +128,9 @@ pub struct Description {
 const SHOWN: [&str; 3] = ["square", "story", "landscape"];
 
 pub fn view(medium: &Media, made: &[Made]) -> MediaView {
-    let url = |kind: &str| format!("/media/{}/{kind}", medium.id);
+    // A new file has addresses of its own, so that nobody is shown the old one from a cache.
+    let anew = if medium.version == 1 { String::new() } else { format!("?v={}", medium.version) };
+    let url = |kind: &str| format!("/media/{}/{kind}{anew}", medium.id);
     let find = |kind: &str| made.iter().find(|m| m.kind == kind);
     let derivative = |kind: &str| {
         let made = find(kind);
@@ -148,9 +159,10 @@ pub fn view(medium: &Media, made: &[Made]) -> MediaView {
         width: medium.width,
         height: medium.height,
         alt: medium.alt.clone(),
+        tags: words::tags(&medium.tags).map(str::to_owned).collect(),
         state: medium.state,
         problem: medium.problem.clone(),
-        url: url("original"),
+        url: url(&medium.original()),
         thumb_url: find("thumb").map(|_| url("thumb")),
         poster_url: find("poster").map(|_| url("poster")),
         frame: (!medium.is_video()).then_some(medium.frame),
@@ -159,49 +171,25 @@ pub fn view(medium: &Media, made: &[Made]) -> MediaView {
             true => of_video.map(derivative).collect(),
             false => SHOWN.map(derivative).into(),
         },
+        version: medium.version,
         created_at: when::iso(medium.created_at),
+        deleted_at: medium.deleted_at.map(when::iso),
     }
 }
 
-/// Newest first, `limit` of those older than the medium `before`; with the cursor of the next page.
-pub async fn list(
-    app: &App,
-    workspace: &str,
-    before: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<MediaView>, Option<String>), Refusal> {
-    let limit = limit.clamp(1, 200);
-    let (ws, before) = (workspace.to_owned(), before.map(str::to_owned));
-    app.db
-        .read(move |tx| async move {
-            let mut page = media::list(&tx, &ws, before.as_deref(), limit as i64 + 1).await?;
-            let more = page.len() > limit;
-            page.truncate(limit);
-            let (Some(newest), Some(oldest)) = (page.first(), page.last()) else {
-                return Ok((Vec::new(), None));
-            };
-            let made = media::derivatives_between(&tx, &ws, &oldest.id, &newest.id).await?;
-            let views = page.iter().map(|m| {
-                let made: Vec<Made> =
-                    made.iter().filter(|(id, _)| *id == m.id).map(|(_, m)| m.clone()).collect();
-                view(m, &made)
-            });
-            Ok((views.collect(), more.then(|| oldest.id.clone())))
-        })
-        .await
-}
-
+/// One that lies in the trash, too.
 pub async fn find(app: &App, workspace: &str, id: &str) -> Result<MediaView, Refusal> {
     let (ws, id) = (workspace.to_owned(), id.to_owned());
     app.db.read(move |tx| async move { found(&tx, &ws, &id).await }).await
 }
 
-async fn found(tx: &Tx, workspace: &str, id: &str) -> Result<MediaView, Refusal> {
-    let medium = media::find(tx, workspace, id).await?.ok_or_else(no_such)?;
+pub(super) async fn found(tx: &Tx, workspace: &str, id: &str) -> Result<MediaView, Refusal> {
+    let medium = media::kept(tx, id).await?.filter(|m| m.workspace_id == workspace);
+    let medium = medium.ok_or_else(no_such)?;
     Ok(view(&medium, &media::derivatives(tx, id).await?))
 }
 
-/// Changes name, description and a video's cut. The extension stays that of the content.
+/// Changes name, description, tags and a video's cut. The extension stays that of the content.
 pub async fn describe(
     app: &App,
     workspace: &str,
@@ -209,18 +197,23 @@ pub async fn describe(
     change: Description,
 ) -> Result<MediaView, Refusal> {
     let alt = change.alt.as_deref().map(clean_alt).transpose()?;
+    let tags = change.tags.as_deref().map(words::tags_of).transpose()?;
     let cut = [change.start_ms, change.end_ms, change.cover_ms];
     let frame = (change.fit, change.focus_x, change.focus_y);
     let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
     let (view, old) = app
         .db
         .write(move |tx| async move {
-            let mut medium = media::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
+            let mut medium = media::lock(&tx, &ws, &id, now).await?.ok_or_else(no_such)?;
             if let Some(name) = change.name {
                 medium.name = clean_name(&name, extension(&medium.content_type));
             }
             medium.alt = alt.unwrap_or(medium.alt.clone());
-            media::describe(&tx, &ws, &id, &medium.name, &medium.alt, now).await?;
+            if let Some(tags) = tags {
+                medium.tags = words::spaced(tags.iter().map(String::as_str));
+            }
+            media::describe(&tx, &medium, now).await?;
+            index(&tx, &medium, &words::of(&medium)).await?;
             let mut old = Vec::new();
             if let Some(cut) = cut_anew(&medium, cut)? {
                 if store::under_way(&tx, &id).await? {
@@ -245,36 +238,13 @@ pub async fn describe(
     Ok(view)
 }
 
-/// Throws a medium away, its files with it. Refused while a post has it.
-pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal> {
-    let (ws, of, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
-    let made = app
-        .db
-        .write(move |tx| async move {
-            let medium = media::find(&tx, &ws, &of).await?.ok_or_else(no_such)?;
-            // First, so that on PostgreSQL the row is ours before its use is counted.
-            media::delete(&tx, &ws, &of, now).await?;
-            if media::used(&tx, &of).await? {
-                return Err(in_use(&medium));
-            }
-            queue::remove(&tx, &of).await?;
-            let made = media::derivatives(&tx, &of).await?;
-            for made in &made {
-                queue::remove(&tx, &renditions::subject(&of, &made.kind)).await?;
-            }
-            alerts::clear(&tx, AlertKind::MediaFailed, &of, now).await?;
-            tell(&tx, "media.deleted", &medium, now).await?;
-            Ok(made)
-        })
-        .await?;
-    app.ring();
-    let kinds = made.iter().map(|m| m.kind.as_str());
-    remove_files(app, workspace, id, kinds.chain(["original"])).await;
-    Ok(())
-}
-
 /// After their rows are gone.
-async fn remove_files(app: &App, workspace: &str, id: &str, kinds: impl Iterator<Item = &str>) {
+pub(super) async fn remove_files(
+    app: &App,
+    workspace: &str,
+    id: &str,
+    kinds: impl Iterator<Item = &str>,
+) {
     for kind in kinds {
         if let Err(e) = app.blobs.delete(&blobs::key(workspace, id, kind)).await {
             tracing::warn!(error = %e, media = id, kind, "a file without a row stays in the store");
@@ -284,7 +254,7 @@ async fn remove_files(app: &App, workspace: &str, id: &str, kinds: impl Iterator
 
 /// Forgets what was made of a video for networks, so that it is made anew as far as it is needed;
 /// with a new `cut`, or because somebody asks for it. What was forgotten.
-async fn discard(
+pub(super) async fn discard(
     tx: &Tx,
     medium: &mut Media,
     cut: Option<Cut>,
@@ -305,7 +275,7 @@ async fn discard(
 }
 
 /// Has everything made anew.
-async fn again(tx: &Tx, medium: &mut Media, now: i64) -> Result<(), Error> {
+pub(super) async fn again(tx: &Tx, medium: &mut Media, now: i64) -> Result<(), Error> {
     (medium.state, medium.problem) = (MediaState::Pending, None);
     alerts::clear(tx, AlertKind::MediaFailed, &medium.id, now).await?;
     media::set_state(tx, &medium.id, medium.state, None, now).await?;
@@ -410,7 +380,7 @@ fn steers(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn extension(content_type: &str) -> &'static str {
+pub(super) fn extension(content_type: &str) -> &'static str {
     Kind::of(content_type).map_or("jpg", Kind::extension)
 }
 
@@ -425,13 +395,8 @@ pub(super) fn clean_alt(alt: &str) -> Result<String, Refusal> {
     Ok(alt)
 }
 
-fn no_such() -> Refusal {
+pub(super) fn no_such() -> Refusal {
     Refusal::not_found("picture or video")
-}
-
-fn in_use(medium: &Media) -> Refusal {
-    let fix = "Take it out of the posts that have it first, or delete those.";
-    Refusal::conflict("media_in_use", format!("A post has this {}.", medium.noun()), fix)
 }
 
 pub(super) fn no_store(e: &BlobError) -> Refusal {

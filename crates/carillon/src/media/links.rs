@@ -56,7 +56,7 @@ pub fn own(app: &App, workspace: &str, media: &str, kind: &str) -> String {
     let until = app.clock.now() + VALID_MS;
     let token = app.keys.ticket(&format!("{workspace}|{media}|{kind}|{until}"), PURPOSE);
     let end = match kind {
-        "original" => "",
+        kind if kind.starts_with("original") => "",
         kind if kind.starts_with("video") => ".mp4",
         _ => ".jpg",
     };

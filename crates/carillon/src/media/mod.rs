@@ -1,7 +1,9 @@
 //! From a file somebody uploads to what each network takes.
 
 pub mod blobs;
+pub mod cleaning;
 pub mod derive;
+pub mod finding;
 mod framing;
 pub mod image;
 pub mod intake;
@@ -10,8 +12,12 @@ pub mod links;
 pub mod moving;
 pub mod probe;
 pub mod scratch;
+pub mod trash;
 pub mod uploads;
+pub mod usage;
+pub mod versions;
 pub mod video;
+pub mod words;
 
 use crate::domain::problem::Problem;
 

@@ -131,7 +131,7 @@ fn places(app: &App, to: Place) -> Result<(Store, Store), Refusal> {
 async fn carry(app: &App, from: &Store, into: &Store, file: &ObjectMeta) -> anyhow::Result<Came> {
     let key = &file.location;
     let Some(medium) = owner(app, key).await? else { return Ok(Came::Foreign) };
-    let sum = (key.filename() == Some("original")).then_some(medium.sha256.as_str());
+    let sum = (key.filename() == Some(&medium.original())).then_some(medium.sha256.as_str());
     let came = match into.head(key).await {
         Err(object_store::Error::NotFound { .. }) => Came::Over,
         Err(e) => return Err(e.into()),
@@ -151,13 +151,13 @@ async fn carry(app: &App, from: &Store, into: &Store, file: &ObjectMeta) -> anyh
     Ok(came)
 }
 
-/// The medium that a file is of, while there is one.
+/// The medium that a file is of, while there is one, be it in the trash.
 async fn owner(app: &App, key: &Key) -> Result<Option<Media>, Error> {
     let Some(id) = key.parts().nth(1).map(|part| part.as_ref().to_owned()) else { return Ok(None) };
     if !ids::valid(&id) {
         return Ok(None);
     }
-    app.db.read(move |tx| async move { media::load(&tx, &id).await }).await
+    app.db.read(move |tx| async move { media::kept(&tx, &id).await }).await
 }
 
 /// Whole in its new place, or not there at all. `sum`: what it must come to, where that is known.

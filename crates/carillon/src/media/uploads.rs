@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::blobs::{self, BlobError, Pieces, Staging};
 use super::intake;
 use super::library::{clean_alt, no_store};
+use super::usage;
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::store::uploads::{self, Upload};
 use crate::{App, ids, store};
@@ -57,6 +58,7 @@ pub async fn begin(app: &App, workspace: &str, new: New<'_>) -> Result<Upload, R
     if new.length > max {
         return Err(intake::too_large(max, "file", "CARILLON_UPLOAD_MAX"));
     }
+    usage::room(app, workspace).await?.holds(app, new.length)?;
     let (alt, now) = (clean_alt(new.alt)?, app.clock.now());
     let mut upload = Upload {
         id: ids::new(now),

@@ -40,7 +40,7 @@ pub const TAKEN: [Kind; 4] = [Kind::Mp4, Kind::Quicktime, Kind::Webm, Kind::Matr
 /// Looks into a video and makes what is shown of it. `Err` is trouble that passes.
 pub(super) async fn prepare(app: &App, mut medium: Media) -> anyhow::Result<()> {
     let scratch = Scratch::new(app).await?;
-    let original = blobs::key(&medium.workspace_id, &medium.id, "original");
+    let original = blobs::key(&medium.workspace_id, &medium.id, &medium.original());
     let file = match app.blobs.lend(&original, scratch.dir()).await {
         Ok(file) => file,
         Err(BlobError::Missing) => {

@@ -36,7 +36,15 @@ pub struct Media {
     pub cut: Cut,
     /// What of a picture is shown where it has another shape.
     pub frame: Frame,
+    /// Between spaces, as are words.
+    pub tags: String,
+    /// What it is found by; empty until it is in the index.
+    pub words: String,
+    /// The number of its present file.
+    pub version: i64,
     pub created_at: i64,
+    /// Since when it is in the trash.
+    pub deleted_at: Option<i64>,
 }
 
 impl Media {
@@ -49,10 +57,20 @@ impl Media {
         if self.is_video() { 2 } else { 5 }
     }
 
+    /// What its present file is called among its blobs.
+    pub fn original(&self) -> String {
+        original(self.version)
+    }
+
     /// What people call it.
     pub fn noun(&self) -> &'static str {
         if self.is_video() { "video" } else { "picture" }
     }
+}
+
+/// What the file of a version is called among a medium's blobs.
+pub fn original(version: i64) -> String {
+    if version == 1 { "original".to_owned() } else { format!("original-{version}") }
 }
 
 /// A rendition made of a medium; of a video one may still be in the making.
@@ -123,20 +141,22 @@ pub async fn load(tx: &Tx, id: &str) -> Result<Option<Media>, Error> {
     row.as_ref().map(read).transpose()
 }
 
-/// Newest first, `limit` of those older than `before`.
-pub async fn list(
-    tx: &Tx,
-    workspace: &str,
-    before: Option<&str>,
-    limit: i64,
-) -> Result<Vec<Media>, Error> {
-    let rows = tx
-        .rows(
-            "SELECT * FROM media WHERE workspace_id = $1 AND id < $2 AND deleted_at IS NULL ORDER BY id DESC LIMIT $3",
-            params![workspace, before.unwrap_or("g"), limit],
+/// By id alone, while its files are kept: one in the trash, too.
+pub async fn kept(tx: &Tx, id: &str) -> Result<Option<Media>, Error> {
+    let row =
+        tx.row("SELECT * FROM media WHERE id = $1 AND purged_at IS NULL", params![id]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// One that is not in the trash, for this transaction to change: on PostgreSQL others wait for its end.
+pub async fn lock(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<Option<Media>, Error> {
+    let row = tx
+        .row(
+            "UPDATE media SET updated_at = $1 WHERE workspace_id = $2 AND id = $3 AND deleted_at IS NULL RETURNING *",
+            params![now, workspace, id],
         )
         .await?;
-    rows.iter().map(read).collect()
+    row.as_ref().map(read).transpose()
 }
 
 /// The media of a post, in its order.
@@ -160,21 +180,14 @@ pub async fn of_each(
     found.iter().map(|rows| rows.iter().map(read).collect()).collect()
 }
 
-pub async fn describe(
-    tx: &Tx,
-    workspace: &str,
-    id: &str,
-    name: &str,
-    alt: &str,
-    now: i64,
-) -> Result<bool, Error> {
-    let changed = tx
-        .execute(
-            "UPDATE media SET name = $1, alt = $2, updated_at = $3 WHERE workspace_id = $4 AND id = $5 AND deleted_at IS NULL",
-            params![name, alt, now, workspace, id],
-        )
-        .await?;
-    Ok(changed == 1)
+/// Writes its name, description and tags.
+pub async fn describe(tx: &Tx, m: &Media, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE media SET name = $1, alt = $2, tags = $3, updated_at = $4 WHERE id = $5",
+        params![&m.name, &m.alt, &m.tags, now, &m.id],
+    )
+    .await?;
+    Ok(())
 }
 
 /// What looking into a video has brought.
@@ -264,26 +277,10 @@ pub async fn begin(tx: &Tx, id: &str, now: i64) -> Result<bool, Error> {
     Ok(changed == 1)
 }
 
-/// Is it in a post that is not deleted?
-pub async fn used(tx: &Tx, id: &str) -> Result<bool, Error> {
-    let row = tx
-        .row(
-            "SELECT post.id FROM post_media JOIN post ON post.id = post_media.post_id \
-             WHERE post_media.media_id = $1 AND post.deleted_at IS NULL LIMIT 1",
-            params![id],
-        )
-        .await?;
-    Ok(row.is_some())
-}
-
-pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
-    let changed = tx
-        .execute(
-            "UPDATE media SET deleted_at = $1, updated_at = $2 WHERE workspace_id = $3 AND id = $4 AND deleted_at IS NULL",
-            params![now, now, workspace, id],
-        )
-        .await?;
-    Ok(changed == 1)
+/// Puts it into the trash. Its row is the caller's ([`lock`]).
+pub async fn delete(tx: &Tx, id: &str, now: i64) -> Result<(), Error> {
+    tx.execute("UPDATE media SET deleted_at = $1 WHERE id = $2", params![now, id]).await?;
+    Ok(())
 }
 
 pub async fn made(tx: &Tx, id: &str, made: &Made, now: i64) -> Result<(), Error> {
@@ -315,22 +312,12 @@ pub async fn derivatives(tx: &Tx, id: &str) -> Result<Vec<Made>, Error> {
     rows.iter().map(read_made).collect()
 }
 
-/// The derivatives of a page of media, `oldest` to `newest` by id, each with its medium's id.
-pub async fn derivatives_between(
-    tx: &Tx,
-    workspace: &str,
-    oldest: &str,
-    newest: &str,
-) -> Result<Vec<(String, Made)>, Error> {
-    let rows = tx
-        .rows(
-            "SELECT derivative.* FROM media JOIN derivative ON derivative.media_id = media.id \
-             WHERE media.workspace_id = $1 AND media.id >= $2 AND media.id <= $3 AND media.deleted_at IS NULL \
-             ORDER BY derivative.media_id, derivative.kind",
-            params![workspace, oldest, newest],
-        )
-        .await?;
-    rows.iter().map(|r| Ok((r.text("media_id")?, read_made(r)?))).collect()
+/// The derivatives of each of these media.
+pub async fn derivatives_of_each(tx: &Tx, media: &[Media]) -> Result<Vec<Vec<Made>>, Error> {
+    let ids: Vec<_> = media.iter().map(|m| row![&m.id]).collect();
+    let found =
+        tx.rows_each("SELECT * FROM derivative WHERE media_id = $1 ORDER BY kind", &ids).await?;
+    found.iter().map(|rows| rows.iter().map(read_made).collect()).collect()
 }
 
 pub(super) fn read_made(r: &Row) -> Result<Made, Error> {
@@ -345,7 +332,7 @@ pub(super) fn read_made(r: &Row) -> Result<Made, Error> {
     })
 }
 
-fn read(r: &Row) -> Result<Media, Error> {
+pub(super) fn read(r: &Row) -> Result<Media, Error> {
     Ok(Media {
         id: r.text("id")?,
         workspace_id: r.text("workspace_id")?,
@@ -361,6 +348,10 @@ fn read(r: &Row) -> Result<Media, Error> {
         facts: r.opt_json("facts")?,
         cut: r.opt_json("cut")?.unwrap_or_default(),
         frame: r.opt_json("frame")?.unwrap_or_default(),
+        tags: r.text("tags")?,
+        words: r.text("words")?,
+        version: r.int("version")?,
         created_at: r.int("created_at")?,
+        deleted_at: r.opt_int("deleted_at")?,
     })
 }

@@ -151,7 +151,7 @@ pub async fn set_media(tx: &Tx, post: &str, media: &[String]) -> Result<(), Erro
     Ok(())
 }
 
-fn read(r: &Row) -> Result<Post, Error> {
+pub(super) fn read(r: &Row) -> Result<Post, Error> {
     Ok(Post {
         id: r.text("id")?,
         workspace_id: r.text("workspace_id")?,

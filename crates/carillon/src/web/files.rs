@@ -57,14 +57,19 @@ async fn send(
     if !ids::valid(id) || !kind.bytes().all(plain) || kind.len() > 32 {
         return Err(missing());
     }
-    let (ws, of) = (workspace.to_owned(), id.to_owned());
+    let (ws, of) = (workspace, id.to_owned());
     let medium = app
         .db
-        .read(move |tx| async move { media::find(&tx, &ws, &of).await })
+        .read(move |tx| async move { media::kept(&tx, &of).await })
         .await?
+        .filter(|medium| medium.workspace_id == ws)
         .ok_or_else(missing)?;
     let content_type = match kind {
-        "original" => FileKind::of(&medium.content_type).map(FileKind::content_type),
+        kind if kind == medium.original() => {
+            FileKind::of(&medium.content_type).map(FileKind::content_type)
+        }
+        // Of another version: a file to be kept, not shown.
+        kind if kind.starts_with("original") => None,
         kind if kind.starts_with("video") => Some("video/mp4"),
         _ => Some("image/jpeg"),
     };

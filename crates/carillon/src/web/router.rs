@@ -17,7 +17,8 @@ use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
     alerts, apps, audit, circuits, connections, consents, content, dead_letters, deliveries,
-    events, health, media, networks, pauses, posts, queue, session, sweeps, uploads, workspace,
+    events, health, library, media, networks, pauses, posts, queue, session, sweeps, uploads,
+    workspace,
 };
 use crate::web::pages::{consent, layout, login, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
@@ -43,6 +44,16 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(connections::pause))
         .routes(routes!(connections::resume))
         .routes(routes!(media::list, media::upload))
+        .routes(routes!(library::tags, library::tag))
+        .routes(routes!(library::delete))
+        .routes(routes!(library::restore))
+        .routes(routes!(library::purge))
+        .routes(routes!(library::usage))
+        .routes(routes!(library::clean))
+        .routes(routes!(library::uses))
+        .routes(routes!(library::versions))
+        .routes(routes!(library::replace))
+        .routes(routes!(library::make_current))
         .routes(routes!(media::show, media::edit, media::delete))
         .routes(routes!(media::reprocess))
         .merge(resumable())
@@ -193,7 +204,8 @@ pub(crate) fn is_probe(path: &str) -> bool {
 pub(crate) fn is_upload(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() == Method::POST
-        && matches!(path, "/api/v1/media" | "/api/content/upload-image")
+        && (matches!(path, "/api/v1/media" | "/api/content/upload-image")
+            || path.starts_with("/api/v1/media/") && path.ends_with("/file"))
 }
 
 /// Is it part of an upload in pieces?

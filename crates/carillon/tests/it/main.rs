@@ -19,6 +19,7 @@ mod guard;
 mod kill;
 mod lateness;
 mod layers;
+mod library;
 mod live;
 mod measure;
 mod media;

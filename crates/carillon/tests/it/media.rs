@@ -10,13 +10,13 @@ use carillon::domain::frame::Fit;
 use carillon::domain::job::Pool;
 use carillon::domain::refusal::{Kind, Refusal};
 use carillon::media::library::{self, Description};
-use carillon::media::{Unfit, blobs, derive, intake, probe};
+use carillon::media::{Unfit, blobs, derive, finding, intake, probe};
 use carillon::store::media::{Media, MediaState};
 use carillon::store::{alerts, events, queue};
 use futures_util::stream;
 
 use crate::both;
-use crate::support::{START, TestApp, picture};
+use crate::support::{START, TestApp, picture, throw_away};
 
 const RENDITIONS: [&str; 5] = ["full", "thumb", "square", "story", "landscape"];
 
@@ -143,7 +143,7 @@ both! {
         }
         let refusal = upload(&t, "huge.jpg", [picture(64, 64), vec![0; 5_000_000]].concat()).await;
         assert!(refusal.expect_err("too large").sentence.contains("5 MB"));
-        let (all, _) = library::list(&t.app, &t.workspace, None, 50).await.expect("a list");
+        let (all, _) = finding::list(&t.app, &t.workspace, &Default::default(), None, 50).await.expect("a list");
         assert!(all.is_empty());
         assert_eq!(t.worker.tick().await.expect("a tick"), 0, "no job");
         assert_eq!(files(&t), 0, "no file");
@@ -209,25 +209,25 @@ both! {
             media: vec![used.clone()],
             ..t.draft("At the quay", &[&connection])
         }).await;
-        let refusal = library::delete(&t.app, &t.workspace, &used).await.expect_err("in use");
+        let refusal = throw_away(&t.app, &t.workspace, &used).await.expect_err("in use");
         assert_eq!((refusal.kind, refusal.code.as_str()), (Kind::Conflict, "media_in_use"));
         assert!(has_blob(&t, &used, "original").await);
         assert!(load(&t.app, &used).await.is_some());
 
-        library::delete(&t.app, &t.workspace, &free).await.expect("gone");
+        throw_away(&t.app, &t.workspace, &free).await.expect("gone");
         assert!(load(&t.app, &free).await.is_none());
         for kind in RENDITIONS.into_iter().chain(["original"]) {
             assert!(!has_blob(&t, &free, kind).await, "{kind} is still there");
             assert!(has_blob(&t, &used, kind).await, "{kind} of the other one");
         }
         carillon::publishing::schedule::delete(&t.app, &t.workspace, &post.id).await.expect("deleted");
-        library::delete(&t.app, &t.workspace, &used).await.expect("no post has it now");
+        throw_away(&t.app, &t.workspace, &used).await.expect("no post has it now");
         assert_eq!(files(&t), 0);
     }
 
     async fn a_picture_deleted_before_its_turn_leaves_no_job(t: TestApp) {
         let medium = upload(&t, "a.jpg", picture(64, 64)).await.expect("taken");
-        library::delete(&t.app, &t.workspace, &medium.id).await.expect("gone");
+        throw_away(&t.app, &t.workspace, &medium.id).await.expect("gone");
         assert_eq!(t.worker.tick().await.expect("a tick"), 0);
         derive::derive(&t.app, &medium.id).await.expect("nothing to do");
         assert_eq!(files(&t), 0);
@@ -240,9 +240,9 @@ both! {
         not_found(library::find(&t.app, &other, &id).await.expect_err("hidden"));
         let change = Description { alt: Some("mine".into()), ..Description::default() };
         not_found(library::describe(&t.app, &other, &id, change).await.expect_err("hidden"));
-        not_found(library::delete(&t.app, &other, &id).await.expect_err("hidden"));
+        not_found(throw_away(&t.app, &other, &id).await.expect_err("hidden"));
         not_found(library::reprocess(&t.app, Some(&other), &id).await.expect_err("hidden"));
-        assert_eq!(library::list(&t.app, &other, None, 50).await.expect("a list").0.len(), 0);
+        assert_eq!(finding::list(&t.app, &other, &Default::default(), None, 50).await.expect("a list").0.len(), 0);
         assert_eq!(load(&t.app, &id).await.unwrap().alt, "The harbour");
     }
 
@@ -254,7 +254,7 @@ both! {
         ids.reverse();
         let (mut seen, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let page = library::list(&t.app, &t.workspace, cursor.as_deref(), 2).await.expect("a page");
+            let page = finding::list(&t.app, &t.workspace, &Default::default(), cursor.as_deref(), 2).await.expect("a page");
             assert!(page.0.iter().all(|m| m.derivatives.iter().all(|d| d.bytes.is_some())));
             seen.extend(page.0.into_iter().map(|m| m.id));
             let Some(next) = page.1 else { break };

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::process;
 use crate::support::s3::{S3, SECRET, files};
-use crate::support::{On, TestApp, picture};
+use crate::support::{On, TestApp, picture, throw_away};
 use crate::uploads::{Tus, heavy};
 
 const KINDS: [&str; 6] = ["original", "full", "thumb", "square", "story", "landscape"];
@@ -70,7 +70,7 @@ async fn a_picture_lives_in_the_bucket_and_goes_with_all_that_was_made_of_it() {
         assert_eq!(t.visible("mastodon").len(), 1);
         let other = t.upload().await;
         assert_eq!(s3.objects(), 2 * KINDS.len());
-        library::delete(&t.app, &t.workspace, &other).await.expect("deleted");
+        throw_away(&t.app, &t.workspace, &other).await.expect("deleted");
         assert_eq!(s3.objects(), KINDS.len());
     }
 }
@@ -217,7 +217,7 @@ async fn a_medium_is_deleted_from_both_places() {
     std::fs::create_dir_all(copy.parent().expect("a folder")).unwrap();
     std::fs::copy(t.app.config.data.dir.join("media").join(key), copy).unwrap();
     let app = again(&t, &[("CARILLON_STORE", "s3")]).await;
-    library::delete(&app, &t.workspace, &id).await.expect("deleted");
+    throw_away(&app, &t.workspace, &id).await.expect("deleted");
     assert_eq!((on_disk(&t), s3.objects()), (0, 0));
 }
 

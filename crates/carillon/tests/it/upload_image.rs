@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use carillon::media::library;
+use carillon::media::finding;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ both! {
         assert_eq!(request.bearer_auth(&api.key).send().await.expect("an answer").status(), 415);
         let request = api.client.post(format!("{}{PATH}", api.url)).json(&json!({ "image": page }));
         assert_eq!(request.send().await.expect("an answer").status(), 401, "with a key only");
-        let (all, _) = library::list(&t.app, &t.workspace, None, 50).await.expect("a list");
+        let (all, _) = finding::list(&t.app, &t.workspace, &Default::default(), None, 50).await.expect("a list");
         assert!(all.is_empty());
     }
 }

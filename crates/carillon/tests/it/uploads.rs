@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use carillon::media::blobs::{self, PIECE};
-use carillon::media::{library, uploads};
+use carillon::media::{finding, library, uploads};
 use carillon::store::media::MediaState;
 use futures_util::{StreamExt, stream};
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -201,7 +201,7 @@ both! {
         let headers = [instead, ("upload-offset", "0"), ("content-type", kind)];
         let said = tus.ask(Method::POST, &path, &headers, file).await;
         assert_eq!((said.status, said.header("media-id")), (StatusCode::NO_CONTENT, id(&path)));
-        let (all, _) = library::list(&t.app, &t.workspace, None, 50).await.expect("a list");
+        let (all, _) = finding::list(&t.app, &t.workspace, &Default::default(), None, 50).await.expect("a list");
         assert_eq!(all.len(), 2);
     }
 
@@ -281,7 +281,7 @@ both! {
         let path = tus.begin("a.jpg", 5).await;
         tus.send(&path, 0, "hello").await.is(415, "media_type");
         tus.head(&path).await.is(404, "");
-        let (all, _) = library::list(&t.app, &t.workspace, None, 50).await.expect("a list");
+        let (all, _) = finding::list(&t.app, &t.workspace, &Default::default(), None, 50).await.expect("a list");
         assert!(all.is_empty());
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::library::no_store;
 use super::super::probe::{self, Kind};
-use super::super::{blobs, intake, video};
+use super::super::{blobs, intake, usage, video};
 use crate::App;
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::store::media::Media;
@@ -46,7 +46,8 @@ pub(super) async fn adopt(app: &App, upload: &Upload, sha256: &str) -> Result<i6
     }
     let medium = Media { id: upload.id.clone(), ..medium };
     let at = medium.created_at;
-    app.db
+    let finished = app
+        .db
         .write(move |tx| async move {
             if !uploads::finish(&tx, &medium.id, at).await? {
                 return Err(super::moved_on());
@@ -54,7 +55,9 @@ pub(super) async fn adopt(app: &App, upload: &Upload, sha256: &str) -> Result<i6
             intake::add(&tx, &medium).await?;
             Ok(at)
         })
-        .await
+        .await?;
+    usage::watch_one(app, workspace).await;
+    Ok(finished)
 }
 
 fn damaged() -> Refusal {

@@ -220,7 +220,11 @@ mod tests {
             }),
             cut: Default::default(),
             frame: Default::default(),
+            tags: String::new(),
+            words: String::new(),
+            version: 1,
             created_at: 0,
+            deleted_at: None,
         }
     }
 

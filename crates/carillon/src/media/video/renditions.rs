@@ -253,7 +253,7 @@ impl Work {
             return Ok(End::Full(no_room(full)));
         }
         let scratch = Scratch::new(app).await?;
-        let from = match app.blobs.lend(&blob(medium, "original"), scratch.dir()).await {
+        let from = match app.blobs.lend(&blob(medium, &medium.original()), scratch.dir()).await {
             Ok(file) => file,
             Err(BlobError::Missing) => {
                 return Ok(End::Never(never("The video's file is no longer in the store.")));
@@ -436,9 +436,11 @@ async fn stands(tx: &Tx, networks: Networks, medium: &Media, need: Need) -> Resu
     Ok(same(tx, medium).await? && wanted(tx, networks, medium).await?.contains(&need))
 }
 
-/// Is it still there, and cut as it was?
+/// Is it still there, the same file, and cut as it was?
 async fn same(tx: &Tx, medium: &Media) -> Result<bool, Error> {
-    Ok(media::load(tx, &medium.id).await?.is_some_and(|m| m.cut == medium.cut))
+    Ok(media::load(tx, &medium.id)
+        .await?
+        .is_some_and(|m| (m.cut, m.version) == (medium.cut, medium.version)))
 }
 
 fn blob(medium: &Media, kind: &str) -> String {

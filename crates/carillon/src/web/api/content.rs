@@ -77,7 +77,7 @@ pub async fn upload_image(
         json if json.starts_with("application/json") => of_json(&app, &caller, request).await?,
         _ => return Err(undeclared()),
     };
-    let url = links::public(&app, &medium.workspace_id, &medium.id, "original").await;
+    let url = links::public(&app, &medium.workspace_id, &medium.id, &medium.original()).await;
     let expires_at = when::iso(app.clock.now() + links::VALID_MS);
     let media = library::view(&medium, &[]);
     Ok((StatusCode::CREATED, Json(Stored { url, expires_at, media })))

@@ -6,20 +6,40 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::paging;
 use crate::app::App;
-use crate::domain::refusal::{Refusal, Wrong};
 use crate::ids;
+use crate::media::finding::{self, Asked, Sort};
 use crate::media::intake;
 use crate::media::library::{self, Description, MediaView};
+use crate::media::trash;
 use crate::publishing::view::Page;
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Id, Json, Query};
 
-/// Which page of the library.
+/// Which media, and which page of them.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
+    /// The beginnings of words of name, description and tags: media that have them all.
+    #[param(example = "loaves counter")]
+    search: Option<String>,
+    /// A tag, or several of them with commas: media that have them all.
+    #[param(example = "summer-sale")]
+    tag: Option<String>,
+    kind: Option<Sort>,
+    /// Without a description for people who cannot see it.
+    #[serde(default)]
+    missing_alt: bool,
+    /// That no post has.
+    #[serde(default)]
+    unused: bool,
+    #[serde(default)]
+    failed: bool,
+    /// What was deleted and can be restored still, instead of the others.
+    #[serde(default)]
+    trash: bool,
     /// `next` of the page before.
     cursor: Option<String>,
     /// 1 to 200; 50 when not given.
@@ -33,23 +53,25 @@ pub struct ListQuery {
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<ListQuery>,
+    Query(q): Query<ListQuery>,
 ) -> Result<Json<Page<MediaView>>, ApiError> {
-    let limit = query.limit.unwrap_or(50);
-    let mut wrong = Vec::new();
-    if !(1..=200).contains(&limit) {
-        let message = format!("`limit` is {limit}; it can be 1 to 200.");
-        wrong.push(Wrong::new("limit", "invalid_query", message));
-    }
-    if query.cursor.as_deref().is_some_and(|c| !ids::valid(c)) {
+    let limit = paging::limit(q.limit, 50, 200)?;
+    let before = q.cursor.as_deref();
+    if before.is_some_and(|c| !ids::valid(c)) {
         let message = "`cursor` is none that a page ended with.";
-        wrong.push(Wrong::new("cursor", "invalid_query", message));
+        return Err(paging::wrong("cursor", message.to_owned()).into());
     }
-    if !wrong.is_empty() {
-        return Err(Refusal::invalid(wrong).into());
-    }
-    let before = query.cursor.as_deref();
-    let (items, next) = library::list(&app, &caller.workspace_id, before, limit).await?;
+    let tags = q.tag.as_deref().unwrap_or_default().split(',').filter(|t| !t.trim().is_empty());
+    let asked = Asked {
+        search: q.search.unwrap_or_default(),
+        tags: tags.map(str::to_owned).collect(),
+        kind: q.kind,
+        missing_alt: q.missing_alt,
+        unused: q.unused,
+        failed: q.failed,
+        trash: q.trash,
+    };
+    let (items, next) = finding::list(&app, &caller.workspace_id, &asked, before, limit).await?;
     Ok(Json(Page { items, next }))
 }
 
@@ -72,7 +94,7 @@ pub struct UploadQuery {
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "read by the documentation only")]
-struct FileBytes(Vec<u8>);
+pub struct FileBytes(Vec<u8>);
 
 /// Uploads a picture or video: the body is the file itself.
 ///
@@ -94,7 +116,7 @@ pub async fn upload(
     Ok((StatusCode::CREATED, Json(library::view(&medium, &[]))))
 }
 
-/// One picture or video.
+/// One picture or video, in the trash or not (`deletedAt`).
 #[utoipa::path(get, path = "/media/{id}", tag = "media",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The medium.", body = MediaView), Reads))]
@@ -122,16 +144,30 @@ pub async fn edit(
     Ok(Json(library::describe(&app, &caller.workspace_id, &id, change).await?))
 }
 
-/// Deletes a medium. 409 `media_in_use` while a post has it.
+/// How to delete.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteQuery {
+    /// Also when posts have it that are out already.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Puts a medium into the trash, from which it can be restored for seven days.
+///
+/// 409 `media_in_use` while a post has it, with those posts in `problems`.
 #[utoipa::path(delete, path = "/media/{id}", tag = "media",
-    params(("id" = String, Path, format = "uuid")),
-    responses((status = 204, description = "It is gone."), Writes))]
+    params(("id" = String, Path, format = "uuid"), DeleteQuery),
+    responses((status = 204, description = "It is in the trash."), Writes))]
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id,
+    Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, ApiError> {
-    library::delete(&app, &caller.workspace_id, &id).await?;
+    let (ws, actor) = (&caller.workspace_id, caller.actor());
+    trash::delete(&app, ws, &id, query.force, &actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -11,6 +11,7 @@ pub mod dead_letters;
 pub mod deliveries;
 pub mod events;
 pub mod health;
+pub mod library;
 pub mod media;
 pub mod networks;
 mod paging;

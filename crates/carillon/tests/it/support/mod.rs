@@ -17,12 +17,14 @@ use carillon::clock::Clock;
 use carillon::config::Config;
 use carillon::db::Error;
 use carillon::domain::job::Pool;
+use carillon::domain::refusal::Refusal;
 use carillon::domain::when;
-use carillon::media::intake;
+use carillon::media::{intake, trash};
 use carillon::publishing::connecting::{self, New};
 use carillon::publishing::schedule::{self, Draft, DraftDelivery};
 use carillon::publishing::view::{self, AttemptView, DeliveryView, PostView};
 use carillon::queue::worker::Worker;
+use carillon::store::audit::OPERATOR;
 use carillon::store::{accounts, queue};
 use carillon::{App, ids};
 use carillon_sandbox::{Calls, Fault, LedgerPost, Options, Sandbox, Trouble};
@@ -271,6 +273,12 @@ impl TestApp {
     pub fn fault(&self, network: &str, call: Calls, fault: Trouble) {
         self.sandbox.add_fault(Fault::new(network, call, fault));
     }
+}
+
+/// Deletes a medium, and out of the trash too.
+pub async fn throw_away(app: &App, workspace: &str, id: &str) -> Result<(), Refusal> {
+    trash::delete(app, workspace, id, false, OPERATOR).await?;
+    trash::empty(app, workspace, &[id.to_owned()], OPERATOR).await.map(drop)
 }
 
 pub fn to(connection: &str) -> DraftDelivery {

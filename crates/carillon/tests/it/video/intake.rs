@@ -8,8 +8,8 @@ use carillon::store::events;
 
 use super::*;
 use crate::both;
-use crate::support::On;
 use crate::support::video::SECRET;
+use crate::support::{On, throw_away};
 
 both! {
     async fn a_video_is_looked_into_and_gets_its_poster(t: TestApp) {
@@ -177,7 +177,7 @@ both! {
     async fn a_video_goes_with_all_its_files(t: TestApp) {
         let id = ready(&t, "plain.mp4").await;
         assert_eq!(files(&t, "media").len(), 3, "original, poster, thumb");
-        library::delete(&t.app, &t.workspace, &id).await.expect("gone");
+        throw_away(&t.app, &t.workspace, &id).await.expect("gone");
         assert_eq!(files(&t, "media").len(), 0);
     }
 }
