@@ -114,7 +114,10 @@ class Store {
 
   onEvent(name: string, event: LiveEvent): void {
     if (event.kind === 'post.deleted') {
-      this.dropPost(event.postId ?? event.id ?? '');
+      const id = event.postId ?? event.id ?? '';
+      // What changed before it went is not asked for any more.
+      this.never(`post ${id}`);
+      this.dropPost(id);
     } else if (name === 'delivery' || name === 'post') {
       this.posts = withEvent(this.posts, event);
       this.renew(event.postId ?? event.id);
@@ -142,6 +145,11 @@ class Store {
   private setConnections(connections: Connection[]): void {
     this.connections = connections;
     this.connectionsKnown = true;
+  }
+
+  private never(key: string): void {
+    clearTimeout(this.due.get(key));
+    this.due.delete(key);
   }
 
   /** Runs the fetch once for all that is asked within `ms`. A failed one is made up for on resume. */

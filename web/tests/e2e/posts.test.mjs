@@ -394,7 +394,7 @@ describe('panel', () => {
   test('what followers did is read at the network', { skip: MOCK && 'nobody follows the mock' }, async () => {
     const made = await sendNow(server, words('Read all about it'), ['mastodon']);
     await page.goto(`${server.url}/posts/${made.id}`);
-    const numbers = page.getByRole('dialog').getByRole('region', { name: 'What followers did' });
+    const numbers = page.getByRole('dialog').getByRole('group', { name: 'What followers did' });
     const button = numbers.getByRole('button', { name: 'Read numbers' });
     await button.waitFor({ timeout: 60_000 });
     await numbers.getByText('Nobody has asked Mastodon yet.').waitFor();
@@ -404,14 +404,14 @@ describe('panel', () => {
     await button.click();
     await numbers.getByText(/^As of /).waitFor();
     const read = async () => (await numbers.locator('dl > div').allInnerTexts()).map((pair) => pair.replace(/\s+/g, ' '));
-    assert.deepEqual(await read(), ['7 likes', '5 comments', '4 shares']);
+    assert.deepEqual(await read(), ['likes 7', 'comments 5', 'shares 4']);
     await shot(page, 'panel-numbers');
 
     // A network that is down takes nothing away.
     await server.fault('mastodon', 'server_error', 1, 'read');
     await button.click();
     await numbers.getByRole('alert').getByText('Mastodon is out of order for the moment.').waitFor();
-    assert.deepEqual(await read(), ['7 likes', '5 comments', '4 shares']);
+    assert.deepEqual(await read(), ['likes 7', 'comments 5', 'shares 4']);
     await shot(page, 'panel-numbers-failed');
     assertQuiet(wrong, [/503/]);
   });
