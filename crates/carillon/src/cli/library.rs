@@ -57,6 +57,11 @@ pub(super) enum Library {
         #[arg(required = true)]
         ids: Vec<String>,
     },
+    /// Delete media that are in the trash for good
+    Purge {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
     /// Put another file in the place of a medium's own, in every post that is not out yet; without a
     /// file, show those that it had
     Replace {
@@ -145,6 +150,12 @@ impl Library {
                 let restored = trash::restore(app, ws, ids, OPERATOR).await?;
                 Worker::new(app.clone()).tick().await?;
                 out.show(&json!({ "changed": restored }), |_| format!("{restored} media restored"));
+            }
+            Library::Purge { ids } => {
+                let gone = trash::empty(app, ws, ids, OPERATOR).await?;
+                out.show(&json!({ "changed": gone }), |_| {
+                    format!("{gone} media are gone for good")
+                });
             }
             Library::Replace { id, file, version } => {
                 if let Some(file) = file {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::media::{Media, read};
+use super::media::{self, Media, read};
 use crate::db::{Error, Tx};
 use crate::{params, row};
 
@@ -91,9 +91,36 @@ async fn hits(tx: &Tx, workspace: &str, word: &Sought, most: i64) -> Result<i64,
     row.map_or(Ok(0), |r| r.int("n"))
 }
 
-/// A word that leads to fewer media than this leads the question; commoner ones are met soon enough
-/// on the way from the newest medium back.
+/// A word that leads to fewer media than this leads the question.
 const FEW: i64 = 5_000;
+/// Hits are counted up to here: how common a commoner word is makes no difference.
+const MANY: i64 = 30_000;
+/// What it costs to look a medium up that a word leads to, in media that are passed on the way from
+/// the newest one back.
+const LOOKED_UP: f64 = 2.5;
+
+/// The word that leads to the media asked for; `None` where enough of them are met sooner on the way
+/// from the newest one back, because all words are common.
+async fn leading<'a>(
+    tx: &Tx,
+    workspace: &str,
+    words: &'a [Sought],
+    limit: i64,
+) -> Result<Option<&'a Sought>, Error> {
+    let mut counted = Vec::with_capacity(words.len());
+    for word in words {
+        counted.push((hits(tx, workspace, word, MANY).await?, word));
+    }
+    let Some(&(least, rarest)) = counted.iter().min_by_key(|(hits, _)| *hits) else {
+        return Ok(None);
+    };
+    if least < FEW || words.len() == 1 {
+        return Ok((least < FEW).then_some(rarest));
+    }
+    let all = media::count(tx, workspace).await? as f64;
+    let passed = counted.iter().fold(limit as f64, |passed, (hits, _)| passed * all / *hits as f64);
+    Ok((least as f64 * LOOKED_UP < passed.min(all)).then_some(rarest))
+}
 
 /// Newest first, `limit` of those older than `before`.
 pub async fn find(
@@ -103,19 +130,16 @@ pub async fn find(
     before: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Media>, Error> {
-    let mut rarest: Option<(i64, &Sought)> = None;
-    for word in filter.words.iter().filter(|_| !filter.trash) {
-        let n = hits(tx, workspace, word, FEW).await?;
-        if n < rarest.map_or(FEW, |(least, _)| least) {
-            rarest = Some((n, word));
-        }
-    }
+    let rarest = match filter.trash {
+        true => None,
+        false => leading(tx, workspace, &filter.words, limit).await?,
+    };
     let before = before.unwrap_or("g");
     let like = |n: usize| filter.words.get(n).map_or("%", |word| word.like.as_str());
     let (trash, failed, unused) =
         (i64::from(filter.trash), i64::from(filter.failed), i64::from(filter.unused));
     let rows = match rarest {
-        Some((_, word)) => {
+        Some(word) => {
             tx.rows(
                 "SELECT * FROM media WHERE workspace_id = $1 AND id < $2 AND deleted_at IS NULL \
                  AND id IN (SELECT media_id FROM media_word WHERE workspace_id = $3 AND word >= $4 AND word < $5) \

@@ -134,6 +134,12 @@ pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Media>, E
     row.as_ref().map(read).transpose()
 }
 
+/// How many a workspace has.
+pub async fn count(tx: &Tx, workspace: &str) -> Result<i64, Error> {
+    let sql = "SELECT count(*) AS n FROM media WHERE workspace_id = $1";
+    tx.row(sql, params![workspace]).await?.map_or(Ok(0), |row| row.int("n"))
+}
+
 /// By id alone, for a worker.
 pub async fn load(tx: &Tx, id: &str) -> Result<Option<Media>, Error> {
     let row =

@@ -170,8 +170,14 @@ pub(crate) fn beside(t: &TestApp, args: &[&str]) -> Output {
 }
 
 pub(crate) fn told(t: &TestApp, args: &[&str]) -> Value {
+    told_with(t, args, 0)
+}
+
+/// The same with another exit code.
+pub(crate) fn told_with(t: &TestApp, args: &[&str], code: i32) -> Value {
     let out = beside(t, &[args, &["--json"]].concat());
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "{args:?}: {err}");
     serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}"))
 }
 

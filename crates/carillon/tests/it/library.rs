@@ -18,6 +18,7 @@ use carillon::{App, ids};
 use futures_util::stream;
 
 use crate::both;
+use crate::cli::{fails, said, told, told_with};
 use crate::support::{On, START, TestApp, picture};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -94,6 +95,40 @@ async fn draft(t: &TestApp, media: &[&String], scheduled: bool) -> String {
 }
 
 both! {
+    async fn the_library_is_kept_from_a_terminal(t: TestApp) {
+        let (quay, menu) = (ready(&t, "quay.jpg").await, ready(&t, "menu.jpg").await);
+        assert!(said(&t, &["media", "list", "--search", "QUA"]).contains("quay.jpg"));
+        assert!(said(&t, &["media", "list", "--search", "gull"]).contains("No medium is like that."));
+        assert!(said(&t, &["media", "tags"]).contains("No medium has a tag yet."));
+        assert_eq!(told(&t, &["media", "tag", &quay, &menu, "--add", "Autumn"])["changed"], 2);
+        assert_eq!(told(&t, &["media", "tags"])["items"], serde_json::json!([{ "tag": "autumn", "media": 2 }]));
+        let listed = told(&t, &["media", "list", "--tag", "autumn", "--missing-alt", "--kind", "picture", "--limit", "1"]);
+        assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
+        assert_eq!(listed["items"][0]["name"], "menu.jpg", "the newest first");
+        fails(&t, &["media", "tag", &quay, "--add", "!"], 1, "tag");
+
+        let c = t.connect("mastodon").await;
+        let mut draft = t.draft("Come and eat", &[&c]);
+        draft.media = vec![menu.clone()];
+        t.schedule(draft).await;
+        assert!(said(&t, &["media", "uses", &menu]).contains("Come and eat"));
+        assert!(said(&t, &["media", "uses", &quay]).contains("No post has it."));
+        assert!(said(&t, &["media", "usage"]).contains("quota"));
+        let done = told_with(&t, &["media", "delete", &quay, &menu], 1);
+        assert_eq!((&done["deleted"][0], &done["kept"][0]["id"]), (&quay.as_str().into(), &menu.as_str().into()));
+        assert_eq!(told(&t, &["media", "list", "--trash"])["items"][0]["id"], quay.as_str());
+        assert_eq!(told(&t, &["media", "restore", &quay])["changed"], 1);
+        assert!(said(&t, &["media", "list", "--unused"]).contains("quay.jpg"));
+        assert!(said(&t, &["media", "clean", "--dry-run", "--unused-for", "0d"]).contains("1 media that no post has"));
+        assert!(said(&t, &["media", "replace", &quay]).contains("image/jpeg"));
+        said(&t, &["media", "delete", &quay]);
+        assert_eq!(told(&t, &["media", "purge", &quay])["changed"], 1);
+        fails(&t, &["media", "restore", &quay], 3, "in the trash");
+        for command in ["list", "tag", "clean", "replace", "purge"] {
+            assert!(said(&t, &["media", command, "--help"]).contains("Usage:"), "{command}");
+        }
+    }
+
     async fn words_are_found_by_their_beginnings_whatever_their_case_and_accents(t: TestApp) {
         add(&t, "Quay at dawn.jpg", "Crème brûlée on the counter").await;
         add(&t, "quay at dusk.jpg", "").await;
@@ -514,4 +549,42 @@ async fn beyond_the_quota_nothing_comes_in_and_people_are_told_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_quota_nothing_comes_in_and_people_are_told_on_postgres() {
     a_quota(On::Postgres).await;
+}
+
+/// Where every word is common, media are met on the way from the newest one back.
+#[tokio::test(flavor = "multi_thread")]
+async fn common_words_find_the_newest() {
+    let t = TestApp::new(On::Sqlite).await;
+    let first = add(&t, "quay-0.jpg", "Dawn").await;
+    let (ws, id) = (t.workspace.clone(), first.clone());
+    let found = t.app.db.read(move |tx| async move { media::find(&tx, &ws, &id).await }).await;
+    let first: Media = found.expect("a read").expect("there");
+    let lots: Vec<u32> = (1..5_200).collect();
+    for lot in lots.chunks(1_000) {
+        let lot: Vec<Media> = lot
+            .iter()
+            .map(|n| Media { id: ids::new(START), name: format!("quay-{n}.jpg"), ..first.clone() })
+            .collect();
+        let written: Result<_, Error> = t
+            .app
+            .db
+            .write(move |tx| async move {
+                for m in &lot {
+                    media::add(&tx, m).await?;
+                }
+                Ok(())
+            })
+            .await;
+        written.expect("written");
+    }
+    finding::index_all(&t.app).await.expect("an index");
+    let asked = Asked { search: "dawn qua".into(), ..Asked::default() };
+    let (page, next) = finding::list(&t.app, &t.workspace, &asked, None, 3).await.expect("a list");
+    let names = |page: &[MediaView]| page.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&page), ["quay-5199.jpg", "quay-5198.jpg", "quay-5197.jpg"]);
+    let (page, _) =
+        finding::list(&t.app, &t.workspace, &asked, next.as_deref(), 1).await.expect("a list");
+    assert_eq!(names(&page), ["quay-5196.jpg"]);
+    assert_eq!(search(&t, "dawn quay 5000").await, ["quay-5000.jpg"]);
+    assert_eq!(search(&t, "dawn quay gulls").await, [""; 0]);
 }
