@@ -1,6 +1,7 @@
 //! Pictures, uploads and videos: what the product does with files, beside the programs that people
 //! would call instead.
 
+mod library;
 mod photos;
 mod set;
 mod uploads;
@@ -27,6 +28,8 @@ pub(crate) enum Work {
     Uploads,
     /// A video converted, beside ffmpeg alone
     Video,
+    /// 100,000 media, searched
+    Library,
 }
 
 /// What one command used, its children included.
@@ -93,6 +96,7 @@ pub(crate) fn drive(only: &[Work], rounds: usize, quick: bool) -> Result<String>
             Work::Photos => photos::drive(rounds, quick)?,
             Work::Uploads => uploads::drive(rounds, quick)?,
             Work::Video => video::drive(rounds, quick)?,
+            Work::Library => library::drive(rounds, quick)?,
         });
     }
     let mut words = machine::bare()?;

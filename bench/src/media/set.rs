@@ -125,7 +125,7 @@ fn disc(random: &mut Random, pixels: &mut [f32], width: usize, height: usize) {
 }
 
 /// Numbers that follow from a seed (splitmix64).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn draw(&mut self) -> u64 {
@@ -136,12 +136,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         (self.draw() % bound as u64) as usize
     }
 
     /// 0 to 1.
-    fn unit(&mut self) -> f32 {
+    pub(super) fn unit(&mut self) -> f32 {
         (self.draw() >> 40) as f32 / (1 << 24) as f32
     }
 }
