@@ -14,7 +14,7 @@ const OCTAVES: [(usize, f32); 4] = [(8, 90.0), (32, 45.0), (128, 22.0), (512, 12
 const DISCS: usize = 25;
 const GRAIN: f32 = 5.5;
 
-/// How ffmpeg writes a JPEG of about 3 MB, and one of about 4.
+/// How ffmpeg writes a JPEG of about 3 MB, and one of about 5.
 const JPEG: [&str; 4] = ["-q:v", "2", "-pix_fmt", "yuvj420p"];
 const LARGE: [&str; 6] = ["-qmin", "1", "-q:v", "1", "-pix_fmt", "yuvj420p"];
 
@@ -32,7 +32,7 @@ pub(super) fn photos(count: usize) -> Result<Vec<PathBuf>> {
     (0..count).map(one).collect()
 }
 
-/// One that comes near to what may be uploaded.
+/// One with more bytes than most that people upload.
 pub(super) fn large() -> Result<PathBuf> {
     photo(&folder()?, "large", 1, ("jpg", &LARGE))
 }

@@ -16,6 +16,8 @@ const POSTS: usize = 50;
 /// ms between two uploads, whatever becomes of them.
 const GAP: u64 = 500;
 const NETWORK_MS: u64 = 50;
+/// The photo has a little more than the 5 MB that are taken by default.
+const LARGEST: usize = 8_000_000;
 
 #[derive(Debug)]
 struct Seen {
@@ -70,7 +72,8 @@ pub(super) fn drive(rounds: usize, quick: bool) -> Result<String> {
 
 #[tokio::main]
 async fn load(binary: &Path, data: &[u8], seconds: u64, database: Option<String>) -> Result<Seen> {
-    let shipped = Shipped::open(binary, NETWORK_MS, database, &[]).await?;
+    let shipped =
+        Shipped::open(binary, NETWORK_MS, database, &[("CARILLON_IMAGE_MAX", LARGEST)]).await?;
     let targets = shipped.connect(POSTS).await?;
     let begins = shipped.now() + 3_000 + seconds as i64 * 100;
     let ends = begins + seconds as i64 * 1_000;
