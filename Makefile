@@ -68,7 +68,7 @@ prove: ## the whole ladder of proofs, and its counts into docs/reliability.md; A
 	@echo '==> carillon-prove'
 	@cargo run --release --locked --quiet -p carillon-prove -- --full --write docs/reliability.md $(ARGS)
 
-bench: ## Carillon beside other queues, an hour or two; ARGS=--quick takes minutes; see bench/README.md
+bench: ## Carillon beside other queues and programs for pictures, an hour or two; ARGS=--quick takes minutes; see bench/README.md
 	@echo '==> bench/run'
 	@bench/run $(ARGS)
 
