@@ -48,6 +48,18 @@ test('a deleted post goes without a question, a vanished one after it', async ()
   expect(store.posts.has('c')).toBe(false);
 });
 
+test('what was asked for and then deleted is not asked for any more', async () => {
+  vi.useFakeTimers();
+  store.start({ posts: [post('g')] });
+  const asked = answers({});
+  store.onEvent('post', { kind: 'post.changed', id: 'g', postId: 'g' });
+  store.onEvent('delivery', { kind: 'delivery.published', id: 'd', postId: 'g', deliveryId: 'd', state: 'published' });
+  store.onEvent('post', { kind: 'post.deleted', id: 'g', postId: 'g' });
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(asked.filter((u) => u.endsWith('/posts/g'))).toEqual([]);
+  expect(store.posts.has('g')).toBe(false);
+});
+
 test('every file that has news is told of, and the posts that show it are asked for', async () => {
   vi.useFakeTimers();
   store.start({ posts: [post('e', { media: [{ id: 'm2' }] as Post['media'] })] });

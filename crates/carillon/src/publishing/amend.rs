@@ -8,24 +8,22 @@
 use std::time::Duration;
 
 use carillon_networks::spec::{Beside, Edit, Placement};
-use carillon_networks::{
-    Action, Applied, Class, Context, Error, Media, Published, Rendition, text,
-};
+use carillon_networks::{Action, Applied, Class, Error, Media, Published, Rendition, text};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::account::{self, Renewals};
+use super::line::{self, Line, Next};
 use super::load::{self, Work};
-use super::tokens::{self, After, Unusable};
+use super::tokens::{After, Unusable};
 use super::view::{self, DeliveryView};
-use super::{connecting, deliver, guard, options};
+use super::{account, connecting, deliver, guard, options};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::store::attempts::{self, Begun, Ended};
-use crate::store::connections::{self, Connection};
+use crate::store::connections;
 use crate::store::deliveries::{self, Delivery};
 use crate::store::{audit, events};
 use crate::{App, ids};
@@ -236,63 +234,31 @@ async fn change(
     remote_id: &str,
     out: &Rendition,
 ) -> Result<Result<Option<String>, Error>, Refusal> {
-    let newer = Box::pin(tokens::fresh(app, &work.connection)).await?;
-    let mut connection = newer.unwrap_or_else(|| work.connection.clone());
+    let mut connection = line::fresh(app, &work.connection).await?;
     let mut first = true;
     loop {
-        match ask(app, work, &connection, remote_id, out).await? {
-            Err(e) if first && e.applied == Applied::Maybe => {}
-            Err(e) if first && e.class == Class::Auth => {
-                match Box::pin(tokens::after(app, &connection, &e)).await? {
-                    After::Again => connection = present(app, connection).await?,
-                    After::Wait(_) => return Ok(Err(Error { class: Class::Transient, ..e })),
-                    After::Refused(Some(why)) => return Err(Unusable::Broken(why).into()),
-                    After::Refused(None) => {
-                        connecting::refused(app, &connection, &e).await?;
-                        return Ok(Err(e));
-                    }
+        let line = Line::open(app, work.network, &connection)?;
+        let cx = line.context(&work.delivery);
+        let e = match line.told(work.network.edit(&cx, remote_id, out).await) {
+            Ok(Published::Accepted(remote)) => return Ok(Ok(remote.url)),
+            Ok(Published::Processing { .. }) => return Ok(Ok(None)),
+            Err(e) => e,
+        };
+        if !(first && e.applied == Applied::Maybe) {
+            match line::after(app, &connection, &e).await? {
+                Next::Again(newer) if first => connection = *newer,
+                Next::Not(After::Wait(_)) => {
+                    return Ok(Err(Error { class: Class::Transient, ..e }));
+                }
+                Next::Not(After::Refused(Some(why))) => return Err(Unusable::Broken(why).into()),
+                _ => {
+                    connecting::refused(app, &connection, &e).await?;
+                    return Ok(Err(e));
                 }
             }
-            Err(e) => {
-                connecting::refused(app, &connection, &e).await?;
-                return Ok(Err(e));
-            }
-            answer => return Ok(answer),
         }
         first = false;
     }
-}
-
-pub(super) async fn present(app: &App, known: Connection) -> Result<Connection, Refusal> {
-    let id = known.id.clone();
-    let found = app.db.read(move |tx| async move { connections::load(&tx, &id).await }).await?;
-    Ok(found.unwrap_or(known))
-}
-
-async fn ask(
-    app: &App,
-    work: &Work,
-    connection: &Connection,
-    remote_id: &str,
-    out: &Rendition,
-) -> Result<Result<Option<String>, Error>, Refusal> {
-    let account = account::open(app, connection)?;
-    let base = account::base(app, work.network, &connection.settings);
-    let keeper = Renewals { app, connection: &connection.id };
-    let cx = Context::new(
-        &app.http,
-        &account,
-        &base,
-        app.clock.now(),
-        app.config.networks.timeout,
-        work.delivery.checkpoints.clone(),
-        &keeper,
-    );
-    Ok(match work.network.edit(&cx, remote_id, out).await {
-        Ok(Published::Accepted(remote)) => Ok(remote.url),
-        Ok(Published::Processing { .. }) => Ok(None),
-        Err(e) => Err(account::hushed(account::in_words(e, work.network, &base), &account)),
-    })
 }
 
 /// The network agreed: the text here is its text.

@@ -18,6 +18,7 @@ mod intent;
 mod keeper;
 pub mod lanes;
 mod lateness;
+mod line;
 mod lineup;
 mod load;
 mod measure;

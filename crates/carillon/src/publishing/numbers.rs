@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use carillon_networks::{Class, Context, Error, Metric, Numbers, UNGRANTED};
+use carillon_networks::{Class, Error, Metric, Numbers, UNGRANTED};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::account::{self, Renewals};
 use super::circuits;
+use super::line::{self, Line, Next};
 use super::load::{self, Work};
-use super::tokens::{self, After};
 use super::view::{self, DeliveryView};
 use crate::App;
 use crate::domain::delivery::DeliveryState as State;
@@ -127,21 +126,17 @@ async fn left_alone(app: &App, work: &Work) -> Result<(), Refusal> {
 
 /// Asks the network; once more with a new token where the old one ended on the way.
 async fn ask(app: &App, work: &Work, remote_id: &str) -> Result<Result<Numbers, Error>, Refusal> {
-    let newer = Box::pin(tokens::fresh(app, &work.connection)).await?;
-    let connection = newer.unwrap_or_else(|| work.connection.clone());
+    let connection = line::fresh(app, &work.connection).await?;
     let answer = call(app, work, &connection, remote_id).await?;
-    let Err(e) = &answer else { return Ok(answer) };
-    // A right that was never given does not come with a newer token.
-    if e.class != Class::Auth || e.code.as_deref() == Some(UNGRANTED) {
-        return Ok(answer);
-    }
-    match Box::pin(tokens::after(app, &connection, e)).await? {
-        After::Wait(_) | After::Refused(_) => Ok(answer),
-        After::Again => {
-            let id = connection.id.clone();
-            let read = app.db.read(move |tx| async move { connections::load(&tx, &id).await });
-            call(app, work, &read.await?.unwrap_or(connection), remote_id).await
+    match &answer {
+        // A right that was never given does not come with a newer token.
+        Err(e) if e.code.as_deref() != Some(UNGRANTED) => {
+            match line::after(app, &connection, e).await? {
+                Next::Again(newer) => call(app, work, &newer, remote_id).await,
+                Next::Not(_) => Ok(answer),
+            }
         }
+        _ => Ok(answer),
     }
 }
 
@@ -151,20 +146,9 @@ async fn call(
     connection: &Connection,
     remote_id: &str,
 ) -> Result<Result<Numbers, Error>, Refusal> {
-    let account = account::open(app, connection)?;
-    let base = account::base(app, work.network, &connection.settings);
-    let keeper = Renewals { app, connection: &connection.id };
-    let cx = Context::new(
-        &app.http,
-        &account,
-        &base,
-        app.clock.now(),
-        app.config.networks.timeout,
-        work.delivery.checkpoints.clone(),
-        &keeper,
-    );
-    let answer = work.network.measure(&cx, work.placement, remote_id).await;
-    Ok(answer.map_err(|e| account::hushed(account::in_words(e, work.network, &base), &account)))
+    let line = Line::open(app, work.network, connection)?;
+    let cx = line.context(&work.delivery);
+    Ok(line.told(work.network.measure(&cx, work.placement, remote_id).await))
 }
 
 async fn keep(

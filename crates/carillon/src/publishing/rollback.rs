@@ -1,13 +1,13 @@
 //! Taking a published post down again, network by network, with an honest answer for each.
 
-use carillon_networks::{Class, Context, Error, Network};
+use carillon_networks::{Class, Error, Network};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::account::Renewals;
-use super::tokens::{self, After};
+use super::line::{self, Line, Next};
+use super::tokens::After;
 use super::view::{self, PostView};
-use super::{account, amend, connecting, lineup, outcome, segments};
+use super::{connecting, lineup, outcome, segments};
 use crate::App;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
@@ -150,33 +150,21 @@ async fn delete(
     connection: Connection,
     remote_id: &str,
 ) -> Result<Result<(), Error>, Refusal> {
-    let newer = Box::pin(tokens::fresh(app, &connection)).await?;
-    let mut connection = newer.unwrap_or(connection);
+    let mut connection = line::fresh(app, &connection).await?;
     let mut first = true;
     loop {
-        let account = account::open(app, &connection)?;
-        let base = account::base(app, network, &connection.settings);
-        let keeper = Renewals { app, connection: &connection.id };
-        let cx = Context::new(
-            &app.http,
-            &account,
-            &base,
-            app.clock.now(),
-            app.config.networks.timeout,
-            d.checkpoints.clone(),
-            &keeper,
-        );
-        let Err(e) = network.delete(&cx, remote_id).await else { return Ok(Ok(())) };
-        if first
-            && e.class == Class::Auth
-            && let After::Again = Box::pin(tokens::after(app, &connection, &e)).await?
-        {
-            connection = amend::present(app, connection).await?;
-            first = false;
-            continue;
+        let line = Line::open(app, network, &connection)?;
+        let answer = line.told(network.delete(&line.context(d), remote_id).await);
+        let Err(e) = answer else { return Ok(Ok(())) };
+        match line::after(app, &connection, &e).await? {
+            Next::Again(newer) if first => connection = *newer,
+            Next::Not(After::Wait(_)) => return Ok(Err(Error { class: Class::Transient, ..e })),
+            _ => {
+                connecting::refused(app, &connection, &e).await?;
+                return Ok(Err(e));
+            }
         }
-        connecting::refused(app, &connection, &e).await?;
-        return Ok(Err(e));
+        first = false;
     }
 }
 

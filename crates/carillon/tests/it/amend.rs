@@ -16,6 +16,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::api::Api;
+use crate::consent::Browser;
 use crate::support::{TestApp, to};
 use crate::{both, desk};
 
@@ -219,6 +220,53 @@ both! {
             t.pass(HOUR).await;
             let d = t.post(&planned.id).await.deliveries.remove(0);
             assert_eq!(d.state, State::Published, "{call:?}: {d:?}");
+        }
+    }
+
+    /// The network refuses a token and does not renew it in this moment: nobody has to do anything.
+    async fn a_token_that_is_not_to_be_had_yet_disconnects_nobody(t: TestApp) {
+        let browser = Browser::of(&t).await;
+        for call in [Calls::Edit, Calls::Delete] {
+            // Its tokens last longer than what happens here.
+            let network = "slack";
+            let c = browser.connect(&t, network, None).await;
+            let d = live(&t, &c, &format!("Before {call:?}")).await;
+            t.clock.advance(10 * MINUTE);
+            t.sandbox.add_fault(Fault::new(network, call, Trouble::Auth));
+            t.sandbox.add_fault(Fault::new(network, Calls::Any, Trouble::ServerError));
+            if call == Calls::Edit {
+                let e = change(&t, &d.id, says(NEW)).await.expect_err("not in this moment");
+                assert_eq!(e.kind, Kind::Unavailable, "{e:?}");
+            } else {
+                let back = rollback::post(&t.app, &t.workspace, &d.post_id).await.expect("an answer");
+                assert_eq!(back.results[0].result, "failed", "{back:?}");
+            }
+            assert_eq!(t.sandbox.faults_left(), 0, "both were met");
+            let seen = connecting::find(&t.app, &t.workspace, &c).await.expect("a connection");
+            assert_eq!((seen.state, seen.problem), (ConnectionState::Active, None), "{call:?}");
+            connecting::disconnect(&t.app, &t.workspace, &c, "operator").await.expect("gone");
+        }
+    }
+
+    /// What a network says goes into sentences that people read and keep.
+    async fn an_error_names_the_network_and_quotes_no_secret(t: TestApp) {
+        for call in [Calls::Edit, Calls::Delete] {
+            let c = t.connect("mastodon").await;
+            let d = live(&t, &c, &format!("Before {call:?}")).await;
+            for trouble in [Trouble::ResetBeforeAccept, Trouble::Auth, Trouble::ServerError] {
+                t.sandbox.add_fault(Fault::new("mastodon", call, trouble).times(2));
+                let said = if call == Calls::Edit {
+                    change(&t, &d.id, says(NEW)).await.expect_err("it fails").sentence
+                } else {
+                    let back = rollback::post(&t.app, &t.workspace, &d.post_id).await.expect("an answer");
+                    back.results[0].sentence.clone()
+                };
+                t.sandbox.clear_faults();
+                for never in ["127.0.0.1", "sandbox-alice"] {
+                    assert!(!said.contains(never), "{call:?} {trouble:?}: {said}");
+                }
+                connecting::check(&t.app, &t.workspace, &c).await.expect("a check");
+            }
         }
     }
 
