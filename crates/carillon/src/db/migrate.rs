@@ -50,6 +50,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "library",
         sql: include_str!("../../migrations/0012_library.sql"),
     },
+    Migration { version: 13, name: "due", sql: include_str!("../../migrations/0013_due.sql") },
 ];
 
 /// What [`run`] did.
