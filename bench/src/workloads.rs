@@ -231,6 +231,7 @@ fn due_at_once(
 /// The same drain without and with others that must not disturb it.
 fn beside(stage: &Stage<'_>, scale: &Scale, others: u64, shut: bool) -> Result<Samples> {
     fill(&mut stage.start(None)?, scale.drain, 0, None, false)?;
+    settle()?;
     let without = drained(stage, scale.drain, scale)?.runs_per_s;
     let due = if shut { None } else { Some(measure::epoch_ms() + MONTH_MS) };
     let mut client = stage.start(None)?;
@@ -238,6 +239,7 @@ fn beside(stage: &Stage<'_>, scale: &Scale, others: u64, shut: bool) -> Result<S
     client.ask(json!({ "do": "analyze" }), LONG)?;
     fill(&mut client, scale.drain, 0, None, false)?;
     drop(client);
+    settle()?;
     let with = drained(stage, scale.drain, scale)?.runs_per_s;
     let (rate, ratio) = if shut {
         (Metric::ClosedPerS, Metric::ClosedRatio)
@@ -245,6 +247,13 @@ fn beside(stage: &Stage<'_>, scale: &Scale, others: u64, shut: bool) -> Result<S
         (Metric::FuturePerS, Metric::FutureRatio)
     };
     Ok(Samples::from([(rate, with), (ratio, with / without)]))
+}
+
+/// What adding left to be written would be written during the drain otherwise.
+fn settle() -> Result<()> {
+    let done = std::process::Command::new("sync").status().context("sync")?;
+    ensure!(done.success(), "sync: {done}");
+    Ok(())
 }
 
 fn kill(c: &Contender, stage: &Stage<'_>, n: u64, scale: &Scale) -> Result<Samples> {

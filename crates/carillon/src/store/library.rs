@@ -91,16 +91,33 @@ async fn hits(tx: &Tx, workspace: &str, word: &Sought, most: i64) -> Result<i64,
     row.map_or(Ok(0), |r| r.int("n"))
 }
 
-/// A word that leads to fewer media than this leads the question.
-const FEW: i64 = 5_000;
+/// A word that leads to fewer media than this leads the question: to look so many up takes no longer
+/// than to pass those that are newer than a page of them.
+const FEW: i64 = 1_500;
 /// Hits are counted up to here: how common a commoner word is makes no difference.
 const MANY: i64 = 30_000;
 /// What it costs to look a medium up that a word leads to, in media that are passed on the way from
 /// the newest one back.
 const LOOKED_UP: f64 = 2.5;
 
-/// The word that leads to the media asked for; `None` where enough of them are met sooner on the way
-/// from the newest one back, because all words are common.
+/// The rarest word, if it is rare.
+async fn rare<'a>(
+    tx: &Tx,
+    workspace: &str,
+    words: &'a [Sought],
+) -> Result<Option<&'a Sought>, Error> {
+    let (mut least, mut rarest) = (FEW, None);
+    for word in words {
+        let hits = hits(tx, workspace, word, least).await?;
+        if hits < least {
+            (least, rarest) = (hits, Some(word));
+        }
+    }
+    Ok(rarest)
+}
+
+/// Of common words the one that leads to the media asked for; `None` where enough of them are met
+/// sooner on the way from the newest one back.
 async fn leading<'a>(
     tx: &Tx,
     workspace: &str,
@@ -114,9 +131,6 @@ async fn leading<'a>(
     let Some(&(least, rarest)) = counted.iter().min_by_key(|(hits, _)| *hits) else {
         return Ok(None);
     };
-    if least < FEW || words.len() == 1 {
-        return Ok((least < FEW).then_some(rarest));
-    }
     let all = media::count(tx, workspace).await? as f64;
     let passed = counted.iter().fold(limit as f64, |passed, (hits, _)| passed * all / *hits as f64);
     Ok((least as f64 * LOOKED_UP < passed.min(all)).then_some(rarest))
@@ -130,14 +144,34 @@ pub async fn find(
     before: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Media>, Error> {
-    let rarest = match filter.trash {
-        true => None,
-        false => leading(tx, workspace, &filter.words, limit).await?,
-    };
     let before = before.unwrap_or("g");
     let like = |n: usize| filter.words.get(n).map_or("%", |word| word.like.as_str());
     let (trash, failed, unused) =
         (i64::from(filter.trash), i64::from(filter.failed), i64::from(filter.unused));
+    let mut rarest = match filter.trash {
+        true => None,
+        false => rare(tx, workspace, &filter.words).await?,
+    };
+    if rarest.is_none() && !filter.trash && !filter.words.is_empty() {
+        // What is said of many media is mostly said of some new ones.
+        let rows = tx
+            .rows(
+                "SELECT * FROM (SELECT * FROM media WHERE workspace_id = $1 AND id < $2 AND deleted_at IS NULL ORDER BY id DESC LIMIT 5000) AS newest \
+                 WHERE words LIKE $3 AND words LIKE $4 AND words LIKE $5 AND words LIKE $6 AND words LIKE $7 AND words LIKE $8 \
+                 AND words LIKE $9 AND words LIKE $10 AND ($11 = 0 OR state = 'failed') \
+                 AND ($12 = 0 OR NOT EXISTS (SELECT 1 FROM media_use WHERE media_use.media_id = newest.id)) \
+                 ORDER BY id DESC LIMIT $13",
+                params![
+                    workspace, before, like(0), like(1), like(2), like(3), like(4), like(5), like(6), like(7), failed,
+                    unused, limit
+                ],
+            )
+            .await?;
+        if rows.len() as i64 == limit {
+            return rows.iter().map(read).collect();
+        }
+        rarest = leading(tx, workspace, &filter.words, limit).await?;
+    }
     let rows = match rarest {
         Some(word) => {
             tx.rows(
