@@ -50,6 +50,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "library",
         sql: include_str!("../../migrations/0012_library.sql"),
     },
+    Migration {
+        version: 14,
+        name: "campaigns",
+        sql: include_str!("../../migrations/0014_campaigns.sql"),
+    },
 ];
 
 /// What [`run`] did.
