@@ -14,6 +14,7 @@ const ROUTES = {
   '/': ['src/features/planner/Planner.svelte'],
   '/planner': ['src/features/planner/Planner.svelte'],
   '/posts/{id}': ['src/features/planner/Planner.svelte', 'src/features/post/Panel.svelte'],
+  '/campaigns': ['src/features/campaigns/Campaigns.svelte'],
   '/connections': ['src/features/connections/Connections.svelte'],
   '/connections/diagnostics': ['src/features/connections/Diagnostics.svelte'],
   '/media': ['src/features/media/Media.svelte'],

@@ -353,6 +353,11 @@ export interface Post {
   version: number;
   /** The parts after the first that its deliveries share. */
   thread: Part[];
+  /** The series that it was made of; `detached`: it was changed by itself since. */
+  series?: { id: Id; occurrence: string; detached: boolean } | null;
+  campaign?: { id: Id; slot: string | null } | null;
+  /** Since then nothing of it goes out: its campaign or series is paused. */
+  pausedAt?: Iso | null;
   deliveries: Delivery[];
 }
 

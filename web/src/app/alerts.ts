@@ -11,6 +11,7 @@ const HREF: Record<string, string> = {
   media_quota_full: '/media',
   circuit_open: '/queue',
   no_worker: '/queue',
+  series_unplanned: '/planner',
   delivery_late: '/queue',
 };
 

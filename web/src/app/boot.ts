@@ -2,6 +2,7 @@
 // Every part may be absent (another route, an error while rendering): then it is fetched.
 
 import type { Alert, DeadLetter, Pause } from '../api/desk';
+import type { CampaignBrief } from '../api/planning';
 import type { Connection, Network, Post, Session } from '../api/types';
 
 export interface Boot {
@@ -11,6 +12,7 @@ export interface Boot {
   consents?: string[];
   connections?: Connection[];
   posts?: Post[];
+  campaigns?: CampaignBrief[];
   /** What the bands above every page say. */
   pauses?: Pause[];
   alerts?: Alert[];

@@ -1,6 +1,10 @@
 // Whether the composer is open, and for what. The composer itself is loaded when first needed.
 
-export type ComposerTask = { kind: 'new'; day: string | null } | { kind: 'edit'; postId: string };
+export type ComposerTask =
+  | { kind: 'new'; day: string | null }
+  | { kind: 'edit'; postId: string }
+  /** This one of a series and all behind it; `rule` is what they repeat by. */
+  | { kind: 'following'; postId: string; rule: string };
 
 class ComposerDoor {
   task = $state.raw<ComposerTask | null>(null);
@@ -10,6 +14,9 @@ class ComposerDoor {
   }
   openEdit(postId: string): void {
     this.task = { kind: 'edit', postId };
+  }
+  openFollowing(postId: string, rule: string): void {
+    this.task = { kind: 'following', postId, rule };
   }
   close(): void {
     this.task = null;

@@ -1,10 +1,14 @@
 // A router for a handful of addresses. Links are real `<a>`; a plain click on one of ours is taken
 // over. `/posts/{id}` is the planner with that post's panel open; lists keep their filters in the query.
 
+import type { CampaignKind } from '../api/planning';
 import { isMonth, type Month } from '../time/calendar';
+
+const KINDS: CampaignKind[] = ['event', 'promotion', 'weekly', 'instant'];
 
 export type Route =
   | { page: 'planner'; month: Month | null; post: string | null }
+  | { page: 'campaigns'; id: string | null; kind: CampaignKind | null }
   | { page: 'connections'; consent: string | null }
   | { page: 'diagnostics' }
   | { page: 'media'; query: URLSearchParams }
@@ -21,6 +25,11 @@ export function parse(url: URL): Route {
   if (path === '/' || path === '/planner') return { page: 'planner', month: shown, post: null };
   const post = /^\/posts\/([0-9a-zA-Z-]+)$/.exec(path)?.[1];
   if (post) return { page: 'planner', month: shown, post };
+  const campaign = /^\/campaigns(?:\/([0-9a-zA-Z-]+))?$/.exec(path);
+  if (campaign) {
+    const kind = KINDS.find((k) => k === url.searchParams.get('kind')) ?? null;
+    return { page: 'campaigns', id: campaign[1] ?? null, kind };
+  }
   if (path === '/connections') return { page: 'connections', consent: url.searchParams.get('consent') };
   if (path === '/connections/diagnostics') return { page: 'diagnostics' };
   if (path === '/media') return { page: 'media', query: url.searchParams };

@@ -3,9 +3,12 @@
 // events at a time as one request each.
 
 import { all, ApiError, get } from '../api/client';
+import type { Campaign, CampaignBrief } from '../api/planning';
 import type { Connection, LiveEvent, Network, NetworkApp, Post, Session } from '../api/types';
 import type { Boot } from './boot';
 import { withEvent, without, withPosts, withRange, type Posts } from './merge';
+
+type PlanWatcher = (name: string, id: string | undefined) => void;
 
 class Store {
   session = $state.raw<Session | null>(null);
@@ -14,12 +17,15 @@ class Store {
   consents = $state.raw<ReadonlySet<string> | null>(null);
   connections = $state.raw<Connection[]>([]);
   posts = $state.raw<Posts>(new Map());
+  /** Of the bars above the weeks; null until they are known. */
+  campaigns = $state.raw<CampaignBrief[] | null>(null);
   /** Where the live feed goes on from. */
   lastEventId: string | null = null;
   /** Set once the list that a page shows has been answered for. */
   connectionsKnown = $state(false);
 
   private mediaWatchers = new Set<(id: string) => void>();
+  private planWatchers = new Set<PlanWatcher>();
   private asked = new Map<string, number>();
   private due = new Map<string, ReturnType<typeof setTimeout>>();
 
@@ -28,6 +34,7 @@ class Store {
     this.lastEventId = boot.lastEventId ?? null;
     this.networks = boot.networks ?? [];
     if (boot.consents) this.consents = new Set(boot.consents);
+    this.campaigns = boot.campaigns ?? null;
     if (boot.connections) this.setConnections(boot.connections);
     if (boot.posts) this.posts = withPosts(this.posts, boot.posts);
   }
@@ -82,6 +89,13 @@ class Store {
     const found = await all<Post>('/posts', query);
     this.posts = withRange(this.posts, found, from, to);
   }
+  /** The sheet stands without them: a look that fails is made up for by the next news. */
+  loadCampaigns(): void {
+    this.soon('campaigns', async () => {
+      const found = await all<Campaign>('/campaigns', { limit: 200 });
+      this.campaigns = found.map(({ id, form, state, first, last }) => ({ id, name: form.name, state, first, last }));
+    });
+  }
   putPost(post: Post): void {
     this.posts = withPosts(this.posts, [post]);
   }
@@ -127,6 +141,7 @@ class Store {
       if (id) for (const tell of this.mediaWatchers) tell(id);
       for (const post of this.posts.values()) if (post.media.some((m) => m.id === id)) this.renew(post.id);
     }
+    if (['campaign', 'series', 'post', 'delivery'].includes(name)) this.tellPlans(name, event.postId ?? event.id);
     // A delivery's end changes "waiting" and "last success" of its connection too.
     if (name === 'connection' || name === 'delivery') {
       this.soon('connections', () => this.loadConnections(), 1000);
@@ -137,6 +152,17 @@ class Store {
   watchMedia(tell: (id: string) => void): () => void {
     this.mediaWatchers.add(tell);
     return () => this.mediaWatchers.delete(tell);
+  }
+
+  /** Calls with the campaign, series or post that the server has news of, many at a time as one. */
+  watchPlans(tell: PlanWatcher): () => void {
+    this.planWatchers.add(tell);
+    return () => this.planWatchers.delete(tell);
+  }
+  private tellPlans(name: string, id: string | undefined): void {
+    if (!this.planWatchers.size) return;
+    const tell = async () => this.planWatchers.forEach((watcher) => watcher(name, id));
+    this.soon(`plan ${name} ${id}`, tell, 400);
   }
 
   private renew(post: string | undefined): void {

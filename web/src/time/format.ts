@@ -19,6 +19,8 @@ export const nearTime = (ms: number, beside: number, zone: string) =>
 /** `24 Nov, 09:00:12` */
 export const exact = (ms: number, zone: string) =>
   format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZone: zone }, ms);
+/** `24 Nov` */
+export const dayDate = (ms: number, zone: string) => format({ day: 'numeric', month: 'short', timeZone: zone }, ms);
 /** `Tuesday 24 November 2026` */
 export const longDay = (day: Day) => format({ dateStyle: 'full', timeZone: 'UTC' }, utc(day));
 /** `Tuesday 24 November` */

@@ -174,6 +174,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     ['DELETE', '/session', (_, __, ___, ____, response) => (response.setHeader('set-cookie', 'carillon_session=; Path=/; Max-Age=0'), null)],
     ['GET', '/networks', () => ({ items: networks, next: null })],
     ['GET', '/apps', () => ({ items: [], editable: true })],
+    ['GET', '/campaigns', () => ({ items: [], next: null })],
     ['GET', '/connections', () => ({ items: [...connections.values()], next: null })],
     ['POST', '/connections', (_, body) => {
       const n = networks.find((x) => x.id === body.network);

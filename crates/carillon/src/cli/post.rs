@@ -7,8 +7,10 @@ use clap::{Args, Subcommand};
 use super::{Here, Out, day_or_time, table};
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
+use crate::planning::series::{self, NewSeries};
 use crate::publishing::schedule::{self, Draft, DraftDelivery, Part, Parts};
 use crate::publishing::view::{self, DeliveryView, PostView, Query};
+use crate::store::audit::OPERATOR;
 
 pub(super) const EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors open at seven.' --to mastodon --at 2026-11-23T09:00 --zone Europe/London
@@ -19,6 +21,7 @@ const CREATE_EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
   carillon post create --text 'Sunset' --media 0193… --first-comment 'Tickets: example.org' --to instagram
   carillon post create --text 'Which loaf?' --set poll=Rye --set poll=Oats --set pollFor=3d --to mastodon --to x
+  carillon post create --text 'Quiz night' --at 2026-11-24T07:00 --repeat 'FREQ=WEEKLY;BYDAY=TU' --to bluesky
   carillon post create --text 'One' --then 'Two' --to mastodon --to telegram --where-possible --json
 
 Each part goes out once the one before it is live; `post show` tells how far it is.";
@@ -71,6 +74,9 @@ pub(super) struct Create {
     /// IANA time zone; the workspace's when absent
     #[arg(long)]
     zone: Option<String>,
+    /// Make it a series, by a rule of RFC 5545; --at is when its first one goes out
+    #[arg(long, value_name = "RULE", requires = "at")]
+    repeat: Option<String>,
     /// Save only
     #[arg(long)]
     draft: bool,
@@ -126,6 +132,13 @@ impl Post {
                         .collect(),
                     deliveries,
                 };
+                if let Some(rule) = c.repeat.clone() {
+                    let new =
+                        NewSeries { post: draft, rule, without: Vec::new(), also: Vec::new() };
+                    let made = series::create(app, ws, new, OPERATOR).await?;
+                    out.show(&made, super::series::describe);
+                    return Ok(());
+                }
                 let post = schedule::create(app, ws, draft, None).await?;
                 out.show(&post, describe);
             }
@@ -236,7 +249,7 @@ fn state(word: &str) -> Result<PostState, Refusal> {
     })
 }
 
-fn row(p: &PostView) -> Vec<String> {
+pub(super) fn row(p: &PostView) -> Vec<String> {
     let at = p.scheduled_at.clone().unwrap_or_else(|| "no time".into());
     let networks: Vec<&str> = p.deliveries.iter().map(|d| d.network.as_str()).collect();
     let line: String = p.text.lines().next().unwrap_or_default().chars().take(50).collect();

@@ -14,6 +14,7 @@ pub mod diagnosing;
 pub mod draft;
 pub mod drain;
 pub mod guard;
+pub(crate) mod holding;
 mod intent;
 mod keeper;
 pub mod lanes;

@@ -14,6 +14,7 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::refusal::Refusal;
 use crate::domain::when;
 use crate::ids;
+use crate::planning::campaigns::{self, CampaignView};
 use crate::publishing::{apps, connecting, dead_letters, pausing, view};
 use crate::store::dead_letters::Filter;
 use crate::watch::trail;
@@ -24,6 +25,8 @@ use crate::web::{ApiError, Caller, Web, auth, request};
 
 /// Beyond this many posts in a month the page asks for them itself, page by page.
 const MOST_POSTS: usize = 1_000;
+/// Beyond this many it asks for campaigns itself.
+const MOST_CAMPAIGNS: usize = 50;
 /// More questions than anybody answers at once.
 const MOST_QUESTIONS: usize = 100;
 
@@ -138,6 +141,15 @@ async fn boot(app: &App, caller: &Caller) -> Result<Value, Refusal> {
         // Where the live feed goes on from, so that nothing between this page and it is missed.
         "lastEventId": ids::new(now),
     });
+    // Bars above the weeks, which would push them down, too.
+    let campaigns = campaigns::list(app, &caller.workspace_id, None, MOST_CAMPAIGNS).await?;
+    if campaigns.next.is_none() {
+        let brief = |c: &CampaignView| {
+            let (name, state) = (&c.form.name, c.state);
+            json!({ "id": c.id, "name": name, "state": state, "first": c.first, "last": c.last })
+        };
+        boot["campaigns"] = campaigns.items.iter().map(brief).collect();
+    }
     if posts.next.is_none() {
         boot["posts"] = json!(posts.items);
     }

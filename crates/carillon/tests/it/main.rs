@@ -5,6 +5,7 @@
 mod amend;
 mod api;
 mod budgets;
+mod campaigns;
 mod checking;
 mod cli;
 mod connecting;
@@ -31,6 +32,7 @@ mod publishing;
 mod queue;
 mod sealed;
 mod segments;
+mod series;
 mod statements;
 mod stores;
 mod support;
