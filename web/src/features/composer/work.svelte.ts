@@ -54,11 +54,13 @@ export class Work {
       this.draft = kept.draft;
       this.restored = true;
       if (task.kind === 'new' && task.day) this.draft.day = task.day;
+      if (task.kind === 'new' && task.time) this.draft.time = task.time;
       const past = (instantOf(this.draft) ?? 0) <= now;
       if (past && !this.base) Object.assign(this.draft, pickSlot(now, this.draft.zone));
     } else {
       this.draft = this.base ? draftOf(this.base, now) : newDraft(now, browserZone(), task.kind === 'new' ? task.day : null, lastUsed());
     }
+    if (task.kind === 'new' && task.day && task.time && !this.restored) Object.assign(this.draft, { day: task.day, time: task.time });
     this.tray = new Tray(this.draft.media);
   }
 
