@@ -18,7 +18,7 @@ const HREF: Record<string, string> = {
 export function alertHref(alert: Alert): string {
   if (alert.kind !== 'preflight_failed') return HREF[alert.kind] ?? '/queue';
   // Its subject is the delivery; one that is not on the screen is found from the planner.
-  for (const post of store.posts.values()) {
+  for (const post of store.chips.values()) {
     if (post.deliveries.some((d) => d.id === alert.subject)) return `/posts/${post.id}`;
   }
   return '/planner';

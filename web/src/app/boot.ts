@@ -3,7 +3,7 @@
 
 import type { Alert, DeadLetter, Pause } from '../api/desk';
 import type { CampaignBrief } from '../api/planning';
-import type { Connection, Network, Post, Session } from '../api/types';
+import type { Brief, Connection, Network, Session } from '../api/types';
 
 export interface Boot {
   session?: Session;
@@ -11,7 +11,8 @@ export interface Boot {
   /** Networks whose consent page can be used. */
   consents?: string[];
   connections?: Connection[];
-  posts?: Post[];
+  /** Those of this month, as the calendar shows them. */
+  posts?: Brief[];
   campaigns?: CampaignBrief[];
   /** What the bands above every page say. */
   pauses?: Pause[];

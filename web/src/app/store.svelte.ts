@@ -4,9 +4,9 @@
 
 import { all, ApiError, get } from '../api/client';
 import type { Campaign, CampaignBrief } from '../api/planning';
-import type { Connection, LiveEvent, Network, NetworkApp, Post, Session } from '../api/types';
+import type { Brief, Connection, LiveEvent, Network, NetworkApp, Post, Session } from '../api/types';
 import type { Boot } from './boot';
-import { withEvent, without, withPosts, withRange, type Posts } from './merge';
+import { withEvent, withNews, without, withPosts, withRange, type Posts } from './merge';
 
 type PlanWatcher = (name: string, id: string | undefined) => void;
 
@@ -16,7 +16,10 @@ class Store {
   /** Networks whose own consent page can be used; null until that is known. */
   consents = $state.raw<ReadonlySet<string> | null>(null);
   connections = $state.raw<Connection[]>([]);
-  posts = $state.raw<Posts>(new Map());
+  /** Those that were opened, whole. */
+  posts = $state.raw<Posts<Post>>(new Map());
+  /** What the calendar shows of posts, of many. */
+  chips = $state.raw<Posts<Brief>>(new Map());
   /** Of the bars above the weeks; null until they are known. */
   campaigns = $state.raw<CampaignBrief[] | null>(null);
   /** Where the live feed goes on from. */
@@ -36,7 +39,7 @@ class Store {
     if (boot.consents) this.consents = new Set(boot.consents);
     this.campaigns = boot.campaigns ?? null;
     if (boot.connections) this.setConnections(boot.connections);
-    if (boot.posts) this.posts = withPosts(this.posts, boot.posts);
+    if (boot.posts) this.chips = withPosts(this.chips, boot.posts);
   }
 
   /** Fetches what the shell did not carry. */
@@ -85,9 +88,9 @@ class Store {
   }
 
   async loadRange(from: number, to: number): Promise<void> {
-    const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: 500 };
-    const found = await all<Post>('/posts', query);
-    this.posts = withRange(this.posts, found, from, to);
+    const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
+    const found = await all<Brief>('/calendar', query);
+    this.chips = withRange(this.chips, found, from, to);
   }
   /** The sheet stands without them: a look that fails is made up for by the next news. */
   loadCampaigns(): void {
@@ -98,15 +101,15 @@ class Store {
   }
   putPost(post: Post): void {
     this.posts = withPosts(this.posts, [post]);
+    this.showPost(this.posts.get(post.id) ?? post);
   }
-  /** Shows a post as it will be; returns what was there before. */
-  showPost(post: Post): Post | undefined {
-    const before = this.posts.get(post.id);
-    this.posts = new Map(this.posts).set(post.id, post);
-    return before;
+  /** Shows a post in the calendar as it is or will be. */
+  showPost(post: Brief): void {
+    this.chips = withNews(this.chips, post);
   }
   dropPost(id: string): void {
     this.posts = without(this.posts, id);
+    this.chips = without(this.chips, id);
   }
 
   /** Only the answer to the latest question counts. */
@@ -115,7 +118,10 @@ class Store {
     this.asked.set(id, turn);
     try {
       const post = await get<Post>(`/posts/${id}`);
-      if (this.asked.get(id) === turn) this.posts = new Map(this.posts).set(id, post);
+      if (this.asked.get(id) === turn) {
+        this.posts = new Map(this.posts).set(id, post);
+        this.showPost(post);
+      }
       return post;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) {
@@ -134,6 +140,7 @@ class Store {
       this.dropPost(id);
     } else if (name === 'delivery' || name === 'post') {
       this.posts = withEvent(this.posts, event);
+      this.chips = withEvent(this.chips, event);
       this.renew(event.postId ?? event.id);
     }
     if (name === 'media') {

@@ -38,7 +38,7 @@ describe('planner', () => {
     const name = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric', timeZone: 'UTC' }).format(new Date(`${month}-01`));
     await page.getByRole('link', { name, exact: true }).click();
     await page.getByRole('heading', { level: 1, name }).waitFor();
-    assert.ok(page.url().endsWith(`/planner?month=${month}`));
+    assert.ok(page.url().endsWith(`/planner/month/${month}`));
     await page.keyboard.press('t');
     await page.waitForURL(/\/planner$/);
     await page.goBack();

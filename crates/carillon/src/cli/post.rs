@@ -8,6 +8,7 @@ use super::{Here, Out, day_or_time, table};
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
 use crate::planning::series::{self, NewSeries};
+use crate::publishing::moving::{self, Moves};
 use crate::publishing::schedule::{self, Draft, DraftDelivery, Part, Parts};
 use crate::publishing::view::{self, DeliveryView, PostView, Query};
 use crate::store::audit::OPERATOR;
@@ -16,6 +17,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors open at seven.' --to mastodon --at 2026-11-23T09:00 --zone Europe/London
   carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
   carillon post list --from 2026-11-01 --to 2026-12-01 --json
+  carillon post list --search 'quiz night'
+  carillon post move 0193… 0194… --days 7
   carillon post cancel 0193…";
 const CREATE_EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
@@ -35,6 +38,8 @@ pub(super) enum Post {
     Show { id: String },
     /// List posts by time (drafts without a time when no range is given)
     List(List),
+    /// Move posts by so many days, all of them or none
+    Move(Shift),
     /// Cancel what has not been sent of a post
     Cancel { id: String },
 }
@@ -99,8 +104,27 @@ pub(super) struct List {
     /// draft, scheduled, publishing, published, partly_published, failed, held, cancelled
     #[arg(long)]
     state: Option<String>,
+    /// Only posts that hold these words, of any time
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["from", "to"])]
+    search: Option<String>,
     #[arg(long, default_value_t = 50)]
     limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Shift {
+    /// Ids of posts
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Days later by the clock of each post's own zone; less than 0 for earlier
+    #[arg(long, allow_hyphen_values = true)]
+    days: i32,
+    /// Also close to another post of the same connection
+    #[arg(long)]
+    allow_collision: bool,
+    /// Also with content that the same connection had lately
+    #[arg(long)]
+    allow_duplicate: bool,
 }
 
 impl Post {
@@ -167,6 +191,7 @@ impl Post {
                     from: day_or_time("--from", l.from.as_deref())?,
                     to: day_or_time("--to", l.to.as_deref())?,
                     state: l.state.as_deref().map(state).transpose()?,
+                    search: l.search.clone(),
                     cursor: None,
                     limit: l.limit,
                 };
@@ -184,6 +209,16 @@ impl Post {
                         if page.next.is_some() { "more follow: raise --limit\n" } else { "" };
                     format!("{}{more}", table(&rows))
                 });
+            }
+            Post::Move(to) => {
+                let moves = moving::by_days(app, ws, &to.ids, to.days).await?;
+                let moves = Moves {
+                    allow_collision: to.allow_collision,
+                    allow_duplicate: to.allow_duplicate,
+                    ..moves
+                };
+                let moved = moving::many(app, ws, moves).await?;
+                out.show(&moved, |m| table(&m.items.iter().map(row).collect::<Vec<_>>()));
             }
             Post::Cancel { id } => {
                 let post = schedule::cancel(app, ws, id).await?;

@@ -13,8 +13,10 @@ use super::holding;
 use super::lineup::cancel_one;
 use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries, revive};
 use super::measure::Rules;
+pub use super::moving::one as move_to;
+pub(crate) use super::moving::one_in as move_in;
 pub use super::plan::{Checked, CheckedDelivery};
-use super::plan::{Plan, plan_for, wrong_time};
+use super::plan::{Plan, plan_for};
 use super::view::{self, PostView};
 use crate::config::Publishing;
 use crate::db::Tx;
@@ -40,7 +42,7 @@ pub struct Keyed {
 #[derive(Clone)]
 pub(crate) struct Terms {
     rules: Rules,
-    config: Publishing,
+    pub(super) config: Publishing,
 }
 
 impl Terms {
@@ -223,66 +225,6 @@ pub(crate) async fn edit_in(
     Ok(changed)
 }
 
-/// Moves a post, and by the same difference every delivery of it that is still open.
-pub async fn move_to(app: &App, workspace: &str, id: &str, to: Move) -> Result<PostView, Refusal> {
-    let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let terms = Terms::of(app);
-    let moved = app
-        .db
-        .write(move |tx| async move {
-            move_in(&tx, &terms, &workspace, &id, to, now).await?;
-            posts::detach(&tx, &id, now).await?;
-            view::post_in(&tx, &workspace, &id).await
-        })
-        .await?;
-    app.ring();
-    Ok(moved)
-}
-
-/// The same in the caller's transaction, which a refusal has to end.
-pub(crate) async fn move_in(
-    tx: &Tx,
-    terms: &Terms,
-    workspace: &str,
-    id: &str,
-    to: Move,
-    now: i64,
-) -> Result<(), Refusal> {
-    let post = find(tx, workspace, id).await?;
-    if to.version.is_some_and(|v| v != post.version) {
-        return Err(version_conflict(&post));
-    }
-    let zone = to.timezone.unwrap_or_else(|| post.timezone.clone());
-    let at = when::parse(&to.scheduled_at, &zone)
-        .and_then(|at| when::not_past(at, now, &zone).map(|()| at))
-        .map_err(|e| Refusal::invalid(vec![wrong_time("scheduledAt", &e)]))?;
-    let mut open = deliveries::of_post(tx, id).await?;
-    if let Some(d) = open.iter().find(|d| !d.open()) {
-        return Err(already_sending(d));
-    }
-    // What follows a delivery has no time of its own.
-    open.retain(|d| d.state != State::Cancelled && d.parent_id.is_none());
-    let by = at - post.scheduled_at.unwrap_or(at);
-    for d in &mut open {
-        d.scheduled_at = Some(d.scheduled_at.map_or(at, |t| (t + by).max(now)));
-    }
-    if post.committed_at.is_some() {
-        let windows = guard::windows(tx, &terms.config, workspace).await?;
-        let windows = windows.allowing(to.allow_duplicate, to.allow_collision);
-        let asked = guard::moved(tx, &open).await?;
-        guard::refuse(tx, windows, &asked, id, &zone, now).await?;
-    }
-    let changed = Post { scheduled_at: Some(at), timezone: zone, ..post.clone() };
-    if !posts::save(tx, &changed, now).await? {
-        return Err(version_conflict(&post));
-    }
-    for d in open {
-        reopen(tx, &changed, d, now).await?;
-    }
-    holding::keep(tx, &changed, now).await?;
-    say(tx, &changed, "post.changed", now).await
-}
-
 /// Cancels every delivery that can still be cancelled; refused when none can.
 pub async fn cancel(app: &App, workspace: &str, id: &str) -> Result<PostView, Refusal> {
     let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
@@ -411,7 +353,7 @@ async fn ask(
     guard::refuse(tx, windows, &guard::asked(plan, olds), but, &plan.timezone, now).await
 }
 
-async fn say(tx: &Tx, post: &Post, what: &str, now: i64) -> Result<(), Refusal> {
+pub(super) async fn say(tx: &Tx, post: &Post, what: &str, now: i64) -> Result<(), Refusal> {
     let data = json!({ "postId": post.id, "scheduledAt": post.scheduled_at.map(when::iso) });
     Ok(events::add(tx, &post.workspace_id, what, &post.id, &data, now).await?)
 }
@@ -420,7 +362,7 @@ pub(super) async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Post, Ref
     posts::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("post"))
 }
 
-fn version_conflict(post: &Post) -> Refusal {
+pub(super) fn version_conflict(post: &Post) -> Refusal {
     Refusal::conflict(
         "version_conflict",
         format!("Somebody changed this post in the meantime: it is at version {}.", post.version),

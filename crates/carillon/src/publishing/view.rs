@@ -19,6 +19,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::when::iso;
 use crate::ids;
 use crate::store::attempts::{self, Attempt};
+use crate::store::calendar;
 use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery};
 use crate::store::media::{self, Media, MediaState};
@@ -169,6 +170,8 @@ pub struct Query {
     pub from: Option<i64>,
     pub to: Option<i64>,
     pub state: Option<PostState>,
+    /// Only posts that hold these words, with or without a time, newest first.
+    pub search: Option<String>,
     pub cursor: Option<String>,
     pub limit: usize,
 }
@@ -197,7 +200,10 @@ pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<PostV
             let names = names(&tx, &workspace).await?;
             let more = limit as i64 + 1;
             let undated = query.from.is_none() && query.to.is_none();
-            let mut found = if undated {
+            let mut found = if let Some(words) = &query.search {
+                let before = query.cursor.as_deref().unwrap_or("g");
+                posts::saying(&tx, &workspace, &calendar::pattern(words), before, more).await?
+            } else if undated {
                 let before = query.cursor.as_deref().unwrap_or("g");
                 posts::undated(&tx, &workspace, before, more).await?
             } else {

@@ -10,6 +10,7 @@ pub mod apps;
 pub mod attempts;
 pub mod audit;
 pub mod budgets;
+pub mod calendar;
 pub mod campaigns;
 pub mod circuits;
 pub mod connections;

@@ -174,6 +174,26 @@ pub async fn undated(
     rows.iter().map(read).collect()
 }
 
+/// Posts that hold `like` (see `calendar::pattern`) in text or title, newest first, older than the
+/// cursor.
+pub async fn saying(
+    tx: &Tx,
+    workspace: &str,
+    like: &str,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Post>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM post WHERE workspace_id = $1 AND deleted_at IS NULL \
+             AND (lower(text) LIKE $2 ESCAPE '!' OR lower(title) LIKE $3 ESCAPE '!') AND id < $4 \
+             ORDER BY id DESC LIMIT $5",
+            params![workspace, like, like, before, limit],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
 pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(

@@ -60,6 +60,8 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(posts::list, posts::create))
         .routes(routes!(posts::check))
         .routes(routes!(posts::slots))
+        .routes(routes!(posts::calendar))
+        .routes(routes!(posts::move_all))
         .routes(routes!(posts::show, posts::edit, posts::delete))
         .routes(routes!(posts::move_to))
         .routes(routes!(posts::cancel))

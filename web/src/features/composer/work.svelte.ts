@@ -59,6 +59,7 @@ export class Work {
       this.draft = kept.draft;
       this.restored = true;
       if (task.kind === 'new' && task.day) this.draft.day = task.day;
+      if (task.kind === 'new' && task.time) this.draft.time = task.time;
       const past = (instantOf(this.draft) ?? 0) <= now;
       if (past && !this.base) Object.assign(this.draft, pickSlot(now, this.draft.zone));
     } else {
@@ -66,6 +67,7 @@ export class Work {
       this.draft = from ? draftOf(from, now) : newDraft(now, browserZone(), task.kind === 'new' ? task.day : null, lastUsed());
       if (task.kind === 'following') this.draft.repeat = { ...NEVER, often: 'own', rule: task.rule };
     }
+    if (task.kind === 'new' && task.day && task.time && !this.restored) Object.assign(this.draft, { day: task.day, time: task.time });
     this.tray = new Tray(this.draft.media);
   }
 
