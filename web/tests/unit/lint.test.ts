@@ -4,7 +4,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import en from '../../src/messages/en.json';
+import common from '../../src/messages/en.json';
+import plan from '../../src/messages/en.plan.json';
+
+const en = { ...common, ...plan };
 
 const SRC = join(import.meta.dirname, '../../src');
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
