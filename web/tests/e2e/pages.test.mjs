@@ -58,7 +58,7 @@ for (const scheme of ['light', 'dark']) {
         await page.goto(`${server.url}/planner/agenda?text=nothing+says+this`);
         await page.getByRole('heading', { name: 'Nothing matches these filters' }).waitFor();
         await look('planner-none');
-        await page.getByRole('button', { name: 'Search', exact: true }).click();
+        await page.keyboard.press('Control+k');
         await page.getByRole('option').first().waitFor();
         await look('palette');
         await page.keyboard.press('Escape');

@@ -68,7 +68,10 @@ async function measure(month, options) {
     });
     await page.goto(`${server.url}/planner/${options.width < 500 ? 'agenda' : 'month'}/${month}`);
     await page.locator('[data-post]').first().waitFor();
-    await page.waitForLoadState('networkidle');
+    await page.getByText('live', { exact: true }).waitFor();
+    // Legend and grid show all of them.
+    await page.locator('.legend b').filter({ hasText: /\d/ }).first().waitFor();
+    await page.waitForTimeout(1000);
     const chips = await page.locator('[data-post]').count();
     // Select, walk, open a day's list and close it, change the view and back.
     const chip = page.locator('[data-post]').first();

@@ -40,13 +40,14 @@ function spanOf(ms: number, starts: readonly number[]): number {
   return low;
 }
 
-/** How many weeks back tell what is usual, and how many of them must have posts. */
+/** How many weeks back and ahead tell what is usual, and how many of them must have posts. */
 const BACK = 8;
+const AHEAD = 4;
 const ENOUGH = 2;
 
-/** How many posts a week usually has: the median of the last weeks that had any; 0 where too few had. */
+/** How many posts a week usually has: the median of those around this one that have any; 0 where too few have. */
 export function cadence(posts: Iterable<Brief>, thisWeek: Day, zone: string): number {
-  const weeks = Array.from({ length: BACK }, (_, i) => addDays(thisWeek, -7 * (BACK - i)));
+  const weeks = Array.from({ length: BACK + AHEAD }, (_, i) => addDays(thisWeek, 7 * (i - BACK)));
   const starts = startsOf(weeks, 7, zone);
   const counts = new Map<number, number>();
   for (const post of posts) {

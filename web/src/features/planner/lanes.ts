@@ -25,7 +25,7 @@ export interface Rest {
 }
 
 /** The posts of one day, by time. */
-export function laid(posts: readonly Brief[], zone: string): { chips: Laid[]; rest: Rest[] } {
+export function laid(posts: readonly Brief[], zone: string, lanes = LANES): { chips: Laid[]; rest: Rest[] } {
   const chips: Laid[] = [];
   const rest = new Map<number, Brief[]>();
   // Those that overlap through each other share a number of lanes.
@@ -44,7 +44,7 @@ export function laid(posts: readonly Brief[], zone: string): { chips: Laid[]; re
     if (ends.length && Math.max(...ends) <= top) close();
     let lane = ends.findIndex((end) => end <= top);
     if (lane < 0) lane = ends.length;
-    if (lane >= LANES) {
+    if (lane >= lanes) {
       rest.set(wall.hour, [...(rest.get(wall.hour) ?? []), post]);
       continue;
     }
