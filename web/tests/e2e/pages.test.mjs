@@ -64,7 +64,7 @@ for (const scheme of ['light', 'dark']) {
         await page.keyboard.press('Escape');
       });
       test('an empty month', async () => {
-        await page.goto(`${server.url}/planner?month=2031-01`);
+        await page.goto(`${server.url}/planner/${size === 'wide' ? 'month' : 'agenda'}/2031-01`);
         await page.getByText('Nothing planned').waitFor();
         await look('empty');
       });
