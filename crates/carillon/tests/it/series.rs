@@ -5,7 +5,6 @@ use std::time::Duration;
 use carillon::domain::alert::AlertKind;
 use carillon::domain::campaign::SeriesState;
 use carillon::domain::refusal::{Kind, Refusal};
-use carillon::domain::when;
 use carillon::planning::materialise;
 use carillon::planning::series::{self, Asked, Following, NewSeries, SeriesView};
 use carillon::publishing::schedule::{self, Change, Draft, Move};
