@@ -31,6 +31,8 @@ class Store {
   private planWatchers = new Set<PlanWatcher>();
   private asked = new Map<string, number>();
   private due = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Posts that were deleted while this page was open. */
+  private readonly gone = new Set<string>();
 
   start(boot: Boot): void {
     this.session = boot.session ?? null;
@@ -135,10 +137,11 @@ class Store {
   onEvent(name: string, event: LiveEvent): void {
     if (event.kind === 'post.deleted') {
       const id = event.postId ?? event.id ?? '';
-      // What changed before it went is not asked for any more.
+      // What changed as it went is not asked for any more, in whatever order that is told.
+      this.gone.add(id);
       this.never(`post ${id}`);
       this.dropPost(id);
-    } else if (name === 'delivery' || name === 'post') {
+    } else if ((name === 'delivery' || name === 'post') && this.isThere(event)) {
       this.posts = withEvent(this.posts, event);
       this.chips = withEvent(this.chips, event);
       this.renew(event.postId ?? event.id);
@@ -172,6 +175,12 @@ class Store {
     this.soon(`plan ${name} ${id}`, tell, 400);
   }
 
+  /** Is it of a post that was not deleted, or that is back? */
+  private isThere(event: LiveEvent): boolean {
+    const id = event.postId ?? event.id ?? '';
+    if (event.kind === 'post.created') this.gone.delete(id);
+    return !this.gone.has(id);
+  }
   private renew(post: string | undefined): void {
     if (post) this.soon(`post ${post}`, () => this.loadPost(post));
   }

@@ -10,6 +10,7 @@ let server, browser, page, context, wrong;
 before(async () => {
   server = await startServer({ env: { CARILLON_COLLISION: '0m', CARILLON_DUPLICATE_DAYS: '0' } });
   browser = await startBrowser();
+  await until('pictures to be ready', async () => (await server.api('/media')).items.some((m) => m.state === 'ready'));
 });
 after(async () => {
   await browser?.close();
@@ -34,7 +35,7 @@ async function fillEvent(name) {
   for (const box of await page.getByRole('group', { name: 'Where' }).getByRole('checkbox').all()) await box.uncheck();
   await page.getByRole('checkbox', { name: mastodon.label }).check();
   await page.getByRole('textbox', { name: 'Text of the posts' }).fill(`${name}: come and sing.`);
-  await page.getByRole('button', { name: 'Choose from the library' }).click();
+  await page.getByRole('button', { name: 'From the library' }).click();
   await page.getByRole('dialog').getByRole('button', { name: /^Use / }).first().click();
 }
 
@@ -141,7 +142,7 @@ describe('posts that come round', () => {
     const dialog = await openComposer(page);
     await choose(dialog, await connectionOf(server, 'mastodon'));
     await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(text);
-    await dialog.getByLabel('Day').fill(day);
+    await dialog.getByLabel('Day', { exact: true }).fill(day);
     await dialog.getByLabel('Time', { exact: true }).fill('07:00');
     await dialog.getByLabel('Repeats').selectOption({ label: 'Every week' });
     await dialog.getByLabel('Every', { exact: true }).fill('2');

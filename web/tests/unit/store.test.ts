@@ -55,6 +55,7 @@ test('what was asked for and then deleted is not asked for any more', async () =
   store.onEvent('post', { kind: 'post.changed', id: 'g', postId: 'g' });
   store.onEvent('delivery', { kind: 'delivery.published', id: 'd', postId: 'g', deliveryId: 'd', state: 'published' });
   store.onEvent('post', { kind: 'post.deleted', id: 'g', postId: 'g' });
+  store.onEvent('delivery', { kind: 'delivery.cancelled', id: 'e', postId: 'g', deliveryId: 'e', state: 'cancelled' });
   await vi.advanceTimersByTimeAsync(2000);
   expect(asked.filter((u) => u.endsWith('/posts/g'))).toEqual([]);
   expect(store.posts.has('g')).toBe(false);
