@@ -116,7 +116,7 @@ describe('views', () => {
     await column.click({ position: { x: 10, y: Math.round((box.height / 24) * 9.5) } });
     const dialog = page.getByRole('dialog', { name: 'New post' });
     await dialog.waitFor();
-    assert.equal(await dialog.getByLabel('Day').inputValue(), day);
+    assert.equal(await dialog.getByLabel('Day', { exact: true }).inputValue(), day);
     assert.equal(await dialog.getByLabel('Time', { exact: true }).inputValue(), '09:30');
     assertQuiet(wrong);
   });
@@ -358,7 +358,7 @@ describe('what the calendar points out', { skip: MOCK && 'the mock guards nothin
     await fill.click();
     const dialog = page.getByRole('dialog', { name: 'New post' });
     await dialog.waitFor();
-    assert.equal(await dialog.getByLabel('Day').inputValue(), day);
+    assert.equal(await dialog.getByLabel('Day', { exact: true }).inputValue(), day);
     assert.match(await dialog.getByLabel('Time', { exact: true }).inputValue(), /^09:\d\d$/);
     assertQuiet(wrong);
   });

@@ -196,36 +196,3 @@ describe('the library', { skip: MOCK && 'the mock keeps no library' }, () => {
     });
   }
 });
-
-describe('an empty library', { skip: MOCK && 'the mock keeps no library' }, () => {
-  for (const [scheme, viewport] of [
-    ['light', { width: 1440, height: 900 }],
-    ['dark', { width: 390, height: 844 }],
-  ]) {
-    test(`says what to do and takes the first file, ${scheme}`, async () => {
-      const server = await startServer({ empty: true });
-      const browser = await startBrowser();
-      try {
-        const { page, wrong } = await browser.open({ ...viewport, scheme });
-        await signIn(page, server);
-        await page.goto(`${server.url}/media`);
-        await page.getByText('Pictures and videos that you add to posts appear here.').waitFor();
-        assert.equal(await page.getByRole('article').count(), 0);
-        await assertAccessible(page, 'an empty library');
-        await shot(page, `library-empty-${scheme}`);
-        await page.goto(`${server.url}/media?trash=true`);
-        await page.getByText('The trash is empty.').waitFor();
-        await page.goto(`${server.url}/media?search=quay`);
-        await page.getByText('Nothing in the library is like that.').waitFor();
-        await page.goto(`${server.url}/media`);
-        await page.locator('input[type=file]').first().setInputFiles({ name: 'first.png', mimeType: 'image/png', buffer: png(640, 480, 3) });
-        await page.getByRole('article', { name: 'first.png' }).waitFor();
-        assert.equal(await page.getByText('Pictures and videos that you add to posts appear here.').count(), 0);
-        assertQuiet(wrong);
-      } finally {
-        await browser.close();
-        await server.stop();
-      }
-    });
-  }
-});
