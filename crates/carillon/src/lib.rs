@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md is the map. The file to read first is `publishing/deliver.rs`.
 
 pub mod app;
+pub mod approval;
 pub mod bugs;
 pub mod cli;
 pub mod clock;
@@ -12,6 +13,7 @@ pub mod domain;
 pub mod identity;
 pub mod ids;
 pub mod media;
+pub mod planning;
 pub mod publishing;
 pub mod queue;
 pub mod store;

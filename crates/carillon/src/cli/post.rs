@@ -9,6 +9,7 @@ use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
 use crate::publishing::schedule::{self, Draft, DraftDelivery, Part, Parts};
 use crate::publishing::view::{self, DeliveryView, PostView, Query};
+use crate::store::audit::OPERATOR;
 
 pub(super) const EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors open at seven.' --to mastodon --at 2026-11-23T09:00 --zone Europe/London
@@ -90,7 +91,7 @@ pub(super) struct List {
     /// First day or time that is no longer listed
     #[arg(long)]
     to: Option<String>,
-    /// draft, scheduled, publishing, published, partly_published, failed, held, cancelled
+    /// draft, in_review, approved, scheduled, publishing, published, partly_published, failed, held, cancelled
     #[arg(long)]
     state: Option<String>,
     #[arg(long, default_value_t = 50)]
@@ -125,6 +126,7 @@ impl Post {
                         .map(|text| Part { text: text.clone(), media: Vec::new() })
                         .collect(),
                     deliveries,
+                    by: Some(OPERATOR.to_owned()),
                 };
                 let post = schedule::create(app, ws, draft, None).await?;
                 out.show(&post, describe);

@@ -50,6 +50,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "library",
         sql: include_str!("../../migrations/0012_library.sql"),
     },
+    Migration {
+        version: 13,
+        name: "review",
+        sql: include_str!("../../migrations/0013_review.sql"),
+    },
 ];
 
 /// What [`run`] did.

@@ -9,6 +9,7 @@ pub mod policy;
 pub mod post;
 pub mod problem;
 pub mod refusal;
+pub mod review;
 pub mod sealed;
 pub mod video;
 pub mod when;

@@ -15,10 +15,12 @@ use super::measure::Rules;
 pub use super::plan::{Checked, CheckedDelivery};
 use super::plan::{Plan, plan, plan_for, wrong_time};
 use super::view::{self, PostView};
+use crate::approval::{self, Gate};
 use crate::config::Publishing;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
+use crate::domain::review::Stage;
 use crate::domain::when;
 use crate::media::video::renditions;
 use crate::store::deliveries::{self, Delivery};
@@ -26,6 +28,7 @@ use crate::store::events;
 use crate::store::idempotency::{self, Kept};
 use crate::store::media;
 use crate::store::posts::{self, Post};
+use crate::store::reviews;
 use crate::{App, ids, store};
 
 /// An Idempotency-Key: the answer is kept in the transaction of the write.
@@ -63,12 +66,14 @@ pub async fn create(
             };
             posts::add(&tx, &post).await?;
             posts::set_media(&tx, &post.id, &draft.media).await?;
+            let gate = approval::gate(&tx, &post).await?;
             // Lanes in one order everywhere, so that two posts never wait for each other.
             for planned in plan.by_lane() {
-                add_delivery(&tx, &post, planned, now).await?;
+                add_delivery(&tx, &post, &gate, planned, now).await?;
             }
             if post.committed_at.is_some() {
                 renditions::ask_for_post(&tx, rules.networks, &post.id, now).await?;
+                ask_approval(&tx, &post, &gate, draft.by.as_deref(), now).await?;
             }
             say(&tx, &post, "post.created", now).await?;
             let view = view::post_in(&tx, &workspace, &post.id).await?;
@@ -123,55 +128,100 @@ pub async fn edit(
     id: &str,
     change: Change,
 ) -> Result<PostView, Refusal> {
-    let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let (rules, config) = (Rules::of(app), app.config.publishing.clone());
+    let (workspace, id) = (workspace.to_owned(), view::known_id(id, "post")?);
+    let desk = Desk::of(app);
     let edited = app
         .db
-        .write(move |tx| async move {
-            let post = find(&tx, &workspace, &id).await?;
-            if post.version != change.version {
-                return Err(version_conflict(&post));
-            }
-            let olds = deliveries::of_post(&tx, &id).await?;
-            let media: Vec<String> =
-                media::of_post(&tx, &id).await?.into_iter().map(|m| m.id).collect();
-            let draft = merged(&post, &olds, media.clone(), change);
-            let same = draft.text == post.text
-                && draft.title == post.title
-                && draft.media == media
-                && draft.thread == thread_of(&post, &olds);
-            // What is under way is recognised at the network by what was sent.
-            if let Some(d) = olds.iter().find(|d| d.under_way())
-                && !same
-            {
-                return Err(already_sending(d));
-            }
-            let plan = plan_for(&tx, &workspace, &draft, now, rules, Some(&post)).await?;
-            let plan = plan.accepted(draft.draft)?;
-            ask(&tx, &config, &workspace, &draft, &plan, Some((&post, &olds)), now).await?;
-            let changed = Post {
-                text: draft.text.clone(),
-                title: draft.title.clone().filter(|t| !t.trim().is_empty()),
-                thread: Some(draft.thread.clone()),
-                committed_at: if draft.draft { None } else { post.committed_at.or(Some(now)) },
-                scheduled_at: plan.at,
-                timezone: plan.timezone.clone(),
-                ..post.clone()
-            };
-            if !posts::save(&tx, &changed, now).await? {
-                return Err(version_conflict(&post));
-            }
-            posts::set_media(&tx, &id, &draft.media).await?;
-            replace_deliveries(&tx, &changed, &olds, &plan, now).await?;
-            if changed.committed_at.is_some() {
-                renditions::ask_for_post(&tx, rules.networks, &id, now).await?;
-            }
-            say(&tx, &changed, "post.changed", now).await?;
-            view::post_in(&tx, &workspace, &id).await
-        })
+        .write(move |tx| async move { edit_in(&tx, &desk, &workspace, &id, change, false).await })
         .await?;
     app.ring();
     Ok(edited)
+}
+
+/// What a change needs to know of the process, for a unit of work.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    rules: Rules,
+    config: Publishing,
+    now: i64,
+}
+
+impl Desk {
+    pub(crate) fn of(app: &App) -> Self {
+        let (rules, config) = (Rules::of(app), app.config.publishing.clone());
+        Self { rules, config, now: app.clock.now() }
+    }
+}
+
+/// The same in a unit of work. With `within_review` whoever is asked about the post changes it: the
+/// question stays open, and its caller says what it is about from then on.
+pub(crate) async fn edit_in(
+    tx: &Tx,
+    desk: &Desk,
+    workspace: &str,
+    id: &str,
+    change: Change,
+    within_review: bool,
+) -> Result<PostView, Refusal> {
+    let Desk { rules, config, now } = desk.clone();
+    let post = find(tx, workspace, id).await?;
+    if post.version != change.version {
+        return Err(version_conflict(&post));
+    }
+    let olds = deliveries::of_post(tx, id).await?;
+    let media: Vec<String> = media::of_post(tx, id).await?.into_iter().map(|m| m.id).collect();
+    let present = merged(&post, &olds, media.clone(), Change::default());
+    let draft = merged(&post, &olds, media.clone(), change);
+    let same = draft.text == post.text
+        && draft.title == post.title
+        && draft.media == media
+        && draft.thread == thread_of(&post, &olds);
+    // What is under way is recognised at the network by what was sent.
+    if let Some(d) = olds.iter().find(|d| d.under_way())
+        && !same
+    {
+        return Err(already_sending(d));
+    }
+    let plan = plan_for(tx, workspace, &draft, now, rules, Some(&post)).await?;
+    let plan = plan.accepted(draft.draft)?;
+    ask(tx, &config, workspace, &draft, &plan, Some((&post, &olds)), now).await?;
+    let changed = Post {
+        text: draft.text.clone(),
+        title: draft.title.clone().filter(|t| !t.trim().is_empty()),
+        thread: Some(draft.thread.clone()),
+        committed_at: if draft.draft { None } else { post.committed_at.or(Some(now)) },
+        scheduled_at: plan.at,
+        timezone: plan.timezone.clone(),
+        ..post.clone()
+    };
+    if !posts::save(tx, &changed, now).await? {
+        return Err(version_conflict(&post));
+    }
+    posts::set_media(tx, id, &draft.media).await?;
+    let mut gate = approval::gate(tx, &post).await?;
+    // Before its deliveries are lined up: what was approved was the post before the change.
+    if gate != Gate::Open && !within_review && !placed(&draft, &plan).shows_as(&present) {
+        approval::void(tx, &changed, "edited", now).await?;
+        gate = Gate::Closed;
+    }
+    replace_deliveries(tx, &changed, &olds, &plan, now).await?;
+    if changed.committed_at.is_some() {
+        renditions::ask_for_post(tx, rules.networks, id, now).await?;
+        if post.committed_at.is_none() {
+            ask_approval(tx, &changed, &gate, draft.by.as_deref(), now).await?;
+        }
+    }
+    say(tx, &changed, "post.changed", now).await?;
+    view::post_in(tx, workspace, id).await
+}
+
+/// With the placements that a network's first stands in for.
+fn placed(draft: &Draft, plan: &Plan) -> Draft {
+    let mut placed = draft.clone();
+    for p in &plan.deliveries {
+        placed.deliveries[p.position].placement = Some(p.placement.id.to_owned());
+    }
+    placed
 }
 
 /// Moves a post, and by the same difference every delivery of it that is still open.
@@ -282,6 +332,25 @@ async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
     }
     for d in open {
         cancel_one(tx, d, now).await?;
+    }
+    Ok(approval::end(tx, &post.id, "cancelled", now).await?)
+}
+
+/// A post that is to go out asks for the approval that it lacks, unless somebody asked before.
+async fn ask_approval(
+    tx: &Tx,
+    post: &Post,
+    gate: &Gate,
+    by: Option<&str>,
+    now: i64,
+) -> Result<(), Refusal> {
+    if *gate == Gate::Open || reviews::open_of(tx, &post.id).await?.is_some() {
+        return Ok(());
+    }
+    let all = deliveries::of_post(tx, &post.id).await?;
+    // What is approved is in its queue by now.
+    if all.iter().any(|d| d.state == State::Draft) {
+        approval::ask(tx, post, Stage::Internal, by, None, now).await?;
     }
     Ok(())
 }

@@ -17,10 +17,10 @@ use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
     alerts, apps, audit, circuits, connections, consents, content, dead_letters, deliveries,
-    events, health, library, media, networks, pauses, posts, queue, session, sweeps, uploads,
-    workspace,
+    events, health, library, media, networks, pauses, posts, queue, review_links, reviews, session,
+    sweeps, uploads, workspace,
 };
-use crate::web::pages::{consent, layout, login, setup};
+use crate::web::pages::{consent, layout, login, review, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
 
 /// Most bytes of a JSON body.
@@ -64,6 +64,15 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(posts::move_to))
         .routes(routes!(posts::cancel))
         .routes(routes!(posts::roll_back))
+        .routes(routes!(reviews::list, reviews::create))
+        .routes(routes!(reviews::show))
+        .routes(routes!(reviews::approve))
+        .routes(routes!(reviews::request_changes))
+        .routes(routes!(reviews::comment))
+        .routes(routes!(reviews::withdraw))
+        .routes(routes!(reviews::swap))
+        .routes(routes!(review_links::list, review_links::create))
+        .routes(routes!(review_links::revoke))
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::attempts))
         .routes(routes!(deliveries::cancel))
@@ -151,6 +160,8 @@ fn pages() -> Router<Web> {
         .route("/login/{token}", get(login::link))
         .route(CALLBACK, get(consent::back))
         .route("/logout", post(login::leave))
+        // Clients who have a link and no account
+        .route("/r/{token}", get(review::show).post(review::submit))
         .route("/setup", get(setup::show).post(setup::submit))
         .route(layout::CSS_PATH, get(layout::css))
         .route("/assets/{*path}", get(assets::hashed))

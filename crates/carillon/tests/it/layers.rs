@@ -15,15 +15,27 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["bugs", "db", "domain", "ids"]),
     ("app", &["clock", "config", "db", "identity", "media", "store", "domain", "networks"]),
     ("identity", &["db", "domain", "ids", "store", "clock", "app"]),
+    // What of a post may go out: asked by whoever sends, and by whoever changes what is sent.
+    ("approval", &["db", "domain", "identity", "ids", "store"]),
     ("queue", &["app", "clock", "db", "domain", "ids", "store", "work"]),
     ("work", &["app", "domain", "media", "publishing", "queue", "watch"]),
-    ("media", &["app", "clock", "config", "db", "domain", "identity", "ids", "store", "networks"]),
+    (
+        "media",
+        &[
+            "app", "approval", "clock", "config", "db", "domain", "identity", "ids", "store",
+            "networks",
+        ],
+    ),
     (
         "publishing",
         &[
-            "app", "bugs", "clock", "config", "db", "domain", "identity", "ids", "media", "store",
-            "networks",
+            "app", "approval", "bugs", "clock", "config", "db", "domain", "identity", "ids",
+            "media", "store", "networks",
         ],
+    ),
+    (
+        "planning",
+        &["app", "approval", "db", "domain", "identity", "ids", "media", "publishing", "store"],
     ),
     (
         "watch",
@@ -44,6 +56,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "web",
         &[
             "app",
+            "approval",
             "clock",
             "config",
             "db",
@@ -51,6 +64,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "identity",
             "ids",
             "media",
+            "planning",
             "publishing",
             "queue",
             "store",
@@ -62,6 +76,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
+            "approval",
             "clock",
             "config",
             "db",
@@ -69,6 +84,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "identity",
             "ids",
             "media",
+            "planning",
             "publishing",
             "queue",
             "store",

@@ -4,6 +4,7 @@
 
 mod amend;
 mod api;
+mod approval;
 mod budgets;
 mod checking;
 mod cli;
@@ -29,6 +30,7 @@ mod polls;
 mod preflight;
 mod publishing;
 mod queue;
+mod review;
 mod sealed;
 mod segments;
 mod statements;

@@ -18,6 +18,8 @@ mod paging;
 pub mod pauses;
 pub mod posts;
 pub mod queue;
+pub mod review_links;
+pub mod reviews;
 pub mod session;
 pub mod sweeps;
 pub mod uploads;
