@@ -2,8 +2,9 @@
 // Dates and numbers go through Intl in the same locale as the words (see time/format.ts).
 
 import en from '../messages/en.json';
+import type reviews from '../messages/reviews.json';
 
-export type Key = keyof typeof en;
+export type Key = keyof typeof en | keyof typeof reviews;
 export type PluralKey = { [K in Key]: K extends `${infer Base}.one` ? Base : never }[Key];
 type Params = Record<string, string | number>;
 
@@ -11,19 +12,25 @@ type Params = Record<string, string | number>;
 export const locale = navigator.language.startsWith('en') ? navigator.language : 'en-GB';
 const plurals = new Intl.PluralRules('en');
 
+const all: Record<string, string> = { ...en };
+
+/** The messages of a page that not every page carries: it brings them along in its own chunk. */
+export function learn(messages: Record<string, string>): void {
+  Object.assign(all, messages);
+}
+
 export function t(key: Key, params?: Params): string {
-  return fill(en[key], params);
+  return fill(all[key] ?? key, params);
 }
 
 export function tn(key: PluralKey, n: number, params?: Params): string {
   const form = plurals.select(n) === 'one' ? 'one' : 'other';
-  return fill(en[`${key}.${form}` as Key], { n, ...params });
+  return fill(all[`${key}.${form}`] ?? key, { n, ...params });
 }
 
 /** The message of a computed key, or the text itself where the server sends a word that we do not know. */
 export function word(prefix: string, value: string): string {
-  const key = `${prefix}.${value}`;
-  return key in en ? en[key as Key] : value.replaceAll('_', ' ');
+  return all[`${prefix}.${value}`] ?? value.replaceAll('_', ' ');
 }
 
 function fill(message: string, params?: Params): string {

@@ -4,7 +4,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import en from '../../src/messages/en.json';
+import shared from '../../src/messages/en.json';
+import reviews from '../../src/messages/reviews.json';
+
+const en = { ...shared, ...reviews };
 
 const SRC = join(import.meta.dirname, '../../src');
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })

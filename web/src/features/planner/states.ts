@@ -3,10 +3,12 @@
 import { word } from '../../app/i18n';
 import type { DeliveryState, Post, PostState } from '../../api/types';
 
-export type Ink = 'draft' | 'scheduled' | 'sending' | 'published' | 'partly' | 'held' | 'failed' | 'cancelled';
+export type Ink = 'draft' | 'review' | 'approved' | 'scheduled' | 'sending' | 'published' | 'partly' | 'held' | 'failed' | 'cancelled';
 
 const POST: Record<PostState, Ink> = {
   draft: 'draft',
+  in_review: 'review',
+  approved: 'approved',
   scheduled: 'scheduled',
   publishing: 'sending',
   published: 'published',
