@@ -115,8 +115,8 @@ async fn open(
             Ok(Ok(opened))
         }
         Err(e) if matches!(e.kind, Kind::NotFound | Kind::Conflict) => {
-            let status = if e.kind == Kind::NotFound { 404 } else { 410 };
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::GONE);
+            let gone = e.kind == Kind::Conflict;
+            let status = if gone { StatusCode::GONE } else { StatusCode::NOT_FOUND };
             Ok(Err(errors::answer(status, &e.sentence, &e.fix)))
         }
         Err(e) => Err(e.into()),
