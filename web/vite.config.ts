@@ -1,12 +1,13 @@
 /// <reference types="vitest/config" />
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { messages } from './scripts/messages.ts';
 
 // During development the API is either the real server or tests/mock (`node tests/mock/serve.mjs`).
 const api = process.env.CARILLON_URL ?? 'http://127.0.0.1:8420';
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte()],
+  plugins: [messages(), svelte()],
   resolve: mode === 'test' ? { conditions: ['browser'] } : {},
   server: {
     port: 5173,

@@ -7,13 +7,18 @@ import { extname, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const DIST = new URL('../dist/', import.meta.url).pathname;
-const BUDGET = { js: 90 * 1024, css: 18 * 1024 };
+const BUDGET = { js: 90 * 1024, css: 20 * 1024 };
 
 // Route → the modules that it imports on demand before its first paint. Keys are the server's paths.
 const ROUTES = {
   '/': ['src/features/planner/Planner.svelte'],
   '/planner': ['src/features/planner/Planner.svelte'],
+  '/planner/{view}': ['src/features/planner/Planner.svelte'],
+  '/planner/{view}/{date}': ['src/features/planner/Planner.svelte'],
+  '/planner/week': ['src/features/planner/Planner.svelte', 'src/features/planner/Week.svelte'],
+  '/planner/week/{date}': ['src/features/planner/Planner.svelte', 'src/features/planner/Week.svelte'],
   '/posts/{id}': ['src/features/planner/Planner.svelte', 'src/features/post/Panel.svelte'],
+  '/campaigns': ['src/features/campaigns/Campaigns.svelte'],
   '/connections': ['src/features/connections/Connections.svelte'],
   '/connections/diagnostics': ['src/features/connections/Diagnostics.svelte'],
   '/media': ['src/features/media/Media.svelte'],
@@ -25,6 +30,8 @@ const ROUTES = {
 // Dialogs that open later; counted against the budget together with the route that opens them.
 const LAZY = {
   '/planner + composer': ['/planner', 'src/features/composer/Composer.svelte'],
+  '/planner + all of its own': ['/planner/week', 'src/features/planner/DayDialog.svelte', 'src/features/planner/SelectionBar.svelte', 'src/features/post/Panel.svelte'],
+  '/planner + palette': ['/planner', 'src/app/Palette.svelte'],
   '/planner + needs you': ['/planner', 'src/features/needs/NeedsDialog.svelte'],
   '/dead-letters + panel': ['/dead-letters', 'src/features/post/Panel.svelte'],
 };
@@ -53,7 +60,7 @@ let over = false;
 for (const { name, js, css } of rows) {
   const bad = js > BUDGET.js || css > BUDGET.css;
   over ||= bad;
-  console.log(`${bad ? 'OVER' : 'ok  '} ${name.padEnd(24)} js ${kb(js)}  css ${kb(css)}`);
+  console.log(`${bad ? 'OVER' : 'ok  '} ${name.padEnd(26)} js ${kb(js)}  css ${kb(css)}`);
 }
 if (over) {
   console.error(`over budget: at most js ${kb(BUDGET.js)}, css ${kb(BUDGET.css)} (gzip) a route`);

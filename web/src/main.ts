@@ -4,10 +4,12 @@ import { mount } from 'svelte';
 import App from './app/App.svelte';
 import { readBoot } from './app/boot';
 import { desk } from './app/desk.svelte';
+import { speak } from './app/i18n';
 import { pages } from './app/pages';
 import { router } from './app/router.svelte';
 import { store } from './app/store.svelte';
 import { theme } from './app/theme.svelte';
+import { installWorker } from './app/worker';
 import './ui/base.css';
 
 theme.apply();
@@ -27,9 +29,11 @@ addEventListener('vite:preloadError', (event) => {
 if (location.pathname === '/') history.replaceState(history.state, '', `/planner${location.search}`);
 
 const name = router.current.page;
-const { default: Page } = await pages[name]();
+const [{ default: Page }] = await Promise.all([pages[name](), speak()]);
 
 const target = document.getElementById('app');
 if (!target) throw new Error('the shell has no #app');
 target.replaceChildren();
 mount(App, { target, props: { name, Page } });
+if (document.readyState === 'complete') installWorker();
+else addEventListener('load', installWorker, { once: true });

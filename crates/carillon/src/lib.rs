@@ -12,6 +12,7 @@ pub mod domain;
 pub mod identity;
 pub mod ids;
 pub mod media;
+pub mod planning;
 pub mod publishing;
 pub mod queue;
 pub mod store;

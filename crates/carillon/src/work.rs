@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::App;
 use crate::domain::job::{Claim, Kind};
 use crate::queue::Verdict;
-use crate::{media, publishing, watch};
+use crate::{media, planning, publishing, watch};
 
 pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
     match claim.kind {
@@ -28,6 +28,9 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
             media::trash::sweep(app).await?;
             media::finding::index_all(app).await?;
             media::usage::watch(app).await?;
+        }
+        Kind::Materialise => {
+            planning::materialise::run(app, None).await?;
         }
         Kind::Prune => watch::prune::prune(app).await?,
     }

@@ -353,7 +353,40 @@ export interface Post {
   version: number;
   /** The parts after the first that its deliveries share. */
   thread: Part[];
+  /** The series that it was made of; `detached`: it was changed by itself since. */
+  series?: { id: Id; occurrence: string; detached: boolean } | null;
+  campaign?: { id: Id; slot: string | null } | null;
+  /** Since then nothing of it goes out: its campaign or series is paused. */
+  pausedAt?: Iso | null;
   deliveries: Delivery[];
+}
+
+/** What a calendar shows of a post; a whole `Post` says as much and more. */
+export interface Brief {
+  id: Id;
+  /** Of one from the calendar its first line. */
+  text: string;
+  title: string | null;
+  state: PostState;
+  scheduledAt: Iso | null;
+  updatedAt: Iso;
+  version: number;
+  deliveries: BriefDelivery[];
+  clashes?: Clash[];
+}
+export interface BriefDelivery {
+  id: Id;
+  connectionId: Id;
+  network: string;
+  state: DeliveryState;
+  question?: 'is_it_live' | null;
+  scheduledAt?: Iso | null;
+}
+/** Another post of the same connection that goes out too close to it, or says the same too soon. */
+export interface Clash {
+  code: ClashCode;
+  connectionId: Id;
+  postId: Id;
 }
 
 export interface Attempt {

@@ -11,13 +11,14 @@ const HREF: Record<string, string> = {
   media_quota_full: '/media',
   circuit_open: '/queue',
   no_worker: '/queue',
+  series_unplanned: '/planner',
   delivery_late: '/queue',
 };
 
 export function alertHref(alert: Alert): string {
   if (alert.kind !== 'preflight_failed') return HREF[alert.kind] ?? '/queue';
   // Its subject is the delivery; one that is not on the screen is found from the planner.
-  for (const post of store.posts.values()) {
+  for (const post of store.chips.values()) {
     if (post.deliveries.some((d) => d.id === alert.subject)) return `/posts/${post.id}`;
   }
   return '/planner';

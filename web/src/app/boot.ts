@@ -2,7 +2,8 @@
 // Every part may be absent (another route, an error while rendering): then it is fetched.
 
 import type { Alert, DeadLetter, Pause } from '../api/desk';
-import type { Connection, Network, Post, Session } from '../api/types';
+import type { CampaignBrief } from '../api/planning';
+import type { Brief, Connection, Network, Session } from '../api/types';
 
 export interface Boot {
   session?: Session;
@@ -10,7 +11,9 @@ export interface Boot {
   /** Networks whose consent page can be used. */
   consents?: string[];
   connections?: Connection[];
-  posts?: Post[];
+  /** Those of this month, as the calendar shows them. */
+  posts?: Brief[];
+  campaigns?: CampaignBrief[];
   /** What the bands above every page say. */
   pauses?: Pause[];
   alerts?: Alert[];

@@ -1,31 +1,27 @@
-// Keys that work everywhere outside of fields and dialogs. Listed for people in HelpDialog.
+// Keys of commands, everywhere outside of fields and dialogs.
+
+import { commands } from './commands.svelte';
 
 /** What the command key is called here. */
 export const commandKey = /Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘' : 'Ctrl';
 
-export interface Shortcuts {
-  newPost: () => void;
-  today: () => void;
-  help: () => void;
-  /** Returns whether there was something to take back. */
-  undo: () => boolean;
-}
-
-export function listenForKeys(shortcuts: Shortcuts): () => void {
+/** `undo` says whether there was something to take back: if not, the key is the browser's. */
+export function listenForKeys(undo: () => boolean): () => void {
   const onKey = (event: KeyboardEvent) => {
-    if (event.defaultPrevented || event.isComposing || inField(event.target) || document.querySelector('dialog[open]')) {
+    if (event.defaultPrevented || event.isComposing || document.querySelector('dialog[open]')) return;
+    const key = event.key.toLowerCase();
+    const mod = event.ctrlKey || event.metaKey;
+    if (event.altKey || (mod && event.shiftKey)) return;
+    // With Ctrl or Cmd they are no text: the palette opens from a field too.
+    if (inField(event.target) && !(mod && key === 'k')) return;
+    if (mod && key === 'z') {
+      if (undo()) event.preventDefault();
       return;
     }
-    const command = event.ctrlKey || event.metaKey;
-    if (command && !event.shiftKey && !event.altKey && event.key.toLowerCase() === 'z') {
-      if (shortcuts.undo()) event.preventDefault();
-      return;
-    }
-    if (command || event.altKey) return;
-    const run = { n: shortcuts.newPost, t: shortcuts.today, '?': shortcuts.help }[event.key.toLowerCase()];
-    if (!run) return;
+    const command = commands.byKey(key, mod);
+    if (!command) return;
     event.preventDefault();
-    run();
+    command.run();
   };
   addEventListener('keydown', onKey);
   return () => removeEventListener('keydown', onKey);

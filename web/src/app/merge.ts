@@ -1,13 +1,13 @@
 // How news from the server changes what is on the screen. Pure: old state in, new state out, and
 // the same object when nothing changed, so that only what differs is drawn again.
 
-import type { DeliveryState, LiveEvent, Post, PostState } from '../api/types';
+import type { Brief, DeliveryState, LiveEvent, PostState } from '../api/types';
 
-export type Posts = ReadonlyMap<string, Post>;
+export type Posts<P extends Brief> = ReadonlyMap<string, P>;
 
 /** Puts posts in; an older version never replaces a newer one. */
-export function withPosts(posts: Posts, incoming: Iterable<Post>): Posts {
-  let next: Map<string, Post> | null = null;
+export function withPosts<P extends Brief>(posts: Posts<P>, incoming: Iterable<P>): Posts<P> {
+  let next: Map<string, P> | null = null;
   for (const post of incoming) {
     const known = (next ?? posts).get(post.id);
     if (known && isOlder(post, known)) continue;
@@ -18,9 +18,9 @@ export function withPosts(posts: Posts, incoming: Iterable<Post>): Posts {
 }
 
 /** What a list for [from, to) answered: posts of that span which it does not name are gone. */
-export function withRange(posts: Posts, incoming: Post[], from: number, to: number): Posts {
+export function withRange<P extends Brief>(posts: Posts<P>, incoming: P[], from: number, to: number): Posts<P> {
   const named = new Set(incoming.map((p) => p.id));
-  const kept = new Map<string, Post>();
+  const kept = new Map<string, P>();
   for (const [id, post] of posts) {
     const when = post.scheduledAt ? Date.parse(post.scheduledAt) : NaN;
     if (named.has(id) || !(when >= from && when < to)) kept.set(id, post);
@@ -28,7 +28,7 @@ export function withRange(posts: Posts, incoming: Post[], from: number, to: numb
   return withPosts(kept.size === posts.size ? posts : kept, incoming);
 }
 
-export function without(posts: Posts, id: string): Posts {
+export function without<P extends Brief>(posts: Posts<P>, id: string): Posts<P> {
   if (!posts.has(id)) return posts;
   const next = new Map(posts);
   next.delete(id);
@@ -36,15 +36,17 @@ export function without(posts: Posts, id: string): Posts {
 }
 
 /** The part of an event that can be shown before the post is fetched again. */
-export function withEvent(posts: Posts, event: LiveEvent): Posts {
+export function withEvent<P extends Brief>(posts: Posts<P>, event: LiveEvent): Posts<P> {
   const post = event.postId ? posts.get(event.postId) : undefined;
   if (!post || !event.state) return posts;
-  let next: Post = post;
+  let next: P = post;
   if (event.deliveryId) {
     const i = post.deliveries.findIndex((d) => d.id === event.deliveryId);
     const delivery = post.deliveries[i];
     if (!delivery || delivery.state === event.state) return posts;
-    const deliveries = post.deliveries.with(i, { ...delivery, state: event.state as DeliveryState, can: [] });
+    // Of a whole delivery: what can be done now is asked again.
+    const then = 'can' in delivery ? { can: [] } : {};
+    const deliveries = post.deliveries.with(i, { ...delivery, ...then, state: event.state as DeliveryState });
     next = { ...post, deliveries };
   } else {
     if (post.state === event.state) return posts;
@@ -53,6 +55,19 @@ export function withEvent(posts: Posts, event: LiveEvent): Posts {
   return new Map(posts).set(post.id, next);
 }
 
-function isOlder(post: Post, known: Post): boolean {
+/** The same post as its new self: what stood too close to its old time or text is not said any more. */
+export function withNews(chips: Posts<Brief>, post: Brief): Posts<Brief> {
+  const known = chips.get(post.id);
+  const stays = known?.scheduledAt === post.scheduledAt && known?.version === post.version;
+  const next = new Map(chips).set(post.id, stays && known?.clashes ? { ...post, clashes: known.clashes } : post);
+  if (stays) return next;
+  for (const { postId } of known?.clashes ?? []) {
+    const other = next.get(postId);
+    if (other?.clashes) next.set(postId, { ...other, clashes: other.clashes.filter((c) => c.postId !== post.id) });
+  }
+  return next;
+}
+
+function isOlder(post: Brief, known: Brief): boolean {
   return post.version < known.version || (post.version === known.version && post.updatedAt < known.updatedAt);
 }

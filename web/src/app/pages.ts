@@ -2,6 +2,7 @@
 
 export const pages = {
   planner: () => import('../features/planner/Planner.svelte'),
+  campaigns: () => import('../features/campaigns/Campaigns.svelte'),
   connections: () => import('../features/connections/Connections.svelte'),
   diagnostics: () => import('../features/connections/Diagnostics.svelte'),
   media: () => import('../features/media/Media.svelte'),

@@ -1,10 +1,15 @@
 // A router for a handful of addresses. Links are real `<a>`; a plain click on one of ours is taken
 // over. `/posts/{id}` is the planner with that post's panel open; lists keep their filters in the query.
 
-import { isMonth, type Month } from '../time/calendar';
+import type { CampaignKind } from '../api/planning';
+import { placeOf, type Place } from '../features/planner/place';
+
+const KINDS: CampaignKind[] = ['event', 'promotion', 'weekly', 'instant'];
 
 export type Route =
-  | { page: 'planner'; month: Month | null; post: string | null }
+  /** `post`: whose panel is open over the place that was looked at, which its address does not say. */
+  | { page: 'planner'; place: Place | null; post: string | null }
+  | { page: 'campaigns'; id: string | null; kind: CampaignKind | null }
   | { page: 'connections'; consent: string | null }
   | { page: 'diagnostics' }
   | { page: 'media'; query: URLSearchParams }
@@ -16,11 +21,15 @@ export type Route =
 
 export function parse(url: URL): Route {
   const path = url.pathname.replace(/\/+$/, '') || '/';
-  const month = url.searchParams.get('month');
-  const shown = isMonth(month) ? month : null;
-  if (path === '/' || path === '/planner') return { page: 'planner', month: shown, post: null };
+  const place = placeOf(url);
+  if (place) return { page: 'planner', place, post: null };
   const post = /^\/posts\/([0-9a-zA-Z-]+)$/.exec(path)?.[1];
-  if (post) return { page: 'planner', month: shown, post };
+  if (post) return { page: 'planner', place: null, post };
+  const campaign = /^\/campaigns(?:\/([0-9a-zA-Z-]+))?$/.exec(path);
+  if (campaign) {
+    const kind = KINDS.find((k) => k === url.searchParams.get('kind')) ?? null;
+    return { page: 'campaigns', id: campaign[1] ?? null, kind };
+  }
   if (path === '/connections') return { page: 'connections', consent: url.searchParams.get('consent') };
   if (path === '/connections/diagnostics') return { page: 'diagnostics' };
   if (path === '/media') return { page: 'media', query: url.searchParams };

@@ -3,9 +3,12 @@
 // events at a time as one request each.
 
 import { all, ApiError, get } from '../api/client';
-import type { Connection, LiveEvent, Network, NetworkApp, Post, Session } from '../api/types';
+import type { Campaign, CampaignBrief } from '../api/planning';
+import type { Brief, Connection, LiveEvent, Network, NetworkApp, Post, Session } from '../api/types';
 import type { Boot } from './boot';
-import { withEvent, without, withPosts, withRange, type Posts } from './merge';
+import { withEvent, withNews, without, withPosts, withRange, type Posts } from './merge';
+
+type PlanWatcher = (name: string, id: string | undefined) => void;
 
 class Store {
   session = $state.raw<Session | null>(null);
@@ -13,23 +16,32 @@ class Store {
   /** Networks whose own consent page can be used; null until that is known. */
   consents = $state.raw<ReadonlySet<string> | null>(null);
   connections = $state.raw<Connection[]>([]);
-  posts = $state.raw<Posts>(new Map());
+  /** Those that were opened, whole. */
+  posts = $state.raw<Posts<Post>>(new Map());
+  /** What the calendar shows of posts, of many. */
+  chips = $state.raw<Posts<Brief>>(new Map());
+  /** Of the bars above the weeks; null until they are known. */
+  campaigns = $state.raw<CampaignBrief[] | null>(null);
   /** Where the live feed goes on from. */
   lastEventId: string | null = null;
   /** Set once the list that a page shows has been answered for. */
   connectionsKnown = $state(false);
 
   private mediaWatchers = new Set<(id: string) => void>();
+  private planWatchers = new Set<PlanWatcher>();
   private asked = new Map<string, number>();
   private due = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Posts that were deleted while this page was open. */
+  private readonly gone = new Set<string>();
 
   start(boot: Boot): void {
     this.session = boot.session ?? null;
     this.lastEventId = boot.lastEventId ?? null;
     this.networks = boot.networks ?? [];
     if (boot.consents) this.consents = new Set(boot.consents);
+    this.campaigns = boot.campaigns ?? null;
     if (boot.connections) this.setConnections(boot.connections);
-    if (boot.posts) this.posts = withPosts(this.posts, boot.posts);
+    if (boot.posts) this.chips = withPosts(this.chips, boot.posts);
   }
 
   /** Fetches what the shell did not carry. */
@@ -78,21 +90,28 @@ class Store {
   }
 
   async loadRange(from: number, to: number): Promise<void> {
-    const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: 500 };
-    const found = await all<Post>('/posts', query);
-    this.posts = withRange(this.posts, found, from, to);
+    const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
+    const found = await all<Brief>('/calendar', query);
+    this.chips = withRange(this.chips, found, from, to);
+  }
+  /** The sheet stands without them: a look that fails is made up for by the next news. */
+  loadCampaigns(): void {
+    this.soon('campaigns', async () => {
+      const found = await all<Campaign>('/campaigns', { limit: 200 });
+      this.campaigns = found.map(({ id, form, state, first, last }) => ({ id, name: form.name, state, first, last }));
+    });
   }
   putPost(post: Post): void {
     this.posts = withPosts(this.posts, [post]);
+    this.showPost(this.posts.get(post.id) ?? post);
   }
-  /** Shows a post as it will be; returns what was there before. */
-  showPost(post: Post): Post | undefined {
-    const before = this.posts.get(post.id);
-    this.posts = new Map(this.posts).set(post.id, post);
-    return before;
+  /** Shows a post in the calendar as it is or will be. */
+  showPost(post: Brief): void {
+    this.chips = withNews(this.chips, post);
   }
   dropPost(id: string): void {
     this.posts = without(this.posts, id);
+    this.chips = without(this.chips, id);
   }
 
   /** Only the answer to the latest question counts. */
@@ -101,7 +120,10 @@ class Store {
     this.asked.set(id, turn);
     try {
       const post = await get<Post>(`/posts/${id}`);
-      if (this.asked.get(id) === turn) this.posts = new Map(this.posts).set(id, post);
+      if (this.asked.get(id) === turn) {
+        this.posts = new Map(this.posts).set(id, post);
+        this.showPost(post);
+      }
       return post;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) {
@@ -115,11 +137,13 @@ class Store {
   onEvent(name: string, event: LiveEvent): void {
     if (event.kind === 'post.deleted') {
       const id = event.postId ?? event.id ?? '';
-      // What changed before it went is not asked for any more.
+      // What changed as it went is not asked for any more, in whatever order that is told.
+      this.gone.add(id);
       this.never(`post ${id}`);
       this.dropPost(id);
-    } else if (name === 'delivery' || name === 'post') {
+    } else if ((name === 'delivery' || name === 'post') && this.isThere(event)) {
       this.posts = withEvent(this.posts, event);
+      this.chips = withEvent(this.chips, event);
       this.renew(event.postId ?? event.id);
     }
     if (name === 'media') {
@@ -127,6 +151,7 @@ class Store {
       if (id) for (const tell of this.mediaWatchers) tell(id);
       for (const post of this.posts.values()) if (post.media.some((m) => m.id === id)) this.renew(post.id);
     }
+    if (['campaign', 'series', 'post', 'delivery'].includes(name)) this.tellPlans(name, event.postId ?? event.id);
     // A delivery's end changes "waiting" and "last success" of its connection too.
     if (name === 'connection' || name === 'delivery') {
       this.soon('connections', () => this.loadConnections(), 1000);
@@ -139,6 +164,23 @@ class Store {
     return () => this.mediaWatchers.delete(tell);
   }
 
+  /** Calls with the campaign, series or post that the server has news of, many at a time as one. */
+  watchPlans(tell: PlanWatcher): () => void {
+    this.planWatchers.add(tell);
+    return () => this.planWatchers.delete(tell);
+  }
+  private tellPlans(name: string, id: string | undefined): void {
+    if (!this.planWatchers.size) return;
+    const tell = async () => this.planWatchers.forEach((watcher) => watcher(name, id));
+    this.soon(`plan ${name} ${id}`, tell, 400);
+  }
+
+  /** Is it of a post that was not deleted, or that is back? */
+  private isThere(event: LiveEvent): boolean {
+    const id = event.postId ?? event.id ?? '';
+    if (event.kind === 'post.created') this.gone.delete(id);
+    return !this.gone.has(id);
+  }
   private renew(post: string | undefined): void {
     if (post) this.soon(`post ${post}`, () => this.loadPost(post));
   }

@@ -26,8 +26,9 @@ export function range(weeks: Day[][], zone: string): { from: number; to: number 
   return { from: at(first, '00:00', zone), to: at(addDays(last, 1), '00:00', zone) };
 }
 
+/** A text that is no day stays one that is no day. */
 export function addDays(day: Day, n: number): Day {
-  return new Date(utc(day) + n * 86_400_000).toISOString().slice(0, 10);
+  return Number.isNaN(utc(day)) ? 'NaN' : new Date(utc(day) + n * 86_400_000).toISOString().slice(0, 10);
 }
 
 export function addMonths(month: Month, n: number): Month {
@@ -46,6 +47,18 @@ export function weekday(day: Day): number {
 
 export function isMonth(text: string | null): text is Month {
   return text !== null && /^\d{4}-(0[1-9]|1[0-2])$/.test(text);
+}
+
+export function isDay(text: string | null): text is Day {
+  return text !== null && /^\d{4}-\d{2}-\d{2}$/.test(text) && addDays(text, 0) === text;
+}
+
+/** `n` days from this one on, or the week that holds it when it begins on `weekStart`. */
+export function daysFrom(day: Day, n: number): Day[] {
+  return Array.from({ length: n }, (_, i) => addDays(day, i));
+}
+export function weekOf(day: Day, weekStart: number): Day[] {
+  return daysFrom(addDays(day, -((weekday(day) - weekStart + 7) % 7)), 7);
 }
 
 /** Midnight UTC of the day: for Intl formats with `timeZone: 'UTC'`. */

@@ -19,6 +19,8 @@ export const nearTime = (ms: number, beside: number, zone: string) =>
 /** `24 Nov, 09:00:12` */
 export const exact = (ms: number, zone: string) =>
   format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZone: zone }, ms);
+/** `24 Nov` */
+export const dayDate = (ms: number, zone: string) => format({ day: 'numeric', month: 'short', timeZone: zone }, ms);
 /** `Tuesday 24 November 2026` */
 export const longDay = (day: Day) => format({ dateStyle: 'full', timeZone: 'UTC' }, utc(day));
 /** `Tuesday 24 November` */
@@ -32,6 +34,15 @@ export const shortWeekday = (day: Day) => format({ weekday: 'short', timeZone: '
 export const longWeekday = (day: Day) => format({ weekday: 'long', timeZone: 'UTC' }, utc(day));
 /** `Dec` */
 export const shortMonth = (day: Day) => format({ month: 'short', timeZone: 'UTC' }, utc(day));
+
+/** `09:00` of the ninth hour, whatever the day. */
+export const hourName = (hour: number) => format({ timeStyle: 'short', timeZone: 'UTC' }, hour * 3_600_000);
+/** `GMT`, `CEST`: what tells two hours of one name apart. */
+export const zoneName = (ms: number, zone: string) =>
+  of({ timeZoneName: 'short', timeZone: zone }).formatToParts(ms).find((p) => p.type === 'timeZoneName')?.value ?? '';
+/** `23 – 29 November 2026` */
+export const daysName = (first: Day, last: Day) =>
+  of({ day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' }).formatRange(utc(first), utc(last));
 
 /** `3 minutes ago`, `in 2 hours` */
 export function ago(ms: number, now: number): string {
@@ -66,11 +77,14 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
 ];
 
 function format(options: Intl.DateTimeFormatOptions, ms: number): string {
+  return of(options).format(ms);
+}
+function of(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = JSON.stringify(options);
   let f = made.get(key);
   if (!f) {
     f = new Intl.DateTimeFormat(locale, options);
     made.set(key, f);
   }
-  return f.format(ms);
+  return f;
 }

@@ -372,7 +372,7 @@ describe('posts that stand too close', () => {
     await choose(form, bluesky);
     const text = words('Right behind');
     await form.getByRole('textbox', { name: 'Text', exact: true }).fill(text);
-    await form.getByLabel('Day').fill(day);
+    await form.getByLabel('Day', { exact: true }).fill(day);
     await form.getByLabel('Time', { exact: true }).fill('12:05');
     const instead = form.getByRole('button', { name: /^Use .* instead$/ });
     await instead.waitFor();
@@ -394,7 +394,7 @@ describe('posts that stand too close', () => {
     await choose(form, bluesky);
     const text = words('All the same');
     await form.getByRole('textbox', { name: 'Text', exact: true }).fill(text);
-    await form.getByLabel('Day').fill(day);
+    await form.getByLabel('Day', { exact: true }).fill(day);
     await form.getByLabel('Time', { exact: true }).fill('12:10');
     await form.getByRole('button', { name: 'Schedule', exact: true }).click();
     const refusal = form.getByRole('alert');

@@ -45,8 +45,26 @@ for (const scheme of ['light', 'dark']) {
         await page.locator('[data-post]').first().waitFor();
         await look('planner');
       });
+      test('the planner’s week, agenda, filters and palette', async () => {
+        for (const view of ['week', 'agenda']) {
+          await page.goto(`${server.url}/planner/${view}`);
+          await page.locator('[data-post]').first().waitFor();
+          await look(`planner-${view}`);
+        }
+        await page.getByRole('button', { name: 'Filter posts' }).click();
+        await page.getByLabel('Words').waitFor();
+        await look('planner-filter');
+        await page.keyboard.press('Escape');
+        await page.goto(`${server.url}/planner/agenda?text=nothing+says+this`);
+        await page.getByRole('heading', { name: 'Nothing matches these filters' }).waitFor();
+        await look('planner-none');
+        await page.keyboard.press('Control+k');
+        await page.getByRole('option').first().waitFor();
+        await look('palette');
+        await page.keyboard.press('Escape');
+      });
       test('an empty month', async () => {
-        await page.goto(`${server.url}/planner?month=2031-01`);
+        await page.goto(`${server.url}/planner/${size === 'wide' ? 'month' : 'agenda'}/2031-01`);
         await page.getByText('Nothing planned').waitFor();
         await look('empty');
       });
@@ -161,11 +179,30 @@ for (const scheme of ['light', 'dark']) {
   }
 }
 
+test('in a language with 40 % more letters nothing scrolls sideways, and nothing is left in English', async () => {
+  for (const width of [320, 390, 1440]) {
+    const { page, context, wrong } = await browser.open({ width, height: 800 });
+    await signIn(page, server);
+    await page.evaluate(() => localStorage.setItem('carillon.language', 'pseudo'));
+    for (const path of ['/planner/month', '/planner/week', '/planner/agenda', '/connections', '/connections/diagnostics', '/media', '/queue', '/dead-letters', '/apps', '/audit', '/nowhere']) {
+      await page.goto(server.url + path);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page.getByText(/^\[lívé/).waitFor();
+      await assertNoSidewaysScroll(page, `${path} at ${width} in the pseudo language`);
+      const plain = await page.locator('main :is(button, h2, label, th)').filter({ hasText: /^(Add|Save|Close|Cancel|Filter|Pause|Connection|Next)$/ }).count();
+      assert.equal(plain, 0, `${path}: words that were never translated`);
+    }
+    await shot(page, `pseudo-${width}`);
+    assertQuiet(wrong);
+    await context.close();
+  }
+});
+
 test('at 320 px and at 200 % nothing scrolls sideways', async () => {
   for (const viewport of [{ width: 320, height: 640 }, { width: 720, height: 450, deviceScaleFactor: 2 }]) {
     const { page, context, wrong } = await browser.open(viewport);
     await signIn(page, server);
-    for (const path of ['/planner', '/connections', '/media', '/queue', '/dead-letters', '/audit']) {
+    for (const path of ['/planner', '/planner/week', '/planner/month', '/connections', '/media', '/queue', '/dead-letters', '/audit']) {
       await page.goto(server.url + path);
       await page.getByText('live', { exact: true }).waitFor();
       await assertNoSidewaysScroll(page, `${path} at ${viewport.width}`);
@@ -179,7 +216,7 @@ test('loading moves nothing: layout shift at most 0.04', async () => {
   for (const viewport of Object.values(WIDTHS)) {
     const { page, context } = await browser.open(viewport);
     await signIn(page, server);
-    for (const path of ['/planner', '/connections', '/queue', '/dead-letters']) {
+    for (const path of ['/planner', '/planner/week', '/connections', '/queue', '/dead-letters']) {
       await page.goto(server.url + path);
       await page.getByText('live', { exact: true }).waitFor();
       await page.waitForLoadState('networkidle', { timeout: 3000 }).catch(() => null);

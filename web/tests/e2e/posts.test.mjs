@@ -38,7 +38,7 @@ describe('planner', () => {
     const name = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric', timeZone: 'UTC' }).format(new Date(`${month}-01`));
     await page.getByRole('link', { name, exact: true }).click();
     await page.getByRole('heading', { level: 1, name }).waitFor();
-    assert.ok(page.url().endsWith(`/planner?month=${month}`));
+    assert.ok(page.url().endsWith(`/planner/month/${month}`));
     await page.keyboard.press('t');
     await page.waitForURL(/\/planner$/);
     await page.goBack();
@@ -130,7 +130,7 @@ describe('planner', () => {
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog', { name: 'New post' });
     await dialog.waitFor();
-    assert.equal(await dialog.getByLabel('Day').inputValue(), `${month}-09`);
+    assert.equal(await dialog.getByLabel('Day', { exact: true }).inputValue(), `${month}-09`);
     assertQuiet(wrong);
   });
 });
@@ -195,7 +195,7 @@ describe('writing', () => {
     const dialog = await openComposer(page);
     await choose(dialog, bluesky, mastodon);
     await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(text);
-    await dialog.getByLabel('Day').fill(day);
+    await dialog.getByLabel('Day', { exact: true }).fill(day);
     await dialog.getByLabel('Time', { exact: true }).fill('15:30');
     await dialog.getByRole('tab', { name: mastodon.label }).click();
     await dialog.getByText('inherits the shared text').waitFor();
@@ -311,8 +311,8 @@ describe('panel', () => {
     await page.goto(`${server.url}/posts/${post.id}`);
     const panel = page.getByRole('dialog');
     await panel.getByRole('button', { name: 'Move to…' }).click();
-    await panel.getByLabel('Day').fill(to.day);
-    await panel.getByLabel('Time').fill('16:45');
+    await panel.getByLabel('Day', { exact: true }).fill(to.day);
+    await panel.getByLabel('Time', { exact: true }).fill('16:45');
     await panel.getByRole('button', { name: 'Move', exact: true }).click();
     await panel.getByText(/16:45/).first().waitFor();
     const moved = await server.api(`/posts/${post.id}`);

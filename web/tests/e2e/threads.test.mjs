@@ -155,7 +155,7 @@ describe('threads and first comments', { skip: MOCK }, () => {
     const dialog = await openComposer(page);
     await choose(dialog, bluesky, mastodon, telegram);
     await field(dialog, 'Text').fill(text);
-    await dialog.getByLabel('Day').fill(day);
+    await dialog.getByLabel('Day', { exact: true }).fill(day);
     await dialog.getByLabel('Time', { exact: true }).fill('12:00');
     await dialog.getByRole('button', { name: 'Add to thread' }).click();
     await page.keyboard.type('Two for all');

@@ -13,8 +13,8 @@ const DIST = new URL('../../dist/', import.meta.url).pathname;
 const CSP =
   "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; " +
   "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; " +
-  "require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
-const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+  "require-trusted-types-for 'script'; trusted-types svelte-trusted-html carillon-worker";
+const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.png': 'image/png', '.webmanifest': 'application/manifest+json' };
 
 class Refusal extends Error {
   constructor(status, code, message, problems, fix) {
@@ -174,6 +174,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
     ['DELETE', '/session', (_, __, ___, ____, response) => (response.setHeader('set-cookie', 'carillon_session=; Path=/; Max-Age=0'), null)],
     ['GET', '/networks', () => ({ items: networks, next: null })],
     ['GET', '/apps', () => ({ items: [], editable: true })],
+    ['GET', '/campaigns', () => ({ items: [], next: null })],
     ['GET', '/connections', () => ({ items: [...connections.values()], next: null })],
     ['POST', '/connections', (_, body) => {
       const n = networks.find((x) => x.id === body.network);
@@ -225,7 +226,26 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       emit('post', { kind: 'post.created', postId: post.id, state: post.state });
       return [201, post];
     }],
+    ['GET', '/calendar', (_, __, ___, query) => {
+      const says = (p) => `${p.title ?? ''} ${p.text}`.toLowerCase().includes((query.get('search') ?? '').toLowerCase());
+      const items = [...posts.values()].filter((p) => p.scheduledAt && p.scheduledAt >= query.get('from') && p.scheduledAt < query.get('to') && says(p));
+      return { items: items.sort((a, b) => a.scheduledAt.localeCompare(b.scheduledAt)), next: null };
+    }],
+    ['GET', '/slots', (_, __, ___, query) => ({ slots: [query.get('after')] })],
+    ['POST', '/posts/move', (_, body) => {
+      const items = body.posts.map(({ id, scheduledAt }) => {
+        const post = need(posts, id, 'post');
+        const by = Date.parse(scheduledAt) - Date.parse(post.scheduledAt);
+        for (const d of post.deliveries) d.scheduledAt = iso(Date.parse(d.scheduledAt) + by);
+        post.scheduledAt = iso(Date.parse(scheduledAt));
+        touch(post);
+        return post;
+      });
+      return { items };
+    }],
     ['GET', '/posts', (_, __, request, query) => {
+      const words = query.get('search')?.toLowerCase();
+      if (words) return { items: [...posts.values()].filter((p) => p.text.toLowerCase().includes(words)).slice(0, Number(query.get('limit') ?? 100)), next: null };
       const from = Date.parse(query.get('from') ?? '') || -Infinity;
       const to = Date.parse(query.get('to') ?? '') || Infinity;
       // Without a span: the posts that have no time.

@@ -1,8 +1,12 @@
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import texts from '../../../crates/networks/tests/texts.json';
 import type { Placement } from '../../src/api/types';
 import { count, remaining } from '../../src/features/composer/count';
-import { links, urls } from '../../src/features/composer/links';
+import { links } from '../../src/features/composer/bare';
+import { urls } from '../../src/features/composer/links';
+import { xlinks } from '../../src/features/composer/xlinks.svelte';
+
+beforeAll(() => xlinks.ready());
 
 const family = '👩‍👩‍👧‍👦';
 const rule = (max: number, maxWithMedia: number | null = null, questionMax: number | null = null) =>

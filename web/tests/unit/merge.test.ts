@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Delivery, Post } from '../../src/api/types';
-import { withEvent, without, withPosts, withRange, type Posts } from '../../src/app/merge';
+import type { Brief, Delivery, Post } from '../../src/api/types';
+import { withEvent, withNews, without, withPosts, withRange, type Posts } from '../../src/app/merge';
 
 const post = (id: string, more: Partial<Post> = {}): Post =>
   ({
@@ -8,7 +8,7 @@ const post = (id: string, more: Partial<Post> = {}): Post =>
     deliveries: [{ id: `${id}-d`, state: 'queued', can: ['cancel'] } as unknown as Delivery],
     ...more,
   }) as Post;
-const map = (...posts: Post[]): Posts => new Map(posts.map((p) => [p.id, p]));
+const map = (...posts: Post[]): Posts<Post> => new Map(posts.map((p) => [p.id, p]));
 
 describe('posts from the server', () => {
   test('an older version never replaces a newer one', () => {
@@ -26,6 +26,15 @@ describe('posts from the server', () => {
   test('a post that has left is gone', () => {
     expect([...without(map(post('a'), post('b')), 'a').keys()]).toEqual(['b']);
   });
+});
+
+test('what moved or changed is no longer said to be too close, on either side', () => {
+  const brief = (id: string, other: string): Brief => ({ ...post(id), clashes: [{ code: 'collision', connectionId: 'c', postId: other }] });
+  const chips: Posts<Brief> = new Map([['a', brief('a', 'b')], ['b', brief('b', 'a')]]);
+  expect(withNews(chips, post('a')).get('a')?.clashes?.length, 'nothing changed').toBe(1);
+  const moved = withNews(chips, post('a', { version: 2, scheduledAt: '2026-11-25T09:00:00Z' }));
+  expect([...moved.values()].flatMap((p) => p.clashes ?? [])).toEqual([]);
+  expect(chips.get('b')?.clashes?.length).toBe(1);
 });
 
 describe('events of the live feed', () => {

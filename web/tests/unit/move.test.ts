@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Delivery, DeliveryState, Post, PostState } from '../../src/api/types';
-import { asMoved, movedTo, pick, refusal, step } from '../../src/features/planner/move';
+import { asMoved, movedTo, pick, refusal, shifted, step, wallDistance, type Carry, type Step } from '../../src/features/planner/move';
+import { wallText } from '../../src/time/zone';
 
 function post(state: PostState, deliveries: DeliveryState[] = ['queued'], scheduledAt: string | null = '2026-11-24T09:00:00Z'): Post {
   return {
@@ -48,27 +49,63 @@ describe('where it lands', () => {
   });
 });
 
+describe('by as much as another one', () => {
+  const due = (at: string) => post('scheduled', ['queued'], at);
+  const day = 1440;
+  test('by the clock on the wall: also over a day of 23 or 25 hours', () => {
+    const iso = (ms: number) => new Date(ms).toISOString();
+    expect(iso(shifted(due('2026-03-28T09:00:00Z'), day, 'Europe/London'))).toBe('2026-03-29T08:00:00.000Z');
+    expect(iso(shifted(due('2026-10-24T08:00:00Z'), 2 * day, 'Europe/London'))).toBe('2026-10-26T09:00:00.000Z');
+    expect(iso(shifted(due('2026-11-24T09:00:00Z'), -15, 'Asia/Kathmandu'))).toBe('2026-11-24T08:45:00.000Z');
+  });
+  test('the distance of two times is what clocks show', () => {
+    const [from, to] = [Date.parse('2026-03-28T09:00:00Z'), Date.parse('2026-03-29T08:00:00Z')];
+    expect(wallDistance(from, to, 'Europe/London')).toBe(day);
+    expect(wallDistance(to, from, 'Europe/London')).toBe(-day);
+  });
+});
+
 describe('by keyboard', () => {
-  const start = pick(post('scheduled'), 'Europe/London');
-  const walk = (keys: string[]) => keys.reduce((at, key) => (at.carry ? step(at.carry, key) : at), start);
+  const ZONE = 'Europe/London';
+  const walk = (keys: string[], fine = false, at = '2026-11-24T09:00:00Z') =>
+    keys.reduce<Step>((now, key) => (now.carry ? step(now.carry, key, ZONE, fine) : now), pick(post('scheduled', ['queued'], at)));
+  const over = (keys: string[], fine = false, at?: string) => wallText(walk(keys, fine, at).carry?.to ?? NaN, ZONE);
 
   test('picking up says what and where', () => {
-    expect(start).toEqual({ carry: { postId: 'p1', from: '2026-11-24', day: '2026-11-24' }, say: 'move.picked', drop: null });
+    const due = Date.parse('2026-11-24T09:00:00Z');
+    expect(walk([])).toEqual({ carry: { postId: 'p1', from: due, to: due }, say: 'move.picked', drop: null });
   });
   test('arrows walk days and weeks, over months', () => {
-    expect(walk(['ArrowRight', 'ArrowRight']).carry?.day).toBe('2026-11-26');
-    expect(walk(['ArrowDown']).carry?.day).toBe('2026-12-01');
-    expect(walk(['ArrowUp', 'ArrowLeft']).carry?.day).toBe('2026-11-16');
+    expect(over(['ArrowRight', 'ArrowRight'])).toBe('2026-11-26T09:00');
+    expect(over(['ArrowDown'])).toBe('2026-12-01T09:00');
+    expect(over(['ArrowUp', 'ArrowLeft'])).toBe('2026-11-16T09:00');
     expect(walk(['ArrowDown']).say).toBe('move.over');
   });
+  test('over a missing hour and back, a day keeps its time', () => {
+    expect(over(['ArrowRight'], false, '2026-03-28T01:30:00Z')).toBe('2026-03-29T02:30');
+    expect(over(['ArrowRight', 'ArrowRight'], false, '2026-03-28T01:30:00Z')).toBe('2026-03-30T01:30');
+  });
+  test('where times are rows, up and down are quarters of an hour', () => {
+    expect(over(['ArrowDown'], true)).toBe('2026-11-24T09:15');
+    expect(over(['ArrowUp', 'ArrowRight'], true)).toBe('2026-11-25T08:45');
+    expect(over(['ArrowDown'], true, '2026-11-24T09:07:00Z')).toBe('2026-11-24T09:15');
+    expect(over(['ArrowUp'], true, '2026-11-24T09:07:00Z')).toBe('2026-11-24T09:00');
+    expect(over(['ArrowUp'], true, '2026-11-24T00:00:00Z')).toBe('2026-11-23T23:45');
+  });
+  test('a missing hour is passed over, one that comes twice is passed twice', () => {
+    expect(over(['ArrowDown'], true, '2026-03-29T00:45:00Z')).toBe('2026-03-29T02:00');
+    expect(over(['ArrowUp'], true, '2026-03-29T01:00:00Z')).toBe('2026-03-29T00:45');
+    const twice = Array<string>(4).fill('ArrowDown');
+    expect(over(twice, true, '2026-10-25T00:30:00Z')).toBe('2026-10-25T01:30');
+    expect(walk(twice, true, '2026-10-25T00:30:00Z').carry?.to).toBe(Date.parse('2026-10-25T01:30:00Z'));
+  });
   test('Enter drops, Escape puts back, Enter where it was changes nothing', () => {
-    expect(walk(['ArrowRight', 'Enter'])).toEqual({ carry: null, say: null, drop: '2026-11-25' });
+    expect(walk(['ArrowRight', 'Enter'])).toEqual({ carry: null, say: null, drop: Date.parse('2026-11-25T09:00:00Z') });
     expect(walk(['ArrowRight', 'Escape'])).toEqual({ carry: null, say: 'move.cancelled', drop: null });
     expect(walk(['ArrowRight', 'ArrowLeft', 'Enter'])).toEqual({ carry: null, say: 'move.same', drop: null });
   });
   test('other keys change nothing', () => {
-    const carry = start.carry;
-    if (!carry) throw new Error('nothing was picked up');
-    expect(step(carry, 'x')).toEqual({ carry, say: null, drop: null });
+    const carry = walk([]).carry as Carry;
+    expect(step(carry, 'x', ZONE)).toEqual({ carry, say: null, drop: null });
   });
 });

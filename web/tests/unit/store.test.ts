@@ -41,11 +41,11 @@ test('a deleted post goes without a question, a vanished one after it', async ()
   store.start({ posts: [post('b'), post('c')] });
   const asked = answers({ c: null });
   store.onEvent('post', { kind: 'post.deleted', id: 'b', postId: 'b' });
-  expect(store.posts.has('b')).toBe(false);
+  expect(store.chips.has('b')).toBe(false);
   store.onEvent('post', { kind: 'post.changed', id: 'c', postId: 'c' });
   await vi.advanceTimersByTimeAsync(500);
   expect(asked).toEqual(['/api/v1/posts/c']);
-  expect(store.posts.has('c')).toBe(false);
+  expect(store.chips.has('c')).toBe(false);
 });
 
 test('what was asked for and then deleted is not asked for any more', async () => {
@@ -55,6 +55,7 @@ test('what was asked for and then deleted is not asked for any more', async () =
   store.onEvent('post', { kind: 'post.changed', id: 'g', postId: 'g' });
   store.onEvent('delivery', { kind: 'delivery.published', id: 'd', postId: 'g', deliveryId: 'd', state: 'published' });
   store.onEvent('post', { kind: 'post.deleted', id: 'g', postId: 'g' });
+  store.onEvent('delivery', { kind: 'delivery.cancelled', id: 'e', postId: 'g', deliveryId: 'e', state: 'cancelled' });
   await vi.advanceTimersByTimeAsync(2000);
   expect(asked.filter((u) => u.endsWith('/posts/g'))).toEqual([]);
   expect(store.posts.has('g')).toBe(false);
@@ -62,7 +63,7 @@ test('what was asked for and then deleted is not asked for any more', async () =
 
 test('every file that has news is told of, and the posts that show it are asked for', async () => {
   vi.useFakeTimers();
-  store.start({ posts: [post('e', { media: [{ id: 'm2' }] as Post['media'] })] });
+  store.putPost(post('e', { media: [{ id: 'm2' }] as Post['media'] }));
   const asked = answers({ e: post('e') });
   const told: string[] = [];
   const stop = store.watchMedia((id) => told.push(id));

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { addDays, addMonths, isMonth, range, weekday, weeksOf } from '../../src/time/calendar';
+import { addDays, addMonths, isDay, isMonth, range, weekday, weekOf, weeksOf } from '../../src/time/calendar';
 import { clip } from '../../src/time/format';
+import { isSecond, shiftOf } from '../../src/time/shift';
 import { at, dayOf, toWall, wallText } from '../../src/time/zone';
 
 const HOUR = 3_600_000;
@@ -74,4 +75,40 @@ describe('clock changes', () => {
 
 test('the length of a video', () => {
   expect([0, 1_499, 2_000, 65_400, 3_725_000].map(clip)).toEqual(['0:00', '0:01', '0:02', '1:05', '1:02:05']);
+});
+
+describe('the grid of a week', () => {
+  test('begins where the week does', () => {
+    expect(weekOf('2026-11-26', 1)).toEqual(['2026-11-23', '2026-11-24', '2026-11-25', '2026-11-26', '2026-11-27', '2026-11-28', '2026-11-29']);
+    expect(weekOf('2026-11-22', 7)[0]).toBe('2026-11-22');
+  });
+  test('a day is one that exists', () => {
+    expect(isDay('2026-11-30')).toBe(true);
+    for (const no of ['2026-11-31', '2026-02-29', '2026-13-01', '2026-1-1', 'today', null]) expect(isDay(no), String(no)).toBe(false);
+  });
+});
+
+describe('days on which clocks change', () => {
+  // A day of 23 or 25 hours as clocks show it; the usual hour, half an hour, and at midnight.
+  test.each([
+    ['2026-11-23', 'Europe/London', null],
+    ['2026-03-29', 'Europe/London', ['missing', '01:00', '02:00']],
+    ['2026-10-25', 'Europe/London', ['twice', '01:00', '02:00']],
+    ['2026-03-08', 'America/New_York', ['missing', '02:00', '03:00']],
+    ['2026-10-04', 'Australia/Lord_Howe', ['missing', '02:00', '02:30']],
+    ['2026-04-05', 'Australia/Lord_Howe', ['twice', '01:30', '02:00']],
+    ['2026-09-06', 'America/Santiago', ['missing', '00:00', '01:00']],
+    ['2026-04-04', 'America/Santiago', ['twice', '23:00', '24:00']],
+    ['2026-04-05', 'America/Santiago', null],
+    ['2026-03-29', 'Asia/Kathmandu', null],
+  ])('%s in %s', (day, zone, expected) => {
+    const shift = shiftOf(day, zone);
+    const clock = (m: number) => `${String(Math.floor(m / 60)).padStart(2, '0')}:${String(m % 60).padStart(2, '0')}`;
+    expect(shift && [shift.kind, clock(shift.from), clock(shift.to)]).toEqual(expected);
+  });
+  test('of an hour that comes twice the second is told from the first', () => {
+    expect(isSecond(Date.parse('2026-10-25T00:30:00Z'), 'Europe/London')).toBe(false);
+    expect(isSecond(Date.parse('2026-10-25T01:30:00Z'), 'Europe/London')).toBe(true);
+    expect(isSecond(Date.parse('2026-11-23T01:30:00Z'), 'Europe/London')).toBe(false);
+  });
 });

@@ -4,6 +4,7 @@
 //! available at the moment.
 
 mod app;
+mod campaign;
 mod config;
 mod connection;
 mod delivery;
@@ -17,6 +18,7 @@ mod ops;
 mod post;
 mod sandbox;
 mod seat;
+mod series;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -78,6 +80,12 @@ enum Command {
     /// Write, show, list and cancel posts
     #[command(subcommand, after_help = post::EXAMPLES)]
     Post(post::Post),
+    /// Plan campaigns: many posts, made and changed as one
+    #[command(subcommand, after_help = campaign::EXAMPLES)]
+    Campaign(campaign::Campaign),
+    /// Show, skip, pause and end posts that come round
+    #[command(subcommand, after_help = series::EXAMPLES)]
+    Series(series::Series),
     /// Answer for a delivery, and send one again
     #[command(subcommand, after_help = delivery::EXAMPLES)]
     Delivery(delivery::Delivery),
@@ -140,6 +148,14 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         Command::Post(command) => {
             let here = Here::open(&cli.global, given).await?;
             command.run(&here, out).await?;
+        }
+        Command::Campaign(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Series(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
         }
         Command::Delivery(command) => {
             let here = Here::open(&cli.global, given).await?;

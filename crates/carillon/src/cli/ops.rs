@@ -16,6 +16,7 @@ use super::{Here, Out, day_or_time};
 use crate::App;
 use crate::domain::refusal::{Kind, Refusal};
 use crate::media::{derive, library};
+use crate::planning::materialise;
 use crate::publishing::sweep;
 use crate::queue::worker::Worker;
 use crate::store::audit::OPERATOR;
@@ -27,6 +28,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon ops retry-failed --class transient --go    send it again
   carillon ops drain send --network mastodon --go     cancel what waits there
   carillon ops invoke publish-queue '{\"leadWindowMinutes\":5}'
+  carillon ops invoke materialise-weekly
   carillon ops invoke media-derivatives '{\"assetId\":\"0193…\"}'
   carillon ops pause network:mastodon --why 'It is down'
   carillon ops check-connections                      prove that every connection can post
@@ -78,7 +80,8 @@ pub(super) enum Ops {
     },
     /// List who did what, the latest first
     Audit(trail::Audit),
-    /// Run a job now: publish-queue or media-derivatives, with an optional JSON payload
+    /// Run a job now: publish-queue, media-derivatives or materialise-weekly, with an optional JSON
+    /// payload
     Invoke {
         job: String,
         #[arg(default_value = "{}")]
@@ -99,6 +102,13 @@ struct PublishQueue {
 struct MediaDerivatives {
     /// One asset; all unfinished ones without it.
     asset_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MaterialiseWeekly {
+    /// Of one workspace alone; of all without it.
+    workspace_id: Option<String>,
 }
 
 impl Ops {
@@ -142,11 +152,12 @@ impl Ops {
             Ops::Invoke { job, payload } => match job.as_str() {
                 "publish-queue" => publish_queue(&app, read(payload)?, out).await,
                 "media-derivatives" => media_derivatives(&app, read(payload)?, out).await,
+                "materialise-weekly" => materialise_weekly(&app, read(payload)?, out).await,
                 other => Err(Refusal::new(
                     Kind::Invalid,
                     "unknown_job",
                     format!("There is no job `{other}`."),
-                    "Known jobs: publish-queue, media-derivatives.",
+                    "Known jobs: publish-queue, media-derivatives, materialise-weekly.",
                 )
                 .into()),
             },
@@ -186,5 +197,27 @@ async fn media_derivatives(app: &App, payload: MediaDerivatives, out: &Out) -> a
     let ran = Worker::new(app.clone()).tick().await?;
     let answer = serde_json::json!({ "asked": asked, "ran": ran });
     out.show(&answer, |_| format!("asked for {asked} assets, ran {ran} jobs"));
+    Ok(())
+}
+
+async fn materialise_weekly(
+    app: &App,
+    payload: MaterialiseWeekly,
+    out: &Out,
+) -> anyhow::Result<()> {
+    let done = Box::pin(materialise::run(app, payload.workspace_id.as_deref())).await?;
+    out.show(&done, |done| {
+        let mut text = format!(
+            "went through {} series: {} posts made, {} moved\n",
+            done.series, done.made, done.moved
+        );
+        for u in &done.unplanned {
+            text.push_str(&format!(
+                "not planned: {} {}: {} {}\n",
+                u.series_id, u.occurrence, u.sentence, u.fix
+            ));
+        }
+        text
+    });
     Ok(())
 }

@@ -7,18 +7,24 @@ use clap::{Args, Subcommand};
 use super::{Here, Out, day_or_time, table};
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
+use crate::planning::series::{self, NewSeries};
+use crate::publishing::moving::{self, Moves};
 use crate::publishing::schedule::{self, Draft, DraftDelivery, Part, Parts};
 use crate::publishing::view::{self, DeliveryView, PostView, Query};
+use crate::store::audit::OPERATOR;
 
 pub(super) const EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors open at seven.' --to mastodon --at 2026-11-23T09:00 --zone Europe/London
   carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
   carillon post list --from 2026-11-01 --to 2026-12-01 --json
+  carillon post list --search 'quiz night'
+  carillon post move 0193… 0194… --days 7
   carillon post cancel 0193…";
 const CREATE_EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
   carillon post create --text 'Sunset' --media 0193… --first-comment 'Tickets: example.org' --to instagram
   carillon post create --text 'Which loaf?' --set poll=Rye --set poll=Oats --set pollFor=3d --to mastodon --to x
+  carillon post create --text 'Quiz night' --at 2026-11-24T07:00 --repeat 'FREQ=WEEKLY;BYDAY=TU' --to bluesky
   carillon post create --text 'One' --then 'Two' --to mastodon --to telegram --where-possible --json
 
 Each part goes out once the one before it is live; `post show` tells how far it is.";
@@ -32,6 +38,8 @@ pub(super) enum Post {
     Show { id: String },
     /// List posts by time (drafts without a time when no range is given)
     List(List),
+    /// Move posts by so many days, all of them or none
+    Move(Shift),
     /// Cancel what has not been sent of a post
     Cancel { id: String },
 }
@@ -71,6 +79,9 @@ pub(super) struct Create {
     /// IANA time zone; the workspace's when absent
     #[arg(long)]
     zone: Option<String>,
+    /// Make it a series, by a rule of RFC 5545; --at is when its first one goes out
+    #[arg(long, value_name = "RULE", requires = "at")]
+    repeat: Option<String>,
     /// Save only
     #[arg(long)]
     draft: bool,
@@ -93,8 +104,27 @@ pub(super) struct List {
     /// draft, scheduled, publishing, published, partly_published, failed, held, cancelled
     #[arg(long)]
     state: Option<String>,
+    /// Only posts that hold these words, of any time
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["from", "to"])]
+    search: Option<String>,
     #[arg(long, default_value_t = 50)]
     limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Shift {
+    /// Ids of posts
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Days later by the clock of each post's own zone; less than 0 for earlier
+    #[arg(long, allow_hyphen_values = true)]
+    days: i32,
+    /// Also close to another post of the same connection
+    #[arg(long)]
+    allow_collision: bool,
+    /// Also with content that the same connection had lately
+    #[arg(long)]
+    allow_duplicate: bool,
 }
 
 impl Post {
@@ -126,6 +156,13 @@ impl Post {
                         .collect(),
                     deliveries,
                 };
+                if let Some(rule) = c.repeat.clone() {
+                    let new =
+                        NewSeries { post: draft, rule, without: Vec::new(), also: Vec::new() };
+                    let made = series::create(app, ws, new, OPERATOR).await?;
+                    out.show(&made, super::series::describe);
+                    return Ok(());
+                }
                 let post = schedule::create(app, ws, draft, None).await?;
                 out.show(&post, describe);
             }
@@ -154,6 +191,7 @@ impl Post {
                     from: day_or_time("--from", l.from.as_deref())?,
                     to: day_or_time("--to", l.to.as_deref())?,
                     state: l.state.as_deref().map(state).transpose()?,
+                    search: l.search.clone(),
                     cursor: None,
                     limit: l.limit,
                 };
@@ -171,6 +209,16 @@ impl Post {
                         if page.next.is_some() { "more follow: raise --limit\n" } else { "" };
                     format!("{}{more}", table(&rows))
                 });
+            }
+            Post::Move(to) => {
+                let moves = moving::by_days(app, ws, &to.ids, to.days).await?;
+                let moves = Moves {
+                    allow_collision: to.allow_collision,
+                    allow_duplicate: to.allow_duplicate,
+                    ..moves
+                };
+                let moved = moving::many(app, ws, moves).await?;
+                out.show(&moved, |m| table(&m.items.iter().map(row).collect::<Vec<_>>()));
             }
             Post::Cancel { id } => {
                 let post = schedule::cancel(app, ws, id).await?;
@@ -236,7 +284,7 @@ fn state(word: &str) -> Result<PostState, Refusal> {
     })
 }
 
-fn row(p: &PostView) -> Vec<String> {
+pub(super) fn row(p: &PostView) -> Vec<String> {
     let at = p.scheduled_at.clone().unwrap_or_else(|| "no time".into());
     let networks: Vec<&str> = p.deliveries.iter().map(|d| d.network.as_str()).collect();
     let line: String = p.text.lines().next().unwrap_or_default().chars().take(50).collect();

@@ -51,6 +51,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0012_library.sql"),
     },
     Migration { version: 13, name: "due", sql: include_str!("../../migrations/0013_due.sql") },
+    Migration {
+        version: 14,
+        name: "campaigns",
+        sql: include_str!("../../migrations/0014_campaigns.sql"),
+    },
 ];
 
 /// What [`run`] did.

@@ -22,6 +22,8 @@ words! {
         MediaQuotaNear = "media_quota_near",
         /// They take all of it: nothing more is taken in. Its subject is the workspace.
         MediaQuotaFull = "media_quota_full",
+        /// Posts of a series could not be made. Its subject is the series.
+        SeriesUnplanned = "series_unplanned",
         /// Nothing is sent to a network for a while. Its subject is the circuit.
         CircuitOpen = "circuit_open",
     }

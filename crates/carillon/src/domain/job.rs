@@ -23,6 +23,8 @@ words! {
         Tokens = "tokens",
         /// Renews the tokens of one connection.
         Renew = "renew",
+        /// Makes the posts of series four weeks ahead.
+        Materialise = "materialise",
         /// Enqueues media that were never finished.
         MediaNet = "media_net",
     }
@@ -50,9 +52,12 @@ impl Kind {
             Kind::Derive => Pool::Media,
             Kind::Transcode => Pool::Video,
             Kind::Check | Kind::Renew => Pool::Check,
-            Kind::Sweep | Kind::Prune | Kind::MediaNet | Kind::Preflight | Kind::Tokens => {
-                Pool::Housekeeping
-            }
+            Kind::Sweep
+            | Kind::Prune
+            | Kind::MediaNet
+            | Kind::Preflight
+            | Kind::Tokens
+            | Kind::Materialise => Pool::Housekeeping,
         }
     }
 }

@@ -2,12 +2,14 @@
 
 pub mod alert;
 pub mod budget;
+pub mod campaign;
 pub mod delivery;
 pub mod frame;
 pub mod job;
 pub mod policy;
 pub mod post;
 pub mod problem;
+pub mod recurrence;
 pub mod refusal;
 pub mod sealed;
 pub mod video;

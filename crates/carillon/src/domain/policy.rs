@@ -21,6 +21,9 @@ pub struct Policies {
     pub collision_minutes: Option<i64>,
     /// Least time between two late posts of one connection. In seconds.
     pub late_gap_seconds: Option<i64>,
+    /// Posts need a picture or video; where nothing is said, a campaign's do, and others as the
+    /// installation's setting says.
+    pub media_required: Option<bool>,
 }
 
 impl Policies {

@@ -39,6 +39,24 @@ pub fn parse(text: &str, zone_name: &str) -> Result<i64, Refused> {
     Ok(moment.timestamp().as_millisecond())
 }
 
+/// The moment of a wall time in a zone.
+pub fn moment(wall: DateTime, zone: &TimeZone) -> i64 {
+    zone.to_ambiguous_zoned(wall)
+        .disambiguate(Disambiguation::Compatible)
+        .map_or_else(|_| end_of_time(wall), |moment| moment.timestamp().as_millisecond())
+}
+
+/// Beyond what can be zoned: as good as never.
+fn end_of_time(wall: DateTime) -> i64 {
+    let end = if wall.year() > 0 { Timestamp::MAX } else { Timestamp::MIN };
+    end.as_millisecond()
+}
+
+/// What clocks in this zone show at a moment.
+pub fn wall(at: i64, zone: &TimeZone) -> DateTime {
+    zone.to_datetime(Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
 /// Refuses what lies more than a minute back: the minute is for slow hands and slow networks.
 pub fn not_past(at: i64, now: i64, zone_name: &str) -> Result<(), Refused> {
     if at >= now - 60_000 {

@@ -15,7 +15,7 @@ use super::load::{self, Work};
 use super::outcome::{self, Line, Lost, Next, Outcome};
 use super::segments::{self, Stop};
 use super::tokens::{After, Unusable};
-use super::{account, circuits, intent, lateness, settle, tokens};
+use super::{account, circuits, holding, intent, lateness, settle, tokens};
 use crate::db;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Claim, Pool};
@@ -109,6 +109,10 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     if d.cancel_wish_at.is_some() && !bugs::on("cancel overheard") {
         let o = Outcome::of(d, State::Cancelled, Next::Done, prepare_line("cancelled"));
         return outcome::write(app, claim, d, from, o).await;
+    }
+    if work.post.paused_at.is_some() {
+        let o = Outcome::of(d, State::Held, Next::Done, prepare_line("paused"));
+        return outcome::write(app, claim, d, from, o.because(holding::paused())).await;
     }
     if let Some(stop) = segments::stopped(&work.before) {
         let o = match stop {

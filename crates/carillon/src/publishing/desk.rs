@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::holding;
 use super::lineup::{self, note, reopen};
 use super::options;
 use super::schedule;
@@ -107,6 +108,9 @@ pub async fn retry(
                 ));
             }
             let post = schedule::find(&tx, &ws, &d.post_id).await?;
+            if post.paused_at.is_some() {
+                return Err(holding::refused());
+            }
             let data = json!({ "from": d.state, "postId": d.post_id, "text": text });
             if let Some(text) = text {
                 fits(&tx, &d, &post, &text).await?;
@@ -156,6 +160,9 @@ pub(super) fn refused(d: &Delivery, connected: bool) -> Option<Refusal> {
     }
     if d.intent_at.is_some() {
         return Some(lineup::in_doubt(d));
+    }
+    if d.problem.as_ref().is_some_and(|p| p.class == holding::PAUSED) {
+        return Some(holding::refused());
     }
     (!connected).then(disconnected)
 }

@@ -43,7 +43,7 @@ pub struct Warning {
 /// What is close together, in ms.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
-    duplicate: i64,
+    pub duplicate: i64,
     pub collision: i64,
 }
 

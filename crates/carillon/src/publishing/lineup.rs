@@ -250,6 +250,17 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
     Ok(())
 }
 
+/// A segment that was cancelled waits for what it follows again.
+pub(super) async fn revive(tx: &Tx, post: &Post, d: Delivery, now: i64) -> Result<(), Refusal> {
+    let from = d.state;
+    let d = Delivery { state: waiting(post), scheduled_at: None, next_attempt_at: None, ..d };
+    if !deliveries::edit(tx, &d, from, now).await? {
+        return Err(already_sending(&d));
+    }
+    outcome::announce(tx, &d, d.state, None, now).await?;
+    Ok(())
+}
+
 /// Cancels a delivery; one that a worker holds right now gets the wish, which the intent obeys.
 pub(super) async fn cancel_one(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
     if queue::remove(tx, &d.id).await? == Removed::Leased {

@@ -10,6 +10,7 @@ use super::options;
 use super::plan::Planned;
 use crate::App;
 use crate::app::Networks;
+use crate::domain::policy::Policies;
 use crate::domain::refusal::Wrong;
 use crate::media::video;
 use crate::store::connections::Connection;
@@ -22,6 +23,8 @@ use crate::store::posts::Post;
 pub(super) struct Rules {
     pub networks: Networks,
     media_required: bool,
+    /// Of a campaign a story has exactly one medium.
+    one_a_story: bool,
     /// Networks that fetch pictures can reach this server.
     reachable: bool,
 }
@@ -32,8 +35,15 @@ impl Rules {
         Self {
             networks: app.networks,
             media_required: app.config.publishing.media_required,
+            one_a_story: false,
             reachable: sandboxed || is_public(&app.public_url()),
         }
+    }
+
+    /// As a workspace wants it: a campaign's posts have media where nothing else is said.
+    pub(super) fn with(self, policies: &Policies, campaign: bool) -> Self {
+        let required = policies.media_required.unwrap_or(campaign || self.media_required);
+        Self { media_required: required, one_a_story: campaign && required, ..self }
     }
 }
 
@@ -75,6 +85,9 @@ pub(super) fn measure(
     };
     if asked < min {
         say("media_required", format!("{name} ({place}) needs at least {min} {what}."));
+    }
+    if rules.one_a_story && p.placement.id == "story" && asked > 1 {
+        say("one_medium", format!("{name} ({place}) takes exactly one {what} in a campaign."));
     }
     if asked > rule.max {
         let some = if rule.max == 1 { "" } else { "s" };

@@ -121,17 +121,8 @@ impl Planned {
     }
 }
 
-pub(super) async fn plan(
-    tx: &Tx,
-    workspace: &str,
-    draft: &Draft,
-    now: i64,
-    rules: Rules,
-) -> Result<Plan, Refusal> {
-    plan_for(tx, workspace, draft, now, rules, None).await
-}
-
-/// `old` is the post being edited: a time that it already has may lie in the past.
+/// `old` is the post being edited: a time that it already has may lie in the past. A campaign's
+/// posts have media unless the workspace says otherwise.
 pub(super) async fn plan_for(
     tx: &Tx,
     workspace: &str,
@@ -139,8 +130,10 @@ pub(super) async fn plan_for(
     now: i64,
     rules: Rules,
     old: Option<&Post>,
+    campaign: bool,
 ) -> Result<Plan, Refusal> {
     let mut wrong = Vec::new();
+    let rules = rules.with(&accounts::policies(tx, workspace).await?, campaign);
     let known = accounts::workspace(tx, workspace).await?;
     let timezone = draft
         .timezone

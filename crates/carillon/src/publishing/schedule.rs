@@ -9,11 +9,14 @@ use serde_json::json;
 pub use super::draft::{Change, Draft, DraftDelivery, Move, Part, Parts, Share};
 use super::draft::{merged, thread_of};
 use super::guard;
+use super::holding;
 use super::lineup::cancel_one;
-use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries};
+use super::lineup::{add_delivery, already_sending, reopen, replace_deliveries, revive};
 use super::measure::Rules;
+pub use super::moving::one as move_to;
+pub(crate) use super::moving::one_in as move_in;
 pub use super::plan::{Checked, CheckedDelivery};
-use super::plan::{Plan, plan, plan_for, wrong_time};
+use super::plan::{Plan, plan_for};
 use super::view::{self, PostView};
 use crate::config::Publishing;
 use crate::db::Tx;
@@ -25,7 +28,7 @@ use crate::store::deliveries::{self, Delivery};
 use crate::store::events;
 use crate::store::idempotency::{self, Kept};
 use crate::store::media;
-use crate::store::posts::{self, Post};
+use crate::store::posts::{self, Belongs, Post};
 use crate::{App, ids, store};
 
 /// An Idempotency-Key: the answer is kept in the transaction of the write.
@@ -35,6 +38,19 @@ pub struct Keyed {
     pub request_hash: String,
 }
 
+/// What a post is held against while a transaction writes it.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    rules: Rules,
+    pub(super) config: Publishing,
+}
+
+impl Terms {
+    pub(crate) fn of(app: &App) -> Self {
+        Self { rules: Rules::of(app), config: app.config.publishing.clone() }
+    }
+}
+
 pub async fn create(
     app: &App,
     workspace: &str,
@@ -42,35 +58,11 @@ pub async fn create(
     keyed: Option<Keyed>,
 ) -> Result<PostView, Refusal> {
     let (workspace, now) = (workspace.to_owned(), app.clock.now());
-    let (rules, config) = (Rules::of(app), app.config.publishing.clone());
+    let terms = Terms::of(app);
     let created = app
         .db
         .write(move |tx| async move {
-            let plan = plan(&tx, &workspace, &draft, now, rules).await?.accepted(draft.draft)?;
-            ask(&tx, &config, &workspace, &draft, &plan, None, now).await?;
-            let post = Post {
-                id: ids::new(now),
-                workspace_id: workspace.clone(),
-                text: draft.text.clone(),
-                title: draft.title.clone().filter(|t| !t.trim().is_empty()),
-                thread: Some(draft.thread.clone()),
-                committed_at: (!draft.draft).then_some(now),
-                scheduled_at: plan.at,
-                timezone: plan.timezone.clone(),
-                version: 1,
-                created_at: now,
-                updated_at: now,
-            };
-            posts::add(&tx, &post).await?;
-            posts::set_media(&tx, &post.id, &draft.media).await?;
-            // Lanes in one order everywhere, so that two posts never wait for each other.
-            for planned in plan.by_lane() {
-                add_delivery(&tx, &post, planned, now).await?;
-            }
-            if post.committed_at.is_some() {
-                renditions::ask_for_post(&tx, rules.networks, &post.id, now).await?;
-            }
-            say(&tx, &post, "post.created", now).await?;
+            let post = create_in(&tx, &terms, &workspace, &draft, Belongs::default(), now).await?;
             let view = view::post_in(&tx, &workspace, &post.id).await?;
             if let Some(keyed) = keyed {
                 let (request_hash, body) = (keyed.request_hash, store::json(&view));
@@ -82,6 +74,48 @@ pub async fn create(
         .await?;
     app.ring();
     Ok(created)
+}
+
+/// A post and all that goes with it, in the caller's transaction. Nothing is written where it is
+/// refused.
+pub(crate) async fn create_in(
+    tx: &Tx,
+    terms: &Terms,
+    workspace: &str,
+    draft: &Draft,
+    belongs: Belongs,
+    now: i64,
+) -> Result<Post, Refusal> {
+    let campaign = belongs.campaign_id.is_some();
+    let plan = plan_for(tx, workspace, draft, now, terms.rules, None, campaign).await?;
+    let plan = plan.accepted(draft.draft)?;
+    ask(tx, &terms.config, workspace, draft, &plan, None, now).await?;
+    let post = Post {
+        id: ids::new(now),
+        workspace_id: workspace.to_owned(),
+        text: draft.text.clone(),
+        title: draft.title.clone().filter(|t| !t.trim().is_empty()),
+        thread: Some(draft.thread.clone()),
+        committed_at: (!draft.draft).then_some(now),
+        scheduled_at: plan.at,
+        timezone: plan.timezone.clone(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        belongs,
+        paused_at: None,
+    };
+    posts::add(tx, &post).await?;
+    posts::set_media(tx, &post.id, &draft.media).await?;
+    // Lanes in one order everywhere, so that two posts never wait for each other.
+    for planned in plan.by_lane() {
+        add_delivery(tx, &post, planned, now).await?;
+    }
+    if post.committed_at.is_some() {
+        renditions::ask_for_post(tx, terms.rules.networks, &post.id, now).await?;
+    }
+    say(tx, &post, "post.created", now).await?;
+    Ok(post)
 }
 
 /// What stands against a draft, and what it would be asked about; saves nothing. `post` is the one
@@ -101,7 +135,9 @@ pub async fn check(
                 Some(id) => Some(find(&tx, &workspace, id).await?),
                 None => None,
             };
-            let plan = plan_for(&tx, &workspace, &draft, now, rules, old.as_ref()).await?;
+            let campaign = old.as_ref().is_some_and(|p| p.belongs.campaign_id.is_some());
+            let plan =
+                plan_for(&tx, &workspace, &draft, now, rules, old.as_ref(), campaign).await?;
             let windows = guard::windows(&tx, &config, &workspace).await?;
             let but = post.as_deref().unwrap_or_default();
             let asked = guard::asked(&plan, &[]);
@@ -124,49 +160,12 @@ pub async fn edit(
     change: Change,
 ) -> Result<PostView, Refusal> {
     let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let (rules, config) = (Rules::of(app), app.config.publishing.clone());
+    let terms = Terms::of(app);
     let edited = app
         .db
         .write(move |tx| async move {
-            let post = find(&tx, &workspace, &id).await?;
-            if post.version != change.version {
-                return Err(version_conflict(&post));
-            }
-            let olds = deliveries::of_post(&tx, &id).await?;
-            let media: Vec<String> =
-                media::of_post(&tx, &id).await?.into_iter().map(|m| m.id).collect();
-            let draft = merged(&post, &olds, media.clone(), change);
-            let same = draft.text == post.text
-                && draft.title == post.title
-                && draft.media == media
-                && draft.thread == thread_of(&post, &olds);
-            // What is under way is recognised at the network by what was sent.
-            if let Some(d) = olds.iter().find(|d| d.under_way())
-                && !same
-            {
-                return Err(already_sending(d));
-            }
-            let plan = plan_for(&tx, &workspace, &draft, now, rules, Some(&post)).await?;
-            let plan = plan.accepted(draft.draft)?;
-            ask(&tx, &config, &workspace, &draft, &plan, Some((&post, &olds)), now).await?;
-            let changed = Post {
-                text: draft.text.clone(),
-                title: draft.title.clone().filter(|t| !t.trim().is_empty()),
-                thread: Some(draft.thread.clone()),
-                committed_at: if draft.draft { None } else { post.committed_at.or(Some(now)) },
-                scheduled_at: plan.at,
-                timezone: plan.timezone.clone(),
-                ..post.clone()
-            };
-            if !posts::save(&tx, &changed, now).await? {
-                return Err(version_conflict(&post));
-            }
-            posts::set_media(&tx, &id, &draft.media).await?;
-            replace_deliveries(&tx, &changed, &olds, &plan, now).await?;
-            if changed.committed_at.is_some() {
-                renditions::ask_for_post(&tx, rules.networks, &id, now).await?;
-            }
-            say(&tx, &changed, "post.changed", now).await?;
+            edit_in(&tx, &terms, &workspace, &id, change, now).await?;
+            posts::detach(&tx, &id, now).await?;
             view::post_in(&tx, &workspace, &id).await
         })
         .await?;
@@ -174,50 +173,56 @@ pub async fn edit(
     Ok(edited)
 }
 
-/// Moves a post, and by the same difference every delivery of it that is still open.
-pub async fn move_to(app: &App, workspace: &str, id: &str, to: Move) -> Result<PostView, Refusal> {
-    let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
-    let config = app.config.publishing.clone();
-    let moved = app
-        .db
-        .write(move |tx| async move {
-            let post = find(&tx, &workspace, &id).await?;
-            if to.version.is_some_and(|v| v != post.version) {
-                return Err(version_conflict(&post));
-            }
-            let zone = to.timezone.unwrap_or_else(|| post.timezone.clone());
-            let at = when::parse(&to.scheduled_at, &zone)
-                .and_then(|at| when::not_past(at, now, &zone).map(|()| at))
-                .map_err(|e| Refusal::invalid(vec![wrong_time("scheduledAt", &e)]))?;
-            let mut open = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = open.iter().find(|d| !d.open()) {
-                return Err(already_sending(d));
-            }
-            // What follows a delivery has no time of its own.
-            open.retain(|d| d.state != State::Cancelled && d.parent_id.is_none());
-            let by = at - post.scheduled_at.unwrap_or(at);
-            for d in &mut open {
-                d.scheduled_at = Some(d.scheduled_at.map_or(at, |t| (t + by).max(now)));
-            }
-            if post.committed_at.is_some() {
-                let windows = guard::windows(&tx, &config, &workspace).await?;
-                let windows = windows.allowing(to.allow_duplicate, to.allow_collision);
-                let asked = guard::moved(&tx, &open).await?;
-                guard::refuse(&tx, windows, &asked, &id, &zone, now).await?;
-            }
-            let changed = Post { scheduled_at: Some(at), timezone: zone, ..post.clone() };
-            if !posts::save(&tx, &changed, now).await? {
-                return Err(version_conflict(&post));
-            }
-            for d in open {
-                reopen(&tx, &changed, d, now).await?;
-            }
-            say(&tx, &changed, "post.changed", now).await?;
-            view::post_in(&tx, &workspace, &id).await
-        })
-        .await?;
-    app.ring();
-    Ok(moved)
+/// The same in the caller's transaction, which a refusal has to end.
+pub(crate) async fn edit_in(
+    tx: &Tx,
+    terms: &Terms,
+    workspace: &str,
+    id: &str,
+    change: Change,
+    now: i64,
+) -> Result<Post, Refusal> {
+    let post = find(tx, workspace, id).await?;
+    if post.version != change.version {
+        return Err(version_conflict(&post));
+    }
+    let olds = deliveries::of_post(tx, id).await?;
+    let media: Vec<String> = media::of_post(tx, id).await?.into_iter().map(|m| m.id).collect();
+    let draft = merged(&post, &olds, media.clone(), change);
+    let same = draft.text == post.text
+        && draft.title == post.title
+        && draft.media == media
+        && draft.thread == thread_of(&post, &olds);
+    // What is under way is recognised at the network by what was sent.
+    if let Some(d) = olds.iter().find(|d| d.under_way())
+        && !same
+    {
+        return Err(already_sending(d));
+    }
+    let campaign = post.belongs.campaign_id.is_some();
+    let plan = plan_for(tx, workspace, &draft, now, terms.rules, Some(&post), campaign).await?;
+    let plan = plan.accepted(draft.draft)?;
+    ask(tx, &terms.config, workspace, &draft, &plan, Some((&post, &olds)), now).await?;
+    let changed = Post {
+        text: draft.text.clone(),
+        title: draft.title.clone().filter(|t| !t.trim().is_empty()),
+        thread: Some(draft.thread.clone()),
+        committed_at: if draft.draft { None } else { post.committed_at.or(Some(now)) },
+        scheduled_at: plan.at,
+        timezone: plan.timezone.clone(),
+        ..post.clone()
+    };
+    if !posts::save(tx, &changed, now).await? {
+        return Err(version_conflict(&post));
+    }
+    posts::set_media(tx, id, &draft.media).await?;
+    replace_deliveries(tx, &changed, &olds, &plan, now).await?;
+    if changed.committed_at.is_some() {
+        renditions::ask_for_post(tx, terms.rules.networks, id, now).await?;
+    }
+    holding::keep(tx, &changed, now).await?;
+    say(tx, &changed, "post.changed", now).await?;
+    Ok(changed)
 }
 
 /// Cancels every delivery that can still be cancelled; refused when none can.
@@ -227,8 +232,7 @@ pub async fn cancel(app: &App, workspace: &str, id: &str) -> Result<PostView, Re
         .db
         .write(move |tx| async move {
             let post = find(&tx, &workspace, &id).await?;
-            cancel_all(&tx, &post, now).await?;
-            say(&tx, &post, "post.cancelled", now).await?;
+            cancel_in(&tx, &post, now).await?;
             view::post_in(&tx, &workspace, &id).await
         })
         .await?;
@@ -242,25 +246,69 @@ pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal>
     app.db
         .write(move |tx| async move {
             let post = find(&tx, &workspace, &id).await?;
-            let all = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = all.iter().find(|d| d.state == State::Published) {
-                return Err(Refusal::conflict(
-                    "published",
-                    format!("The post is live on {}.", d.network),
-                    "Roll it back first, then delete it.",
-                ));
-            }
-            cancel_all(&tx, &post, now).await?;
-            let still = deliveries::of_post(&tx, &id).await?;
-            if let Some(d) = still.iter().find(|d| d.state.active() || d.in_doubt()) {
-                return Err(already_sending(d));
-            }
-            posts::delete(&tx, &workspace, &id, now).await?;
-            say(&tx, &post, "post.deleted", now).await
+            delete_in(&tx, &post, now).await
         })
         .await?;
     app.ring();
     Ok(())
+}
+
+/// [`cancel`] in the caller's transaction.
+pub(crate) async fn cancel_in(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
+    cancel_all(tx, post, now).await?;
+    say(tx, post, "post.cancelled", now).await
+}
+
+/// [`delete`] in the caller's transaction, which a refusal has to end.
+pub(crate) async fn delete_in(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
+    let all = deliveries::of_post(tx, &post.id).await?;
+    if let Some(d) = all.iter().find(|d| d.state == State::Published) {
+        return Err(Refusal::conflict(
+            "published",
+            format!("The post is live on {}.", d.network),
+            "Roll it back first, then delete it.",
+        ));
+    }
+    cancel_all(tx, post, now).await?;
+    let still = deliveries::of_post(tx, &post.id).await?;
+    if let Some(d) = still.iter().find(|d| d.state.active() || d.in_doubt()) {
+        return Err(already_sending(d));
+    }
+    posts::delete(tx, &post.workspace_id, &post.id, now).await?;
+    say(tx, post, "post.deleted", now).await
+}
+
+/// Brings back these deliveries of a post that were cancelled together, but for those whose time
+/// has passed: they stay cancelled and count as late.
+pub(crate) async fn reopen_in(
+    tx: &Tx,
+    post: &Post,
+    cancelled: Vec<Delivery>,
+    now: i64,
+) -> Result<holding::LetGo, Refusal> {
+    let mut done = holding::LetGo::default();
+    let late = |d: &Delivery| d.scheduled_at.is_some_and(|at| at < now);
+    let (heads, segments): (Vec<Delivery>, Vec<Delivery>) = cancelled
+        .into_iter()
+        .filter(|d| d.state == State::Cancelled && d.intent_at.is_none())
+        .partition(|d| d.parent_id.is_none());
+    let gone: Vec<String> = heads.iter().filter(|d| late(d)).map(|d| d.id.clone()).collect();
+    for d in heads.into_iter().filter(|d| !gone.contains(&d.id)) {
+        reopen(tx, post, d, now).await?;
+        done.queued += 1;
+    }
+    for d in segments {
+        // What it follows is back, or live.
+        let parent = d.parent_id.as_deref().unwrap_or_default();
+        let parent = deliveries::load(tx, parent).await?;
+        if parent.is_some_and(|p| p.state != State::Cancelled) {
+            revive(tx, post, d, now).await?;
+        }
+    }
+    done.late = gone.len();
+    holding::keep(tx, post, now).await?;
+    say(tx, post, "post.changed", now).await?;
+    Ok(done)
 }
 
 async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
@@ -305,7 +353,7 @@ async fn ask(
     guard::refuse(tx, windows, &guard::asked(plan, olds), but, &plan.timezone, now).await
 }
 
-async fn say(tx: &Tx, post: &Post, what: &str, now: i64) -> Result<(), Refusal> {
+pub(super) async fn say(tx: &Tx, post: &Post, what: &str, now: i64) -> Result<(), Refusal> {
     let data = json!({ "postId": post.id, "scheduledAt": post.scheduled_at.map(when::iso) });
     Ok(events::add(tx, &post.workspace_id, what, &post.id, &data, now).await?)
 }
@@ -314,7 +362,7 @@ pub(super) async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Post, Ref
     posts::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("post"))
 }
 
-fn version_conflict(post: &Post) -> Refusal {
+pub(super) fn version_conflict(post: &Post) -> Refusal {
     Refusal::conflict(
         "version_conflict",
         format!("Somebody changed this post in the meantime: it is at version {}.", post.version),

@@ -19,6 +19,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::when::iso;
 use crate::ids;
 use crate::store::attempts::{self, Attempt};
+use crate::store::calendar;
 use crate::store::connections::{self, Connection};
 use crate::store::deliveries::{self, Delivery};
 use crate::store::media::{self, Media, MediaState};
@@ -43,8 +44,34 @@ pub struct PostView {
     pub version: i64,
     /// The parts after the first that its deliveries share.
     pub thread: Vec<Part>,
+    pub series: Option<InSeries>,
+    pub campaign: Option<InCampaign>,
+    /// Since then nothing of it goes out: its campaign or series is paused.
+    pub paused_at: Option<String>,
     /// Each before what follows it.
     pub deliveries: Vec<DeliveryView>,
+}
+
+/// The series that a post was made of.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InSeries {
+    pub id: String,
+    /// The wall-clock time that it stands for.
+    #[schema(example = "2026-11-24T07:00:00")]
+    pub occurrence: String,
+    /// It was changed by itself and no longer follows its series.
+    pub detached: bool,
+}
+
+/// The campaign that a post is of.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InCampaign {
+    pub id: String,
+    /// Which of its posts it is.
+    #[schema(example = "D-7")]
+    pub slot: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -143,6 +170,8 @@ pub struct Query {
     pub from: Option<i64>,
     pub to: Option<i64>,
     pub state: Option<PostState>,
+    /// Only posts that hold these words, with or without a time, newest first.
+    pub search: Option<String>,
     pub cursor: Option<String>,
     pub limit: usize,
 }
@@ -153,7 +182,7 @@ pub async fn post(app: &App, workspace: &str, id: &str) -> Result<PostView, Refu
 }
 
 /// The post as this transaction sees it.
-pub(super) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostView, Refusal> {
+pub(crate) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostView, Refusal> {
     let post = posts::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("post"))?;
     let deliveries = deliveries::of_post(tx, id).await?;
     let used: Vec<&str> = deliveries.iter().map(|d| d.connection_id.as_str()).collect();
@@ -171,7 +200,10 @@ pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<PostV
             let names = names(&tx, &workspace).await?;
             let more = limit as i64 + 1;
             let undated = query.from.is_none() && query.to.is_none();
-            let mut found = if undated {
+            let mut found = if let Some(words) = &query.search {
+                let before = query.cursor.as_deref().unwrap_or("g");
+                posts::saying(&tx, &workspace, &calendar::pattern(words), before, more).await?
+            } else if undated {
                 let before = query.cursor.as_deref().unwrap_or("g");
                 posts::undated(&tx, &workspace, before, more).await?
             } else {
@@ -235,7 +267,7 @@ pub async fn attempts(app: &App, workspace: &str, id: &str) -> Result<Vec<Attemp
 }
 
 /// Something that is no id names nothing.
-pub(super) fn known_id(id: &str, what: &str) -> Result<String, Refusal> {
+pub(crate) fn known_id(id: &str, what: &str) -> Result<String, Refusal> {
     if ids::valid(id) { Ok(id.to_owned()) } else { Err(Refusal::not_found(what)) }
 }
 
@@ -281,8 +313,21 @@ fn view(
         updated_at: iso(post.updated_at),
         version: post.version,
         thread: draft::thread_of(post, deliveries),
+        series: in_series(post),
+        campaign: post
+            .belongs
+            .campaign_id
+            .clone()
+            .map(|id| InCampaign { id, slot: post.belongs.slot.clone() }),
+        paused_at: post.paused_at.map(iso),
         deliveries: deliveries.iter().map(|d| delivery_view(d, names, told.get(&d.id))).collect(),
     }
+}
+
+fn in_series(post: &Post) -> Option<InSeries> {
+    let b = &post.belongs;
+    let (id, occurrence) = (b.series_id.clone()?, b.occurrence.clone()?);
+    Some(InSeries { id, occurrence, detached: b.detached_at.is_some() })
 }
 
 /// Will a waiting segment go out by itself?

@@ -2,25 +2,54 @@
 
 use std::time::Duration;
 
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
+
 use crate::App;
 use crate::db::Error;
 use crate::domain::job::{Kind, NewJob};
+use crate::domain::when;
 use crate::store::queue;
 
 /// A lease that reaches so far beyond a new one was given before the clock was set back; nodes'
 /// clocks and settings differ by less.
 const SET_BACK: i64 = 15 * 60_000;
 
-/// What comes round, and how often. Slots lie at multiples of the period since 1970, so that every
-/// node names them alike.
-fn table(app: &App) -> [(Kind, Duration); 5] {
+/// How often something comes round. Every node names a slot alike.
+enum Every {
+    /// Slots lie at multiples of it since 1970.
+    Period(Duration),
+    /// At this time of a zone's clocks.
+    Day(&'static str, Time),
+}
+
+/// What comes round, and how often.
+fn table(app: &App) -> [(Kind, Every); 6] {
+    let minutes = |n: u64| Every::Period(Duration::from_secs(n * 60));
     [
-        (Kind::Sweep, app.config.queue.sweep_every),
-        (Kind::Preflight, Duration::from_secs(60)),
-        (Kind::Tokens, Duration::from_secs(60)),
-        (Kind::MediaNet, Duration::from_secs(15 * 60)),
-        (Kind::Prune, Duration::from_secs(3600)),
+        (Kind::Sweep, Every::Period(app.config.queue.sweep_every)),
+        (Kind::Preflight, minutes(1)),
+        (Kind::Tokens, minutes(1)),
+        (Kind::MediaNet, minutes(15)),
+        (Kind::Prune, minutes(60)),
+        (Kind::Materialise, Every::Day("Europe/London", Time::constant(5, 0, 0, 0))),
     ]
+}
+
+impl Every {
+    /// The present slot: the last one that has begun, ms UTC.
+    fn slot(&self, now: i64) -> i64 {
+        match self {
+            Self::Period(every) => now - now.rem_euclid((every.as_millis() as i64).max(1)),
+            Self::Day(zone, time) => {
+                // Zones are built in.
+                let zone = when::zone(zone).unwrap_or(TimeZone::UTC);
+                let today = when::wall(now, &zone).date();
+                let at = |day: Date| when::moment(day.to_datetime(*time), &zone);
+                if at(today) <= now { at(today) } else { at(today.yesterday().unwrap_or(today)) }
+            }
+        }
+    }
 }
 
 /// Adds the jobs of the present slots; one that is there already is left alone.
@@ -29,7 +58,7 @@ pub async fn tick(app: &App) -> Result<(), Error> {
     let due: Vec<NewJob> = table(app)
         .into_iter()
         .map(|(kind, every)| {
-            let slot = now - now.rem_euclid((every.as_millis() as i64).max(1));
+            let slot = every.slot(now);
             NewJob {
                 kind,
                 lane: format!("cron:{kind}"),
@@ -67,5 +96,21 @@ pub async fn run(app: App) {
         let every = app.config.queue.sweep_every.as_millis().max(1) as i64;
         let now = app.clock.now();
         app.clock.sleep_until(now - now.rem_euclid(every) + every).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Five o'clock in London is another moment in summer.
+    #[test]
+    fn a_daily_slot_is_a_time_of_its_zones_clocks() {
+        let five = Every::Day("Europe/London", Time::constant(5, 0, 0, 0));
+        let slot = |now: &str| when::iso(five.slot(when::parse(now, "UTC").unwrap()));
+        assert_eq!(slot("2026-11-23T04:59:59"), "2026-11-22T05:00:00Z");
+        assert_eq!(slot("2026-11-23T05:00:00"), "2026-11-23T05:00:00Z");
+        assert_eq!(slot("2026-07-01T03:59:59"), "2026-06-30T04:00:00Z");
+        assert_eq!(slot("2026-07-01T04:00:00"), "2026-07-01T04:00:00Z");
     }
 }

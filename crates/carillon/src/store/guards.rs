@@ -53,7 +53,7 @@ pub async fn near(
     rows.iter().map(other).collect()
 }
 
-/// The same with this content.
+/// The same with this content. Of one series or campaign they may be alike: who made it was asked.
 pub async fn same(
     tx: &Tx,
     connection: &str,
@@ -65,8 +65,10 @@ pub async fn same(
     let rows = tx
         .rows(
             "SELECT * FROM in_the_way WHERE connection_id = $1 AND content_hash = $2 AND scheduled_at > $3 \
-             AND scheduled_at < $4 AND post_id <> $5 ORDER BY scheduled_at, id LIMIT 100",
-            params![connection, hash, from, to, but],
+             AND scheduled_at < $4 AND post_id <> $5 AND NOT EXISTS (SELECT 1 FROM post AS this JOIN post AS other \
+               ON other.series_id = this.series_id OR other.campaign_id = this.campaign_id \
+               WHERE this.id = $6 AND other.id = in_the_way.post_id) ORDER BY scheduled_at, id LIMIT 100",
+            params![connection, hash, from, to, but, but],
         )
         .await?;
     rows.iter().map(other).collect()

@@ -4,6 +4,19 @@ use crate::db::{Error, Row, Tx};
 use crate::domain::post::Part;
 use crate::{params, row};
 
+/// What a post is part of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Belongs {
+    pub campaign_id: Option<String>,
+    /// Which of its campaign's it is: `D-7`, `Launch`.
+    pub slot: Option<String>,
+    pub series_id: Option<String>,
+    /// Of a series: the wall-clock time that it stands for, wherever it was moved.
+    pub occurrence: Option<String>,
+    /// Since then it no longer follows its series: somebody changed it by itself.
+    pub detached_at: Option<i64>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post {
     pub id: String,
@@ -20,6 +33,9 @@ pub struct Post {
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,
+    pub belongs: Belongs,
+    /// Since then nothing of it goes out: its campaign or series is paused.
+    pub paused_at: Option<i64>,
 }
 
 pub async fn add(tx: &Tx, p: &Post) -> Result<(), Error> {
@@ -41,6 +57,36 @@ pub async fn add(tx: &Tx, p: &Post) -> Result<(), Error> {
         ],
     )
     .await?;
+    let b = &p.belongs;
+    if *b != Belongs::default() {
+        tx.execute(
+            "UPDATE post SET campaign_id = $1, slot = $2, series_id = $3, occurrence = $4 WHERE id = $5",
+            params![
+                b.campaign_id.clone(),
+                b.slot.clone(),
+                b.series_id.clone(),
+                b.occurrence.clone(),
+                &p.id
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// From now on it no longer follows its series, if it is part of one.
+pub async fn detach(tx: &Tx, id: &str, now: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE post SET detached_at = $1 WHERE id = $2 AND series_id IS NOT NULL AND detached_at IS NULL",
+        params![now, id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Nothing of it goes out from now on, or (`None`) it may again. What waits is not touched here.
+pub async fn set_paused(tx: &Tx, id: &str, at: Option<i64>) -> Result<(), Error> {
+    tx.execute("UPDATE post SET paused_at = $1 WHERE id = $2", params![at, id]).await?;
     Ok(())
 }
 
@@ -128,6 +174,26 @@ pub async fn undated(
     rows.iter().map(read).collect()
 }
 
+/// Posts that hold `like` (see `calendar::pattern`) in text or title, newest first, older than the
+/// cursor.
+pub async fn saying(
+    tx: &Tx,
+    workspace: &str,
+    like: &str,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Post>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM post WHERE workspace_id = $1 AND deleted_at IS NULL \
+             AND (lower(text) LIKE $2 ESCAPE '!' OR lower(title) LIKE $3 ESCAPE '!') AND id < $4 \
+             ORDER BY id DESC LIMIT $5",
+            params![workspace, like, like, before, limit],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
 pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(
@@ -164,5 +230,13 @@ pub(super) fn read(r: &Row) -> Result<Post, Error> {
         version: r.int("version")?,
         created_at: r.int("created_at")?,
         updated_at: r.int("updated_at")?,
+        belongs: Belongs {
+            campaign_id: r.opt_text("campaign_id")?,
+            slot: r.opt_text("slot")?,
+            series_id: r.opt_text("series_id")?,
+            occurrence: r.opt_text("occurrence")?,
+            detached_at: r.opt_int("detached_at")?,
+        },
+        paused_at: r.opt_int("paused_at")?,
     })
 }

@@ -25,10 +25,11 @@ const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
 /// A piece of a file, which ends by itself when nothing comes any more.
 const PIECE_LIMIT: Duration = Duration::from_secs(86_400);
 
-/// What HTML may load and do. `require-trusted-types-for` makes injected markup inert.
+/// What HTML may load and do. `require-trusted-types-for` makes injected markup inert; of the two
+/// policies one is Svelte's, the other knows one address, that of the service worker.
 const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
     connect-src 'self'; font-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
-    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html carillon-worker";
 
 tokio::task_local! {
     static ID: String;

@@ -16,9 +16,9 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
-    alerts, apps, audit, circuits, connections, consents, content, dead_letters, deliveries,
-    events, health, library, media, networks, pauses, posts, queue, session, sweeps, uploads,
-    workspace,
+    alerts, apps, audit, campaigns, circuits, connections, consents, content, dead_letters,
+    deliveries, events, health, library, media, networks, pauses, posts, queue, series, session,
+    sweeps, uploads, workspace,
 };
 use crate::web::pages::{consent, layout, login, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
@@ -60,10 +60,13 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(posts::list, posts::create))
         .routes(routes!(posts::check))
         .routes(routes!(posts::slots))
+        .routes(routes!(posts::calendar))
+        .routes(routes!(posts::move_all))
         .routes(routes!(posts::show, posts::edit, posts::delete))
         .routes(routes!(posts::move_to))
         .routes(routes!(posts::cancel))
         .routes(routes!(posts::roll_back))
+        .merge(planning())
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::attempts))
         .routes(routes!(deliveries::cancel))
@@ -93,6 +96,33 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(queue::push));
     finish(all.get_openapi_mut());
     all
+}
+
+/// What is planned before it is posts.
+fn planning() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(series::list, series::create))
+        .routes(routes!(series::preview))
+        .routes(routes!(series::materialise))
+        .routes(routes!(series::show))
+        .routes(routes!(series::occurrences))
+        .routes(routes!(series::skip))
+        .routes(routes!(series::unskip))
+        .routes(routes!(series::follow))
+        .routes(routes!(series::end))
+        .routes(routes!(series::pause))
+        .routes(routes!(series::resume))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::preview))
+        .routes(routes!(campaigns::show))
+        .routes(routes!(campaigns::posts))
+        .routes(routes!(campaigns::schedule))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::shift))
+        .routes(routes!(campaigns::cancel))
+        .routes(routes!(campaigns::reopen))
+        .routes(routes!(campaigns::duplicate))
 }
 
 /// Files in pieces, by the tus protocol.

@@ -14,7 +14,8 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::refusal::Refusal;
 use crate::domain::when;
 use crate::ids;
-use crate::publishing::{apps, connecting, dead_letters, pausing, view};
+use crate::planning::campaigns::{self, CampaignView};
+use crate::publishing::{apps, calendar, connecting, dead_letters, pausing};
 use crate::store::dead_letters::Filter;
 use crate::watch::trail;
 use crate::web::api::session;
@@ -22,8 +23,10 @@ use crate::web::assets::{self, Preload};
 use crate::web::pages::errors;
 use crate::web::{ApiError, Caller, Web, auth, request};
 
-/// Beyond this many posts in a month the page asks for them itself, page by page.
-const MOST_POSTS: usize = 1_000;
+/// Beyond this many posts in a month the page asks for them itself: they would hold up its text.
+const MOST_POSTS: usize = 500;
+/// Beyond this many it asks for campaigns itself.
+const MOST_CAMPAIGNS: usize = 50;
 /// More questions than anybody answers at once.
 const MOST_QUESTIONS: usize = 100;
 
@@ -105,10 +108,9 @@ async fn boot(app: &App, caller: &Caller) -> Result<Value, Refusal> {
     let session = session::view(app, caller).await?;
     let now = app.clock.now();
     let (month, from, to) = month(now, &session.workspace.timezone);
-    let query =
-        view::Query { from: Some(from), to: Some(to), limit: MOST_POSTS, ..view::Query::default() };
+    let query = calendar::Query { from, to, limit: MOST_POSTS, ..calendar::Query::default() };
     let connections = connecting::list(app, &caller.workspace_id).await?;
-    let posts = view::list(app, &caller.workspace_id, query).await?;
+    let posts = calendar::list(app, &caller.workspace_id, query).await?;
     // What the bands above every page say: known later, they would push the page down.
     let pauses = pausing::list(app, Some(&caller.workspace_id)).await?;
     let alerts = trail::alerts(app, &caller.workspace_id, true).await?;
@@ -138,6 +140,15 @@ async fn boot(app: &App, caller: &Caller) -> Result<Value, Refusal> {
         // Where the live feed goes on from, so that nothing between this page and it is missed.
         "lastEventId": ids::new(now),
     });
+    // Bars above the weeks, which would push them down, too.
+    let campaigns = campaigns::list(app, &caller.workspace_id, None, MOST_CAMPAIGNS).await?;
+    if campaigns.next.is_none() {
+        let brief = |c: &CampaignView| {
+            let (name, state) = (&c.form.name, c.state);
+            json!({ "id": c.id, "name": name, "state": state, "first": c.first, "last": c.last })
+        };
+        boot["campaigns"] = campaigns.items.iter().map(brief).collect();
+    }
     if posts.next.is_none() {
         boot["posts"] = json!(posts.items);
     }

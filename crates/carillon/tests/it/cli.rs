@@ -250,6 +250,25 @@ both! {
         assert!(said(&t, &["post", "create", "--help"]).contains("Examples:"));
     }
 
+    async fn posts_are_found_and_moved_from_a_terminal(t: TestApp) {
+        t.connect("mastodon").await;
+        let mut ids = Vec::new();
+        for (text, at) in [("Quiz night", "2027-03-27T09:00"), ("Happy hour", "2027-03-28T09:00")] {
+            let post = told(&t, &["post", "create", "--at", at, "--zone", "Europe/London", "--text", text, "--to", "mastodon"]);
+            ids.push(post["id"].as_str().unwrap().to_owned());
+        }
+        let found = told(&t, &["post", "list", "--search", "QUIZ"]);
+        assert_eq!(found["items"][0]["id"], ids[0].as_str());
+        assert_eq!(found["items"].as_array().unwrap().len(), 1);
+        // Over the day on which London's clocks go forward, each keeps its hour.
+        let moved = told(&t, &["post", "move", &ids[0], &ids[1], "--days", "1"]);
+        let at = |n: usize| moved["items"][n]["scheduledAt"].as_str().unwrap().to_owned();
+        assert_eq!((at(0), at(1)), ("2027-03-28T08:00:00Z".into(), "2027-03-29T08:00:00Z".into()));
+        assert!(said(&t, &["post", "move", &ids[0], &ids[1], "--days", "-1"]).contains("2027-03-27T09:00:00Z"));
+        fails(&t, &["post", "move", &ids[0], &ids[1], "--days", "-365"], 4, "2 of 2 posts cannot move");
+        fails(&t, &["post", "move", "0193", "--days", "1"], 3, "There is no such post");
+    }
+
     async fn a_doubt_is_answered_from_a_terminal(t: TestApp) {
         let c = t.connect("telegram").await;
         let one = desk::in_doubt(&t, &c, "Quiz night").await;

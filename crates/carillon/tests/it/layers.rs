@@ -16,7 +16,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("app", &["clock", "config", "db", "identity", "media", "store", "domain", "networks"]),
     ("identity", &["db", "domain", "ids", "store", "clock", "app"]),
     ("queue", &["app", "clock", "db", "domain", "ids", "store", "work"]),
-    ("work", &["app", "domain", "media", "publishing", "queue", "watch"]),
+    ("work", &["app", "domain", "media", "planning", "publishing", "queue", "watch"]),
     ("media", &["app", "clock", "config", "db", "domain", "identity", "ids", "store", "networks"]),
     (
         "publishing",
@@ -25,6 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "networks",
         ],
     ),
+    ("planning", &["app", "config", "db", "domain", "ids", "publishing", "store"]),
     (
         "watch",
         &[
@@ -51,6 +52,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "identity",
             "ids",
             "media",
+            "planning",
             "publishing",
             "queue",
             "store",
@@ -69,6 +71,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "identity",
             "ids",
             "media",
+            "planning",
             "publishing",
             "queue",
             "store",

@@ -5,6 +5,8 @@
 mod amend;
 mod api;
 mod budgets;
+mod calendar;
+mod campaigns;
 mod checking;
 mod cli;
 mod connecting;
@@ -31,6 +33,7 @@ mod publishing;
 mod queue;
 mod sealed;
 mod segments;
+mod series;
 mod statements;
 mod stores;
 mod support;

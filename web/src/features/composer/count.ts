@@ -2,7 +2,8 @@
 // has the last word (POST /posts/check). Both are held to crates/networks/tests/texts.json.
 
 import type { Count, Placement } from '../../api/types';
-import { links, urls } from './links';
+import { urls } from './links';
+import { xlinks } from './xlinks.svelte';
 
 const segments = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 const URL_WEIGHT = 23;
@@ -82,7 +83,7 @@ function isPicture(cluster: string): boolean {
 
 /** X's weights: every link 23, every emoji 2, the letters of most alphabets 1 and all else 2. */
 function weighted(text: string): number {
-  const found = new Map(links(text).map((link) => [link.start, link.end]));
+  const found = new Map(xlinks.in(text).map((link) => [link.start, link.end]));
   let n = 0;
   for (let at = 0; at < text.length; ) {
     const code = text.codePointAt(at) ?? 0;

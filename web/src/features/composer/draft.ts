@@ -3,6 +3,7 @@
 
 import type { Delivery, Id, MediaShort, Post, PostBody, Problem } from '../../api/types';
 import { at, dayOf, wallText } from '../../time/zone';
+import type { Repeat } from './repeat';
 
 export interface Draft {
   text: string;
@@ -24,6 +25,8 @@ export interface Draft {
   day: string;
   time: string;
   zone: string;
+  /** How it repeats; `null`: not. */
+  repeat: Repeat | null;
 }
 /** The tab of what all connections inherit. */
 export const SHARED = 'shared';
@@ -35,7 +38,7 @@ export interface Follows {
 export type Intent = 'schedule' | 'now' | 'draft';
 
 /** What a draft may lack that was kept by an earlier version of the app. */
-const nothingMore = () => ({ thread: [], threads: {}, comment: null, comments: {}, options: {} });
+const nothingMore = () => ({ thread: [], threads: {}, comment: null, comments: {}, options: {}, repeat: null });
 
 export function newDraft(now: number, zone: string, day: string | null, connections: Id[]): Draft {
   const wall = slot(now, zone, day);
@@ -158,9 +161,11 @@ export type Place = 'text' | 'thread' | 'comment' | 'title' | 'media' | 'options
 
 /** Beside which field a problem of the server is shown, for which connection and which part after the first. */
 export function placeOf(problem: Problem, draft: Draft): { place: Place; connectionId: Id | null; part?: number } {
-  const index = /^deliveries\[(\d+)\]/.exec(problem.field)?.[1];
+  // Of a series the same is said of an instance of it.
+  const whole = problem.field.replace(/^(occurrences\[[^\]]*\]|post)\./, '');
+  const index = /^deliveries\[(\d+)\]/.exec(whole)?.[1];
   const connectionId = problem.connectionId ?? (index === undefined ? null : (draft.connections[Number(index)] ?? null));
-  const field = problem.field.replace(/^deliveries\[\d+\]\.?/, '');
+  const field = whole.replace(/^deliveries\[\d+\]\.?/, '');
   const part = /^thread\[(\d+)\]/.exec(field)?.[1];
   if (field.startsWith('thread')) return { place: 'thread', connectionId, ...(part === undefined ? {} : { part: Number(part) }) };
   if (field.startsWith('firstComment')) return { place: 'comment', connectionId };
@@ -169,7 +174,8 @@ export function placeOf(problem: Problem, draft: Draft): { place: Place; connect
   if (field.startsWith('options')) return { place: 'options', connectionId };
   if (field.startsWith('media') || field.startsWith('alt')) return { place: 'media', connectionId };
   if (field.startsWith('scheduledAt') || field.startsWith('timezone')) return { place: 'when', connectionId };
-  if (problem.field.startsWith('deliveries') || field.startsWith('connection')) return { place: 'connections', connectionId };
+  if (field.startsWith('rule') || field.startsWith('without')) return { place: 'when', connectionId };
+  if (whole.startsWith('deliveries') || field.startsWith('connection')) return { place: 'connections', connectionId };
   return { place: 'other', connectionId };
 }
 

@@ -1,7 +1,8 @@
 // The composer's state: the draft, its pictures, what the server says about it, and sending it.
 // Everything typed is also kept in this browser, until it is sent or thrown away.
 
-import { ApiError, asApiError, patch, post as send } from '../../api/client';
+import { ApiError, asApiError, get, patch, post as send } from '../../api/client';
+import type { Series, SeriesChanged } from '../../api/planning';
 import type { CheckedPost, ClashCode, Connection, Id, Placement, Post, Problem, Warning } from '../../api/types';
 import type { ComposerTask } from '../../app/composer.svelte';
 import { t } from '../../app/i18n';
@@ -12,6 +13,7 @@ import { bodyOf, draftOf, instantOf, isOfPoll, isPoll, isWorthKeeping, newDraft,
 import type { Draft, Intent, Place } from './draft';
 import { Following } from './following.svelte';
 import { freshKey } from './key';
+import { NEVER, ruleOf } from './repeat';
 import { Tray } from './tray.svelte';
 
 const LAST_USED = 'carillon.connections';
@@ -22,6 +24,8 @@ export class Work {
   tray: Tray = $state.raw(new Tray());
   /** The post being edited, as it was when opened. */
   readonly base: Post | null;
+  /** The instance of a series that this changes with all behind it. */
+  readonly first: Post | null;
   restored = $state(false);
   checked = $state.raw<CheckedPost | null>(null);
   /** What the last try to send was refused for. */
@@ -46,7 +50,8 @@ export class Work {
 
   constructor(task: ComposerTask) {
     this.base = task.kind === 'edit' ? (store.posts.get(task.postId) ?? null) : null;
-    this.key = this.base?.id ?? 'new';
+    this.first = task.kind === 'following' ? (store.posts.get(task.postId) ?? null) : null;
+    this.key = this.base?.id ?? (this.first ? `following.${this.first.id}` : 'new');
     this.version = this.base?.version ?? null;
     const kept = unsent.read(this.key);
     const now = Date.now();
@@ -54,11 +59,15 @@ export class Work {
       this.draft = kept.draft;
       this.restored = true;
       if (task.kind === 'new' && task.day) this.draft.day = task.day;
+      if (task.kind === 'new' && task.time) this.draft.time = task.time;
       const past = (instantOf(this.draft) ?? 0) <= now;
       if (past && !this.base) Object.assign(this.draft, pickSlot(now, this.draft.zone));
     } else {
-      this.draft = this.base ? draftOf(this.base, now) : newDraft(now, browserZone(), task.kind === 'new' ? task.day : null, lastUsed());
+      const from = this.base ?? this.first;
+      this.draft = from ? draftOf(from, now) : newDraft(now, browserZone(), task.kind === 'new' ? task.day : null, lastUsed());
+      if (task.kind === 'following') this.draft.repeat = { ...NEVER, often: 'own', rule: task.rule };
     }
+    if (task.kind === 'new' && task.day && task.time && !this.restored) Object.assign(this.draft, { day: task.day, time: task.time });
     this.tray = new Tray(this.draft.media);
   }
 
@@ -233,6 +242,11 @@ export class Work {
     this.tray = new Tray(this.draft.media);
   }
 
+  /** Can it be said how the post repeats? One that stands is changed by itself. */
+  get repeats(): boolean {
+    return this.base === null;
+  }
+
   private async submit(intent: Intent): Promise<Post> {
     const body = this.body(intent);
     if (this.isWaved('collision')) body.allowCollision = true;
@@ -241,10 +255,18 @@ export class Work {
       const change = { ...body, version: this.version, title: body.title ?? null, draft: intent === 'draft' };
       return patch<Post>(`/posts/${this.base.id}`, intent === 'now' ? { ...change, scheduledAt: null } : change);
     }
+    const rule = this.draft.repeat && intent !== 'now' ? ruleOf($state.snapshot(this.draft.repeat), this.draft.day) : null;
+    if (this.first?.series) {
+      const change = { from: this.first.series.occurrence, post: body, ...(rule ? { rule } : {}) };
+      const done = await send<SeriesChanged>(`/series/${this.first.series.id}/following`, change);
+      return firstOf(done.series);
+    }
     // The same content sent again after a lost answer is the same post.
-    const text = JSON.stringify(body);
+    const text = JSON.stringify(rule ? { post: body, rule } : body);
     if (this.sent?.body !== text) this.sent = { body: text, key: freshKey() };
-    return send<Post>('/posts', body, { idempotencyKey: this.sent.key });
+    const options = { idempotencyKey: this.sent.key };
+    if (rule) return firstOf(await send<Series>('/series', { post: body, rule }, options));
+    return send<Post>('/posts', body, options);
   }
 
   private body(intent: Intent) {
@@ -252,8 +274,8 @@ export class Work {
   }
 
   private stamp(): string {
-    const { text, overrides, media, connections, day, time, zone } = this.draft;
-    return JSON.stringify([text, overrides, media.map((m) => m.id), connections, day, time, zone]);
+    const { text, overrides, media, connections, day, time, zone, repeat } = this.draft;
+    return JSON.stringify([text, overrides, media.map((m) => m.id), connections, day, time, zone, repeat]);
   }
 
   private unready(intent: Intent): ApiError | null {
@@ -279,7 +301,7 @@ export class Work {
     try {
       this.checked = await send<CheckedPost>('/posts/check', this.body('schedule'), {
         signal: abort.signal,
-        query: { postId: this.base?.id },
+        query: { postId: (this.base ?? this.first)?.id },
       });
       if (this.failed === complaint) this.failed = null;
     } catch (error) {
@@ -289,6 +311,11 @@ export class Work {
       if (problem.problems.length) this.checked = { deliveries: [], problems: problem.problems, warnings: [] };
     }
   }
+}
+
+/** The first post of a series: it is made with it. */
+function firstOf(series: Series): Promise<Post> {
+  return get<Post>(`/posts/${series.next.find((o) => o.postId)?.postId}`);
 }
 
 /** The connections of the last post that are still there; the only one when there is just one. */

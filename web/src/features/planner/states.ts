@@ -1,9 +1,11 @@
-// States of posts and deliveries as people see them: an ink (colour and mark) and a word.
+// States of posts as people see them: an ink (colour and mark) and a word.
 
 import { word } from '../../app/i18n';
-import type { DeliveryState, Post, PostState } from '../../api/types';
+import type { Brief, PostState } from '../../api/types';
 
-export type Ink = 'draft' | 'scheduled' | 'sending' | 'published' | 'partly' | 'held' | 'failed' | 'cancelled';
+/** In the order in which they are counted: first what needs somebody. */
+export const INKS = ['held', 'failed', 'partly', 'sending', 'scheduled', 'draft', 'published', 'cancelled'] as const;
+export type Ink = (typeof INKS)[number];
 
 const POST: Record<PostState, Ink> = {
   draft: 'draft',
@@ -15,35 +17,19 @@ const POST: Record<PostState, Ink> = {
   cancelled: 'cancelled',
   held: 'held',
 };
-const DELIVERY: Record<DeliveryState, Ink> = {
-  draft: 'draft',
-  queued: 'scheduled',
-  leased: 'sending',
-  sending: 'sending',
-  waiting: 'sending',
-  unknown: 'held',
-  published: 'published',
-  failed: 'failed',
-  cancelled: 'cancelled',
-  held: 'held',
-  missed: 'failed',
-  removed: 'cancelled',
-};
 
 export const postInk = (state: PostState): Ink => POST[state] ?? 'draft';
-export const deliveryInk = (state: DeliveryState): Ink => DELIVERY[state] ?? 'draft';
 export const postWord = (state: PostState) => word('post.state', state);
-export const deliveryWord = (state: DeliveryState) => word('delivery.state', state);
 
 /** What a post is called in a list: its title, else its first words. */
-export function titleOf(post: Pick<Post, 'title' | 'text'>, longest = 80): string {
+export function titleOf(post: Pick<Brief, 'title' | 'text'>, longest = 80): string {
   const line = (post.title || post.text).trim().split('\n', 1)[0] ?? '';
   if (line.length <= longest) return line;
   return `${line.slice(0, longest).replace(/\s+\S*$/, '')}…`;
 }
 
 /** `BS MA`, each network once; more than three are counted. */
-export function codesOf(post: Post, code: (network: string) => string): string {
+export function codesOf(post: Brief, code: (network: string) => string): string {
   const codes = [...new Set(post.deliveries.map((d) => code(d.network)))];
   if (codes.length <= 3) return codes.join(' ');
   return `${codes.slice(0, 2).join(' ')} +${codes.length - 2}`;

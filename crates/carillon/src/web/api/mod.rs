@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod apps;
 pub mod audit;
+pub mod campaigns;
 pub mod circuits;
 pub mod connections;
 pub mod consents;
@@ -18,6 +19,7 @@ mod paging;
 pub mod pauses;
 pub mod posts;
 pub mod queue;
+pub mod series;
 pub mod session;
 pub mod sweeps;
 pub mod uploads;

@@ -10,6 +10,8 @@ use super::paging;
 use crate::app::App;
 use crate::domain::post::PostState;
 use crate::ids;
+use crate::publishing::calendar::{self, BriefView};
+use crate::publishing::moving::{self, MovedPosts, Moves};
 use crate::publishing::rollback::{self, RolledBack};
 use crate::publishing::schedule::{self, Change, Checked, Draft, Keyed, Move};
 use crate::publishing::slots::{self, Slots};
@@ -30,6 +32,10 @@ pub struct ListQuery {
     to: Option<String>,
     /// Only posts in this state. A page may then hold fewer posts than `limit`.
     state: Option<PostState>,
+    /// Only posts whose text or title holds these words, newest first, with or without a time; not
+    /// together with `from` and `to`, for which there is `/calendar`.
+    #[param(example = "quiz night")]
+    search: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// 1 to 1000; 100 when not given.
@@ -51,7 +57,14 @@ pub async fn list(
         let message = "`cursor` is none that a page ended with.";
         return Err(paging::wrong("cursor", message.to_owned()).into());
     }
+    let search = query.search.filter(|s| !s.trim().is_empty());
+    if search.is_some() && (query.from.is_some() || query.to.is_some()) {
+        let message =
+            "`search` finds posts of any time: leave out `from` and `to`, or ask /calendar.";
+        return Err(paging::wrong("search", message.to_owned()).into());
+    }
     let query = view::Query {
+        search,
         from: query.from.as_deref().map(|t| paging::instant("from", t)).transpose()?,
         to: query.to.as_deref().map(|t| paging::instant("to", t)).transpose()?,
         state: query.state,
@@ -188,6 +201,66 @@ pub async fn move_to(
     Json(to): Json<Move>,
 ) -> Result<Json<PostView>, ApiError> {
     Ok(Json(schedule::move_to(&app, &caller.workspace_id, &id, to).await?))
+}
+
+/// Moves many posts as if at once: all of them, or none.
+///
+/// With any problem nothing moves, and `problems` names each post that cannot (`posts[2]`). What
+/// moves with a post is not in its way. 409 `collision` and `duplicate` as for a new post.
+#[utoipa::path(post, path = "/posts/move", tag = "posts",
+    request_body(content = Moves, example = json!({
+        "posts": [
+            { "id": "01993d3c-8f00-7a53-9c1e-2b6f4d1e0a77", "scheduledAt": "2026-11-24T09:00", "version": 3 },
+            { "id": "01993d3c-8f00-7b1c-8a52-0f9d1c3b7e10", "scheduledAt": "2026-11-25T09:00" }
+        ],
+        "timezone": "Europe/London"
+    })),
+    responses((status = 200, body = MovedPosts, description = "The posts as they are now."), Writes))]
+pub async fn move_all(
+    State(app): State<App>,
+    caller: Caller,
+    Json(moves): Json<Moves>,
+) -> Result<Json<MovedPosts>, ApiError> {
+    Ok(Json(moving::many(&app, &caller.workspace_id, moves).await?))
+}
+
+/// Which posts a calendar shows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CalendarQuery {
+    /// Due at this time or later.
+    #[param(example = "2026-11-01T00:00:00Z")]
+    from: String,
+    /// Due before this time.
+    #[param(example = "2026-12-01T00:00:00Z")]
+    to: String,
+    /// Only posts whose text or title holds these words.
+    search: Option<String>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// 1 to 10000; 5000 when not given.
+    #[param(minimum = 1, maximum = 10000)]
+    limit: Option<usize>,
+}
+
+/// Posts by the time they are due, earliest first, with what a calendar shows of each and what
+/// stands too close together.
+#[utoipa::path(get, path = "/calendar", tag = "posts", params(CalendarQuery),
+    responses((status = 200, description = "A page of posts.", body = Page<BriefView>), Reads))]
+pub async fn calendar(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<CalendarQuery>,
+) -> Result<Json<Page<BriefView>>, ApiError> {
+    let query = calendar::Query {
+        from: paging::instant("from", &query.from)?,
+        to: paging::instant("to", &query.to)?,
+        search: query.search.unwrap_or_default(),
+        cursor: paging::cursor(query.cursor.as_deref())?,
+        limit: paging::limit(query.limit, 5_000, 10_000)?,
+    };
+    Ok(Json(calendar::list(&app, &caller.workspace_id, query).await?))
 }
 
 /// Cancels what of a post has not gone out.

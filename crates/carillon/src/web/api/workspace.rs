@@ -38,11 +38,16 @@ pub struct PolicyChange {
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<i64>)]
     late_gap_seconds: Option<Option<i64>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<bool>)]
+    media_required: Option<Option<bool>>,
 }
 
 /// Tells `null` from absent.
-fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
-    Option::<i64>::deserialize(d).map(Some)
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(d).map(Some)
 }
 
 /// Changes the policies of the workspace.
@@ -87,6 +92,7 @@ impl PolicyChange {
             duplicate_days: self.duplicate_days.unwrap_or(old.duplicate_days),
             collision_minutes: self.collision_minutes.unwrap_or(old.collision_minutes),
             late_gap_seconds: self.late_gap_seconds.unwrap_or(old.late_gap_seconds),
+            media_required: self.media_required.unwrap_or(old.media_required),
         }
     }
 }

@@ -1,0 +1,9 @@
+//! What a plan is before it is posts: campaigns, series, what comes round.
+//!
+//! A post is made, changed and deleted by `publishing::schedule` alone; what is planned here writes
+//! many of them in one transaction, each by that same path.
+
+pub mod cadence;
+pub mod campaigns;
+pub mod materialise;
+pub mod series;
