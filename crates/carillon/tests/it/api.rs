@@ -71,6 +71,38 @@ impl<'a> Api<'a> {
         all["items"].as_array().map_or(0, Vec::len) + drafts["items"].as_array().map_or(0, Vec::len)
     }
 
+    /// Reads the live feed until it has told of so many `post.*` events: all that it told, as kind
+    /// and post, and the id of the last.
+    async fn feed(&self, last: Option<&str>, posts: usize) -> (Vec<(String, String)>, String) {
+        let mut request =
+            self.client.get(format!("{}/api/v1/events", self.url)).bearer_auth(&self.key);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let mut answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        let (mut text, mut told, mut id) = (String::new(), Vec::new(), String::new());
+        while told.iter().filter(|(kind, _): &&(String, _)| kind.starts_with("post.")).count()
+            < posts
+        {
+            let bytes = answer.chunk().await.expect("a chunk").expect("an endless stream");
+            text.push_str(std::str::from_utf8(&bytes).expect("text"));
+            while let Some((event, rest)) = text.split_once("\n\n") {
+                let field = |name| {
+                    event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default()
+                };
+                let data: Value = serde_json::from_str(field("data: ")).unwrap_or_default();
+                if let Some(kind) = data["kind"].as_str() {
+                    let of = data["postId"].as_str().or(data["id"].as_str()).unwrap_or_default();
+                    told.push((kind.to_owned(), of.to_owned()));
+                    id = field("id: ").to_owned();
+                }
+                text = rest.to_owned();
+            }
+        }
+        (told, id)
+    }
+
     fn body(&self, connection: &str) -> Value {
         json!({ "text": "Doors open at seven.", "scheduledAt": "2026-11-23T10:00", "timezone": "Europe/London",
                 "allowCollision": true, "allowDuplicate": true, "deliveries": [{ "connectionId": connection }] })
@@ -103,6 +135,29 @@ both! {
         assert_eq!(status, StatusCode::NO_CONTENT);
         let (status, gone) = api.call(Method::GET, &path, None).await;
         assert_eq!((status, gone["code"].as_str()), (StatusCode::NOT_FOUND, Some("not_found")));
+    }
+
+    async fn a_feed_sends_nobody_to_read_what_is_gone(t: TestApp) {
+        let (api, c) = (Api::of(&t).await, t.connect("mastodon").await);
+        let (_, post) = api.call(Method::POST, "/api/v1/posts", Some(api.body(&c))).await;
+        let gone = post["id"].as_str().unwrap();
+        let path = format!("/api/v1/posts/{gone}");
+        t.pass(std::time::Duration::from_secs(1)).await;
+        assert_eq!(api.call(Method::POST, &format!("{path}/cancel"), None).await.0, StatusCode::OK);
+        t.pass(std::time::Duration::from_secs(1)).await;
+        assert_eq!(api.call(Method::DELETE, &path, None).await.0, StatusCode::NO_CONTENT);
+        let told = |kinds: &[(String, String)]| -> Vec<String> {
+            kinds.iter().filter(|(_, of)| of == gone).map(|(kind, _)| kind.clone()).collect()
+        };
+        // A page that opens now: the post was there and went within what the feed looks back.
+        let (first, last) = api.feed(None, 1).await;
+        assert_eq!(told(&first), ["post.deleted"]);
+        // One that was loaded with the deletion as the last it knew.
+        let (_, other) = api.call(Method::POST, "/api/v1/posts", Some(api.body(&c))).await;
+        let (next, _) = api.feed(Some(&last), 1).await;
+        assert_eq!(told(&next), Vec::<String>::new(), "{next:?}");
+        let created = ("post.created".to_owned(), other["id"].as_str().unwrap().to_owned());
+        assert!(next.contains(&created), "{next:?}");
     }
 
     async fn bad_input_is_answered_clearly_and_writes_nothing(t: TestApp) {

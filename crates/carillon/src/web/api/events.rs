@@ -4,7 +4,7 @@
 //! nodes may appear out of order; so the feed looks five seconds back now and then, and a resumed
 //! one may repeat what it told within that time. Events name what changed; they are hints to read.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ const LOOKS: u32 = 20;
 /// Polls before it is asked whether the session still stands.
 const SESSION_LOOKS: u32 = 30;
 const BATCH: i64 = 500;
+const CREATED: &str = "post.created";
+const DELETED: &str = "post.deleted";
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What happens, as it happens (`text/event-stream`).
@@ -151,6 +153,7 @@ impl Feed {
         if back {
             after = (after.0 - LOOK_BACK_MS, String::new());
         }
+        let mut found = Vec::new();
         loop {
             let workspace = self.caller.workspace_id.clone();
             let batch = self
@@ -162,23 +165,28 @@ impl Feed {
                 .await?;
             let full = batch.len() as i64 == BATCH;
             let end = batch.last().map(|e| (e.at, e.id.clone()));
-            for event in batch {
-                self.tell(event);
-            }
+            found.extend(batch);
             match end {
-                Some(end) if full && self.pending.len() < HELD => after = end,
+                Some(end) if full && found.len() < HELD => after = end,
                 _ => break,
             }
+        }
+        // Nobody is sent to read a post that is known to be gone: the end of it may be what the
+        // reader saw last, and then only the steps before it would be told.
+        let gone = deleted(&found);
+        for event in found {
+            let of_gone = event.kind != DELETED && gone.contains(post_of(&event));
+            self.tell(event, !of_gone);
         }
         let old = self.told.0 - 2 * LOOK_BACK_MS;
         self.seen.retain(|_, at| *at > old);
         Ok(())
     }
 
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, event: Event, aloud: bool) {
         let here = (event.at, event.id.clone());
         self.told = here.max(std::mem::take(&mut self.told));
-        if self.seen.insert(event.id.clone(), event.at).is_none() {
+        if self.seen.insert(event.id.clone(), event.at).is_none() && aloud {
             self.pending.push_back(line(event));
         }
     }
@@ -196,6 +204,24 @@ impl Feed {
         // A database that is away for a moment signs nobody out.
         found.await.map_or(true, |session| session.is_some())
     }
+}
+
+/// The posts that were deleted in these events and did not come back.
+fn deleted(events: &[Event]) -> HashSet<String> {
+    let mut gone = HashSet::new();
+    for event in events {
+        match event.kind.as_str() {
+            DELETED => gone.insert(event.subject.clone()),
+            CREATED => gone.remove(&event.subject),
+            _ => false,
+        };
+    }
+    gone
+}
+
+/// The post that an event is about, itself or by one of its deliveries; else its subject.
+fn post_of(event: &Event) -> &str {
+    event.data["postId"].as_str().unwrap_or(&event.subject)
 }
 
 async fn closed(closing: Option<Closing>) {

@@ -183,7 +183,7 @@ fn pictures(of: impl Fn(&str) -> Vec<u8>) -> Written {
             ("claims-all.jpg", claims(&photo, 65_500), Refused("media_too_many_pixels")),
             ("claims-more.jpg", claims(&photo, 9_000), Failed("ends before the picture does")),
             ("claims-all.gif", sized(&gif, 6, &[0xFF; 4]), Refused("media_too_many_pixels")),
-            ("folded.png", folded(&png), Ready(3, 3)),
+            ("folded.png", folded(&png), Failed("cannot be read")),
             ("signature.png", png[..8].to_vec(), Refused("media_broken")),
             ("signature.gif", gif[..6].to_vec(), Refused("media_broken")),
             ("signature.webp", webp[..12].to_vec(), Refused("media_broken")),
@@ -219,8 +219,7 @@ fn claims(jpeg: &[u8], side: u16) -> Vec<u8> {
     file
 }
 
-/// A PNG of a few pixels by its header, with the check sum right, that would unfold to many more:
-/// those few are what every viewer shows.
+/// A PNG of a few pixels by its header, with the check sum right, that unfolds to many more.
 fn folded(png: &[u8]) -> Vec<u8> {
     let mut file = png.to_vec();
     file[16..24].copy_from_slice(&[0, 0, 0, 3, 0, 0, 0, 3]);
