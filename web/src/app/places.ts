@@ -6,6 +6,7 @@ export const placesOf = () =>
   [
     { page: 'planner', href: '/planner', label: t('nav.planner'), rare: false },
     { page: 'campaigns', href: '/campaigns', label: t('nav.campaigns'), rare: true },
+    { page: 'reviews', href: '/reviews', label: t('nav.reviews'), rare: false },
     { page: 'connections', href: '/connections', label: t('nav.connections'), rare: false },
     { page: 'media', href: '/media', label: t('nav.media'), rare: false },
     { page: 'queue', href: '/queue', label: t('nav.queue'), rare: true },

@@ -11,7 +11,7 @@ import { assertAccessible, assertQuiet, drawn, shot, signIn, startBrowser, start
 let server, browser;
 before(async () => {
   // The demo's posts lie around now: what is near them depends on the time of day.
-  server = await startServer({ env: { CARILLON_COLLISION: '0m', CARILLON_DUPLICATE_DAYS: '0' } });
+  server = await startServer({ env: { CARILLON_COLLISION: '0m', CARILLON_DUPLICATE_DAYS: '0', ENABLE_CONNECTION_DIAGNOSTICS: 'true' } });
   browser = await startBrowser();
 });
 after(async () => {
@@ -184,7 +184,7 @@ test('in a language with 40 % more letters nothing scrolls sideways, and nothing
     const { page, context, wrong } = await browser.open({ width, height: 800 });
     await signIn(page, server);
     await page.evaluate(() => localStorage.setItem('carillon.language', 'pseudo'));
-    for (const path of ['/planner/month', '/planner/week', '/planner/agenda', '/connections', '/connections/diagnostics', '/media', '/queue', '/dead-letters', '/apps', '/audit', '/nowhere']) {
+    for (const path of ['/planner/month', '/planner/week', '/planner/agenda', '/connections', '/connections/diagnostics', '/campaigns', '/media', '/queue', '/dead-letters', '/apps', '/audit', '/nowhere']) {
       await page.goto(server.url + path);
       await page.getByRole('heading', { level: 1 }).waitFor();
       await page.getByText(/^\[lívé/).waitFor();
@@ -202,7 +202,7 @@ test('at 320 px and at 200 % nothing scrolls sideways', async () => {
   for (const viewport of [{ width: 320, height: 640 }, { width: 720, height: 450, deviceScaleFactor: 2 }]) {
     const { page, context, wrong } = await browser.open(viewport);
     await signIn(page, server);
-    for (const path of ['/planner', '/planner/week', '/planner/month', '/connections', '/media', '/queue', '/dead-letters', '/audit']) {
+    for (const path of ['/planner', '/planner/week', '/planner/month', '/connections', '/campaigns', '/media', '/queue', '/dead-letters', '/audit']) {
       await page.goto(server.url + path);
       await page.getByText('live', { exact: true }).waitFor();
       await assertNoSidewaysScroll(page, `${path} at ${viewport.width}`);
@@ -265,6 +265,10 @@ if (process.env.SHOTS_README === '1') {
 }
 
 async function assertNoSidewaysScroll(page, what) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(over <= 0, `${what} is ${over} px too wide`);
+  const { over, by } = await page.evaluate(() => {
+    const width = document.documentElement.clientWidth;
+    const wide = [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > width).map((e) => e.outerHTML.slice(0, 120));
+    return { over: document.documentElement.scrollWidth - width, by: wide };
+  });
+  assert.ok(over <= 0, `${what} is ${over} px too wide: ${by.slice(0, 4).join(' | ')}`);
 }
