@@ -146,9 +146,11 @@ fn first_line(text: &str) -> String {
 fn clashes(posts: &[Brief], windows: Windows) -> HashMap<String, Vec<Clash>> {
     let mut of_connection: HashMap<&str, Vec<(i64, &Brief, &Short)>> = HashMap::new();
     for post in posts.iter().filter(|p| p.committed_at.is_some()) {
-        let counts = |d: &&Short| {
-            d.parent_id.is_none() && (d.state.active() || d.state == DeliveryState::Published)
+        // What waits for an approval keeps its place.
+        let stands = |s: DeliveryState| {
+            s.active() || matches!(s, DeliveryState::Published | DeliveryState::Draft)
         };
+        let counts = |d: &&Short| d.parent_id.is_none() && stands(d.state);
         for d in post.deliveries.iter().filter(counts) {
             let at = d.scheduled_at.unwrap_or(post.scheduled_at);
             of_connection.entry(&d.connection_id).or_default().push((at, post, d));
@@ -157,7 +159,7 @@ fn clashes(posts: &[Brief], windows: Windows) -> HashMap<String, Vec<Clash>> {
     let mut found: HashMap<String, Vec<Clash>> = HashMap::new();
     let mut tell = |post: &Brief, d: &Short, code: &'static str, other: &Brief| {
         let known = found.entry(post.id.clone()).or_default();
-        let open = d.state == DeliveryState::Queued;
+        let open = matches!(d.state, DeliveryState::Queued | DeliveryState::Draft);
         if open && !known.iter().any(|c| c.code == code && c.post_id == other.id) {
             let (connection_id, post_id) = (d.connection_id.clone(), other.id.clone());
             known.push(Clash { code, connection_id, post_id });

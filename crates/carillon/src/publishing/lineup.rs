@@ -227,8 +227,13 @@ async fn enqueue(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
 }
 
 /// Puts a delivery (back) into its queue with its present fields, as if never tried; where it is not
-/// approved as it is now, it waits outside.
-pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> Result<(), Refusal> {
+/// approved as it is now, it waits outside: `false`.
+pub(super) async fn reopen(
+    tx: &Tx,
+    post: &Post,
+    mut d: Delivery,
+    now: i64,
+) -> Result<bool, Refusal> {
     if queue::remove(tx, &d.id).await? == Removed::Leased {
         return Err(already_sending(&d));
     }
@@ -256,7 +261,7 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
         enqueue(tx, &d, now).await?;
     }
     outcome::announce(tx, &d, d.state, None, now).await?;
-    Ok(())
+    Ok(goes)
 }
 
 /// A segment that was cancelled waits for what it follows again.
@@ -292,7 +297,9 @@ pub(crate) async fn let_out(
     let mut passed = 0;
     for d in timed.iter().filter(|d| d.held_back()) {
         match d.scheduled_at {
-            Some(at) if at >= now - LATE => reopen(tx, post, d.clone(), now).await?,
+            Some(at) if at >= now - LATE => {
+                reopen(tx, post, d.clone(), now).await?;
+            }
             _ => passed += 1,
         }
     }

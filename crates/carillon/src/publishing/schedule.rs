@@ -343,8 +343,7 @@ pub(crate) async fn reopen_in(
         .partition(|d| d.parent_id.is_none());
     let gone: Vec<String> = heads.iter().filter(|d| late(d)).map(|d| d.id.clone()).collect();
     for d in heads.into_iter().filter(|d| !gone.contains(&d.id)) {
-        reopen(tx, post, d, now).await?;
-        done.queued += 1;
+        done.queued += usize::from(reopen(tx, post, d, now).await?);
     }
     for d in segments {
         // What it follows is back, or live.
