@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { chipOf, nextMonth, schedule, sendNow, until, visible, words } from './helpers.mjs';
+import { png } from '../mock/png.mjs';
+import { chipOf, connectionOf, nextMonth, schedule, sendNow, until, visible, words } from './helpers.mjs';
 import { assertAccessible, assertQuiet, MOCK, shot, signIn, startBrowser, startServer } from './support.mjs';
 
 let server, browser, page, context, wrong;
@@ -26,6 +27,13 @@ afterEach(async () => {
   for (const { postId } of (await server.api('/reviews?limit=200')).items) await server.api(`/posts/${postId}/cancel`, { method: 'POST' });
 });
 
+async function upload(name, n) {
+  const headers = { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/octet-stream' };
+  const answer = await fetch(`${server.url}/api/v1/media?${new URLSearchParams({ name, alt: 'The harbour' })}`, { method: 'POST', headers, body: png(640, 480, n) });
+  const { id } = await answer.json();
+  await until(`${name} to be ready`, async () => (await server.api(`/media/${id}`)).state === 'ready');
+  return id;
+}
 const policy = (approval) => server.api('/workspace/policies', { method: 'PATCH', body: JSON.stringify({ approval, takeBack: true }) });
 /** The demo's own posts are taken back by the setting; what is asked about them is not of these tests. */
 const only = async (approval) => {
@@ -148,6 +156,29 @@ describe('approvals', { skip: MOCK && 'the mock asks nobody' }, () => {
     await client.page.getByText('✓ Approved').waitFor();
     await client.context.close();
     await until('it to be scheduled', async () => (await server.api('/posts?from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&limit=1000')).items.find((p) => p.text === text).state === 'scheduled');
+    assertQuiet(wrong);
+  });
+
+  test('who is asked shows another picture, and says yes to that one', async () => {
+    await only('internal');
+    const [first, second] = [await upload('quay.png', 3), await upload('harbour.png', 4)];
+    const text = words('The market opens');
+    const { id: connectionId } = await connectionOf(server, 'mastodon');
+    const post = await server.api('/posts', {
+      method: 'POST',
+      body: JSON.stringify({ text, media: [first], scheduledAt: nextMonth().at, timezone: 'Europe/London', allowCollision: true, deliveries: [{ connectionId }] }),
+    });
+    await page.goto(`${server.url}/reviews`);
+    await card(text).getByRole('button', { name: /^More for/ }).click();
+    await page.getByRole('button', { name: 'Show another picture…' }).click();
+    const library = page.getByRole('dialog');
+    await library.getByRole('button', { name: /harbour\.png/ }).click();
+    await page.getByText('It shows another picture now; your answer is about that.').first().waitFor();
+    await card(text).locator(`img[src*="${second}"]`).waitFor();
+    await until('the focus to come back', () => focused(card(text)));
+    await page.keyboard.press('a');
+    await until('it to be scheduled', async () => (await server.api(`/posts/${post.id}`)).state === 'scheduled');
+    assert.deepEqual((await server.api(`/posts/${post.id}`)).media.map((m) => m.id), [second]);
     assertQuiet(wrong);
   });
 
