@@ -334,6 +334,8 @@ impl Batch {
         let at = self.now + *slot * self.spacing;
         *slot += 1;
         note(tx, d, "retry", "queued", None, self.now).await?;
-        reopen(tx, &post, Delivery { scheduled_at: Some(at), ..d.clone() }, self.now).await.map(drop)
+        reopen(tx, &post, Delivery { scheduled_at: Some(at), ..d.clone() }, self.now)
+            .await
+            .map(drop)
     }
 }

@@ -17,6 +17,7 @@ pub mod router;
 pub mod serve;
 pub mod shell;
 mod throttle;
+mod unread;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::routing::{delete, get, post};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -17,12 +17,11 @@ use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
     alerts, apps, audit, campaigns, circuits, connections, consents, content, dead_letters,
-    deliveries, events, health, library, media, networks, pauses, posts, queue, review_links, reviews,
-    series, session,
-    sweeps, uploads, workspace,
+    deliveries, events, health, library, media, networks, pauses, posts, queue, review_links,
+    reviews, series, session, sweeps, uploads, workspace,
 };
 use crate::web::pages::{consent, layout, login, review, setup};
-use crate::web::{Web, assets, files, idempotency, request, shell};
+use crate::web::{Web, assets, files, idempotency, request, shell, unread};
 
 /// Most bytes of a JSON body.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
@@ -214,6 +213,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(compression())
         .layer(from_fn_with_state(web.clone(), request::pass))
+        .layer(map_request(unread::finish))
         .with_state(web)
 }
 
