@@ -116,7 +116,7 @@ describe('approvals', { skip: MOCK && 'the mock asks nobody' }, () => {
     await panel.getByRole('button', { name: 'Ask', exact: true }).click();
     await panel.getByRole('link', { name: 'Answer' }).click();
     await card(text).getByText('Now it says when.').waitFor();
-    assert.equal(await card(text).locator('ins').innerText(), ' sharp'.trim(), 'what is new');
+    assert.equal((await card(text).locator('ins').innerText()).trim(), 'sharp', 'what is new');
     await shot(page, 'review-diff');
     await card(text).getByRole('button', { name: /^Approve/ }).click();
     await page.getByText(/^Approved: /).first().waitFor();

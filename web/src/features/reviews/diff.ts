@@ -20,8 +20,8 @@ export function words(before: string, after: string): Piece[] {
   const pieces: Piece[] = [];
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
-      pieces.push({ text: a[i] ?? '', kind: 'same' });
+    if (i < a.length && j < b.length && agree(a, i, b, j)) {
+      pieces.push({ text: b[j] ?? '', kind: 'same' });
       i++;
       j++;
     } else if (i < a.length && (j === b.length || at(common, i + 1, j) >= at(common, i, j + 1))) {
@@ -53,6 +53,9 @@ export function parts(before: Shown, post: Post): ('title' | 'media' | 'places' 
 
 const split = (text: string): string[] => text.match(/\S+\s*|\s+/g) ?? [];
 const same = (a: string[], b: string[]) => a.length === b.length && a.every((x, i) => x === b[i]);
+/** A text's last word has no space behind it, and is the same where words come after it. */
+const agree = (a: string[], i: number, b: string[], j: number) =>
+  a[i] === b[j] || ((i === a.length - 1 || j === b.length - 1) && a[i]?.trim() === b[j]?.trim());
 const at = (rows: number[][], i: number, j: number) => rows[i]?.[j] ?? 0;
 
 /** How many words the rests from (i, j) on have in common. */
@@ -61,7 +64,7 @@ function table(a: string[], b: string[]): number[][] {
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
       const row = rows[i];
-      if (row) row[j] = a[i] === b[j] ? at(rows, i + 1, j + 1) + 1 : Math.max(at(rows, i + 1, j), at(rows, i, j + 1));
+      if (row) row[j] = agree(a, i, b, j) ? at(rows, i + 1, j + 1) + 1 : Math.max(at(rows, i + 1, j), at(rows, i, j + 1));
     }
   }
   return rows;
