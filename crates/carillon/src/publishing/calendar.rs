@@ -78,11 +78,10 @@ pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<Brief
             let after = query.cursor.as_ref().map_or((-1, ""), |(at, id)| (*at, id.as_str()));
             let like = calendar::pattern(&query.search);
             let more = limit as i64 + 1;
-            let (from, to) = (query.from, query.to);
+            let span = (query.from, query.to);
             let last = accounts::policies(&tx, &workspace).await?.last_stage();
             let gated = last.is_some();
-            let found =
-                calendar::between(&tx, &workspace, from, to, after, &like, gated, more).await?;
+            let found = calendar::between(&tx, &workspace, span, after, &like, gated, more).await?;
             Ok::<_, Refusal>((found, guard::windows(&tx, &config, &workspace).await?, last))
         })
         .await?;

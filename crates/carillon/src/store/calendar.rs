@@ -43,8 +43,7 @@ pub struct Short {
 pub async fn between(
     tx: &Tx,
     workspace: &str,
-    from: i64,
-    to: i64,
+    (from, to): (i64, i64),
     after: (i64, &str),
     like: &str,
     gated: bool,
