@@ -23,6 +23,7 @@ const ROUTES = {
   '/connections/diagnostics': ['src/features/connections/Diagnostics.svelte'],
   '/media': ['src/features/media/Media.svelte'],
   '/queue': ['src/features/queue/Queue.svelte'],
+  '/reviews': ['src/features/reviews/Reviews.svelte'],
   '/dead-letters': ['src/features/dead-letters/DeadLetters.svelte'],
   '/apps': ['src/features/apps/Apps.svelte'],
   '/audit': ['src/features/audit/Audit.svelte'],

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use carillon::domain::frame::Frame;
-use carillon::media::image::{self, Limits};
+use carillon::media::image::{Limits, Picture};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -109,7 +109,9 @@ pub(crate) fn make(threads: usize, out: &Path, files: &[PathBuf]) -> Result<()> 
             let Some(file) = next else { return Ok(()) };
             let data = std::fs::read(file)?;
             let name = file.file_name().context("a file has no name")?.to_string_lossy();
-            for (_, jpeg) in image::derivatives(&data, Frame::default(), &Limits::default())? {
+            let picture = Picture::decode(&data, &Limits::default())?;
+            drop(data);
+            for (_, jpeg) in picture.derivatives(Frame::default())? {
                 let to = format!("{name}-{}x{}.jpg", jpeg.width, jpeg.height);
                 std::fs::write(out.join(to), jpeg.data)?;
             }

@@ -31,6 +31,8 @@ CREATE TABLE series (
   ends_before TEXT,
   -- the draft that each of its posts is made from, as JSON
   pattern TEXT NOT NULL,
+  -- account:<id>, key:<id> or operator: who asks for an approval of its posts
+  made_by TEXT,
   state TEXT NOT NULL,
   version BIGINT NOT NULL,
   created_at BIGINT NOT NULL,

@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md is the map. The file to read first is `publishing/deliver.rs`.
 
 pub mod app;
+pub mod approval;
 pub mod bugs;
 pub mod cli;
 pub mod clock;

@@ -82,7 +82,7 @@ export interface Campaign {
   state: CampaignState;
   timezone: string;
   form: CampaignForm;
-  progress: { all: number; draft: number; scheduled: number; published: number; stuck: number; cancelled: number };
+  progress: { all: number; draft: number; inReview: number; scheduled: number; published: number; stuck: number; cancelled: number };
   first: Iso | null;
   last: Iso | null;
   series: Id[];

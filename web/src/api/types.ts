@@ -5,13 +5,20 @@ export type Id = string;
 
 export interface Session {
   account: { id: Id; name: string; email: string };
-  workspace: { id: Id; name: string; timezone: string; demo: boolean };
+  workspace: { id: Id; name: string; timezone: string; demo: boolean; approval: Approval };
   role: string;
   /** May this person look at what is stored of connections? */
   diagnostics: boolean;
+  /** Posts that wait for an answer. */
+  reviews: number;
+  mayApprove: boolean;
   sandboxUrl: string | null;
   version: string;
 }
+/** Whose yes posts need before they go out. */
+export type Approval = 'none' | 'internal' | 'client';
+export type Stage = 'internal' | 'client';
+export type ReviewState = 'open' | 'approved' | 'changes_requested' | 'voided';
 
 export interface SpecField {
   key: string;
@@ -280,6 +287,8 @@ export interface Derivative {
 
 export type PostState =
   | 'draft'
+  | 'in_review'
+  | 'approved'
   | 'scheduled'
   | 'publishing'
   | 'published'
@@ -359,6 +368,8 @@ export interface Post {
   /** Since then nothing of it goes out: its campaign or series is paused. */
   pausedAt?: Iso | null;
   deliveries: Delivery[];
+  /** The latest question for an approval, where the workspace asks for them. */
+  review: { id: Id; stage: Stage; state: ReviewState; requestedAt: Iso; decidedAt: Iso | null; why: string | null } | null;
 }
 
 /** What a calendar shows of a post; a whole `Post` says as much and more. */

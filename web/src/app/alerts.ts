@@ -16,6 +16,8 @@ const HREF: Record<string, string> = {
 };
 
 export function alertHref(alert: Alert): string {
+  // Their subject is the post.
+  if (alert.kind === 'approval_lost' || alert.kind === 'changes_requested') return `/posts/${alert.subject}`;
   if (alert.kind !== 'preflight_failed') return HREF[alert.kind] ?? '/queue';
   // Its subject is the delivery; one that is not on the screen is found from the planner.
   for (const post of store.chips.values()) {

@@ -56,6 +56,10 @@ class Store {
     this.networks = networks;
   }
 
+  async loadSession(): Promise<void> {
+    this.session = await get<Session>('/session');
+  }
+
   /** What is set up at the networks, for their page and for who may change it. */
   async loadApps(): Promise<{ items: NetworkApp[]; editable: boolean }> {
     const found = await get<{ items: NetworkApp[]; editable: boolean }>('/apps');
@@ -145,6 +149,10 @@ class Store {
       this.posts = withEvent(this.posts, event);
       this.chips = withEvent(this.chips, event);
       this.renew(event.postId ?? event.id);
+    }
+    if (name === 'review' || name === 'workspace') {
+      this.renew(event.postId);
+      this.soon('session', () => this.loadSession(), 300);
     }
     if (name === 'media') {
       const id = event.mediaId ?? event.id;

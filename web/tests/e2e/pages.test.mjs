@@ -212,6 +212,26 @@ test('at 320 px and at 200 % nothing scrolls sideways', async () => {
   }
 });
 
+test('the header and the bar at the foot have room at every width', async () => {
+  const { page, context, wrong } = await browser.open();
+  await signIn(page, server);
+  for (const width of [320, 390, 600, 761, 900, 921, 1024, 1081, 1181, 1280, 1366, 1440, 1501, 1701, 1920]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.waitForFunction((w) => innerWidth === w, width);
+    const tight = await page.evaluate(() =>
+      [...document.querySelectorAll('.top, .top *, .foot-bar, .foot-bar *')]
+        .filter((e) => e.checkVisibility() && getComputedStyle(e).position !== 'absolute')
+        .filter((e) => e.getBoundingClientRect().right > innerWidth + 0.5 || (e.matches('.nav > a, .stamp, .needs') && e.getClientRects()[0].height > 64))
+        .map((e) => e.outerHTML.slice(0, 80)),
+    );
+    assert.deepEqual(tight, [], `at ${width} px`);
+    const [links, end] = await page.evaluate(() => ['.top > .nav', '.top-end'].map((s) => document.querySelector(s).getBoundingClientRect()).map((r) => ({ left: r.left, right: r.right })));
+    assert.ok(width <= 920 || links.right <= end.left, `the links end at ${links.right}, the rest begins at ${end.left}, at ${width} px`);
+  }
+  assertQuiet(wrong);
+  await context.close();
+});
+
 test('loading moves nothing: layout shift at most 0.04', async () => {
   for (const viewport of Object.values(WIDTHS)) {
     const { page, context } = await browser.open(viewport);

@@ -37,9 +37,11 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
   const seen = new Map();
   const session = {
     account: { id: uuid('nell'), name: 'Nell Marlow', email: 'nell@marlowbread.example' },
-    workspace: { id: uuid('workspace'), name: 'Marlow & Finch', timezone: 'Europe/London', demo: true },
+    workspace: { id: uuid('workspace'), name: 'Marlow & Finch', timezone: 'Europe/London', demo: true, approval: 'none' },
     role: 'owner',
     diagnostics: true,
+    reviews: 0,
+    mayApprove: true,
     sandboxUrl: null,
     version: '0.0.0-mock',
   };

@@ -5,7 +5,7 @@ import { wallText } from '../../src/time/zone';
 
 function post(state: PostState, deliveries: DeliveryState[] = ['queued'], scheduledAt: string | null = '2026-11-24T09:00:00Z'): Post {
   return {
-    id: 'p1', text: 'Bread', title: null, media: [], thread: [], state, scheduledAt, timezone: 'Europe/London',
+    id: 'p1', text: 'Bread', title: null, media: [], thread: [], review: null, state, scheduledAt, timezone: 'Europe/London',
     createdAt: '', updatedAt: '', version: 3,
     deliveries: deliveries.map((s, i) => ({ id: `d${i}`, state: s, scheduledAt, question: null, can: [] }) as unknown as Delivery),
   };

@@ -8,9 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Out, open_unchecked, table};
+use super::{Here, Out, open, open_unchecked, table};
 use crate::App;
 use crate::domain::refusal::Refusal;
+use crate::identity::door;
 use crate::identity::keys::Keys as Ring;
 use crate::identity::sealing::{self, Rotated, Server, Survey, Unopened};
 use crate::store::audit::OPERATOR;
@@ -20,6 +21,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon keys rotate --dry-run    what would be sealed anew
   carillon keys rotate              seal everything with the newest key, while servers run
   carillon keys list                every key, and how much it still seals
+  carillon keys api 'Our website'   a key for the REST API, shown once
 
 Where CARILLON_KEYS holds the ring: put the new key in front of the others there, start every server
 again, then rotate; after that the old key can go. The ring of the data folder needs no restart.";
@@ -51,6 +53,14 @@ pub(super) enum Keys {
     /// Seal everything anew with the newest key, while servers run
     #[command(after_help = ROTATE_EXAMPLES)]
     Rotate(Rotate),
+    /// Make a key for the REST API; it is shown once
+    Api {
+        /// What it is for
+        name: String,
+        /// It may answer approvals, too
+        #[arg(long)]
+        may_approve: bool,
+    },
     /// Take a key that nothing needs any more out of the ring of the data folder
     Remove {
         /// As `keys list` shows it
@@ -69,9 +79,16 @@ impl Keys {
     pub(super) async fn run(
         &self,
         given: &BTreeMap<String, String>,
+        workspace: Option<&str>,
         out: &Out,
     ) -> anyhow::Result<ExitCode> {
         match self {
+            Keys::Api { name, may_approve } => {
+                let here = Here::of(open(given).await?, workspace).await?;
+                let (ws, name, may) = (here.workspace, name.clone(), *may_approve);
+                let key = door::new_key(&here.app, &ws, &name, may, OPERATOR).await?;
+                out.show(&json!({ "key": key, "mayApprove": may }), |_| key.clone());
+            }
             Keys::Generate { add: false } => {
                 let key = Ring::fresh();
                 out.show(&json!({ "key": key }), |_| {

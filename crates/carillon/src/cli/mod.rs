@@ -16,6 +16,7 @@ mod media;
 mod moving;
 mod ops;
 mod post;
+mod review;
 mod sandbox;
 mod seat;
 mod series;
@@ -95,6 +96,9 @@ enum Command {
     /// Set up the apps that networks' consent pages ask for
     #[command(subcommand, after_help = app::EXAMPLES)]
     App(app::AppCommand),
+    /// Ask for approvals and give them, also to clients without an account
+    #[command(subcommand, after_help = review::EXAMPLES)]
+    Review(review::Review),
     /// Upload pictures and videos and see what became of them
     #[command(subcommand, after_help = media::EXAMPLES)]
     Media(media::Media),
@@ -139,7 +143,10 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
         }
         Command::Sandbox(command) => command.run(out).await?,
         Command::Config(command) => command.run(&given, out)?,
-        Command::Keys(command) => return command.run(&given, out).await,
+        Command::Keys(command) => {
+            let workspace = cli.global.workspace.as_deref();
+            return command.run(&given, workspace, out).await;
+        }
         Command::Openapi => {
             let document = crate::web::router::openapi().to_pretty_json()?;
             Out::print(&document);
@@ -154,6 +161,10 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             Box::pin(command.run(&here, out)).await?;
         }
         Command::Series(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Review(command) => {
             let here = Here::open(&cli.global, given).await?;
             Box::pin(command.run(&here, out)).await?;
         }

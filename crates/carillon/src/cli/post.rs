@@ -101,7 +101,7 @@ pub(super) struct List {
     /// First day or time that is no longer listed
     #[arg(long)]
     to: Option<String>,
-    /// draft, scheduled, publishing, published, partly_published, failed, held, cancelled
+    /// draft, in_review, approved, scheduled, publishing, published, partly_published, failed, held, cancelled
     #[arg(long)]
     state: Option<String>,
     /// Only posts that hold these words, of any time
@@ -155,6 +155,7 @@ impl Post {
                         .map(|text| Part { text: text.clone(), media: Vec::new() })
                         .collect(),
                     deliveries,
+                    by: Some(OPERATOR.to_owned()),
                 };
                 if let Some(rule) = c.repeat.clone() {
                     let new =

@@ -56,6 +56,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "campaigns",
         sql: include_str!("../../migrations/0014_campaigns.sql"),
     },
+    Migration {
+        version: 15,
+        name: "review",
+        sql: include_str!("../../migrations/0015_review.sql"),
+    },
 ];
 
 /// What [`run`] did.

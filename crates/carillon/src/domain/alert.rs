@@ -26,5 +26,10 @@ words! {
         SeriesUnplanned = "series_unplanned",
         /// Nothing is sent to a network for a while. Its subject is the circuit.
         CircuitOpen = "circuit_open",
+        /// A post that was approved or asked about was changed, so it does not go out. Its subject
+        /// is the post.
+        ApprovalLost = "approval_lost",
+        /// Whoever looked at a post wants it otherwise. Its subject is the post.
+        ChangesRequested = "changes_requested",
     }
 }

@@ -11,6 +11,7 @@ pub mod post;
 pub mod problem;
 pub mod recurrence;
 pub mod refusal;
+pub mod review;
 pub mod sealed;
 pub mod video;
 pub mod when;

@@ -5,6 +5,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Wrong;
+use super::review::Stage;
+use crate::words;
+
+words! {
+    /// Whose yes a post needs before it goes out.
+    pub enum Approval {
+        None = "none",
+        Internal = "internal",
+        /// Somebody of the workspace, then the client.
+        Client = "client",
+    }
+}
 
 /// `None`: the installation's setting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -24,9 +36,22 @@ pub struct Policies {
     /// Posts need a picture or video; where nothing is said, a campaign's do, and others as the
     /// installation's setting says.
     pub media_required: Option<bool>,
+    /// Whose approval a post needs before it goes out; `null`: nobody's. A change of what followers
+    /// see ends an approval, another time does not.
+    pub approval: Option<Approval>,
+    /// May who asked for an approval give it? `null`: only where nobody else could.
+    pub approval_self: Option<bool>,
 }
 
 impl Policies {
+    /// The stage that lets a post out; `None` where nothing needs an approval.
+    pub fn last_stage(&self) -> Option<Stage> {
+        match self.approval? {
+            Approval::None => None,
+            Approval::Internal => Some(Stage::Internal),
+            Approval::Client => Some(Stage::Client),
+        }
+    }
     pub fn late_after(&self, setting: Duration) -> Duration {
         seconds(self.late_after_minutes, 60).unwrap_or(setting)
     }

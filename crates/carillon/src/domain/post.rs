@@ -5,11 +5,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::delivery::DeliveryState as D;
+use super::review::Standing;
 use crate::words;
 
 words! {
     pub enum PostState {
         Draft = "draft",
+        /// It waits for an approval.
+        InReview = "in_review",
+        /// It is approved, and has no time, or one that has passed.
+        Approved = "approved",
         Scheduled = "scheduled",
         Publishing = "publishing",
         Published = "published",
@@ -33,9 +38,13 @@ pub struct Part {
 
 impl PostState {
     /// The state of a post with these deliveries; `committed` is false for a draft.
-    pub fn of(committed: bool, deliveries: &[D]) -> Self {
+    pub fn of(committed: bool, review: Standing, deliveries: &[D]) -> Self {
         if !committed {
-            return PostState::Draft;
+            return match review {
+                Standing::None => PostState::Draft,
+                Standing::Asked => PostState::InReview,
+                Standing::Given => PostState::Approved,
+            };
         }
         let any = |f: fn(&D) -> bool| deliveries.iter().any(f);
         let live: Vec<&D> =
@@ -52,6 +61,10 @@ impl PostState {
         if any(|d| *d == D::Held) {
             return PostState::Held;
         }
+        if any(|d| *d == D::Draft) {
+            let given = review == Standing::Given;
+            return if given { PostState::Approved } else { PostState::InReview };
+        }
         if any(|d| *d == D::Queued) {
             let begun = any(|d| *d == D::Published);
             return if begun { PostState::Publishing } else { PostState::Scheduled };
@@ -66,8 +79,8 @@ mod tests {
 
     #[test]
     fn a_post_is_what_its_deliveries_are() {
-        let of = |d: &[D]| PostState::of(true, d);
-        assert_eq!(PostState::of(false, &[D::Draft]), PostState::Draft);
+        let of = |d: &[D]| PostState::of(true, Standing::None, d);
+        assert_eq!(PostState::of(false, Standing::None, &[D::Draft]), PostState::Draft);
         assert_eq!(of(&[D::Queued, D::Queued]), PostState::Scheduled);
         assert_eq!(of(&[D::Queued, D::Published]), PostState::Publishing);
         assert_eq!(of(&[D::Unknown, D::Failed]), PostState::Publishing);
@@ -76,5 +89,21 @@ mod tests {
         assert_eq!(of(&[D::Held, D::Published]), PostState::Held);
         assert_eq!(of(&[D::Failed]), PostState::Failed);
         assert_eq!(of(&[D::Cancelled, D::Removed]), PostState::Cancelled);
+    }
+
+    #[test]
+    fn what_waits_for_an_approval_is_in_review_until_it_is_given() {
+        let draft = |review| PostState::of(false, review, &[D::Draft]);
+        assert_eq!(draft(Standing::Asked), PostState::InReview);
+        assert_eq!(draft(Standing::Given), PostState::Approved);
+        let planned = |review| PostState::of(true, review, &[D::Draft, D::Cancelled]);
+        assert_eq!(planned(Standing::None), PostState::InReview, "nobody is asked yet");
+        assert_eq!(planned(Standing::Asked), PostState::InReview);
+        assert_eq!(planned(Standing::Given), PostState::Approved, "its time has passed");
+        assert_eq!(
+            PostState::of(true, Standing::Given, &[D::Queued]),
+            PostState::Scheduled,
+            "approved and with a time, it goes out"
+        );
     }
 }

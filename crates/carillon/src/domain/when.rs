@@ -72,6 +72,13 @@ pub fn local(at: i64, zone_name: &str) -> String {
     moment.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
+/// `Monday 23 November 2026, 09:00` in this zone; UTC where the zone is unknown.
+pub fn long(at: i64, zone_name: &str) -> String {
+    let zone = TimeZone::get(zone_name).unwrap_or(TimeZone::UTC);
+    let moment = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    moment.to_zoned(zone).strftime("%A %-d %B %Y, %H:%M").to_string()
+}
+
 /// `2026-11-23T09:00:00Z`, with ms where there are any.
 pub fn iso(at: i64) -> String {
     Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH).to_string()

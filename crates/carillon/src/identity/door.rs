@@ -4,11 +4,14 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::App;
 use crate::db::{Db, Error, Tx};
 use crate::ids;
 use crate::store::accounts::{self, Opened};
+use crate::store::audit;
 
 /// How long a session lasts without a new sign-in.
 pub const SESSION_MS: i64 = 30 * 86_400_000;
@@ -77,6 +80,27 @@ pub async fn make_key(tx: &Tx, workspace: &str, name: &str, now: i64) -> Result<
     let token = token("car");
     accounts::add_key(tx, &ids::new(now), workspace, name, &hash(&token), now).await?;
     Ok(token)
+}
+
+/// Makes a key for whoever asks for one at the terminal, and writes down that they did.
+pub async fn new_key(
+    app: &App,
+    workspace: &str,
+    name: &str,
+    may_approve: bool,
+    actor: &str,
+) -> Result<String, Error> {
+    let (ws, name, actor) = (workspace.to_owned(), name.to_owned(), actor.to_owned());
+    let now = app.clock.now();
+    app.db
+        .write(move |tx| async move {
+            let token = make_key(&tx, &ws, &name, now).await?;
+            accounts::let_approve(&tx, &hash(&token), may_approve).await?;
+            let data = json!({ "name": name, "mayApprove": may_approve });
+            audit::add(&tx, Some(&ws), &actor, "key.made", &name, &data, now).await?;
+            Ok(token)
+        })
+        .await
 }
 
 /// Does this role run a workspace, with all that is in it?

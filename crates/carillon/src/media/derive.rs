@@ -45,7 +45,7 @@ pub async fn derive(app: &App, media_id: &str) -> anyhow::Result<()> {
     };
     let limits = limits(app);
     let frame = medium.frame;
-    let rendered = tokio::task::spawn_blocking(move || render(&original, frame, &limits)).await;
+    let rendered = tokio::task::spawn_blocking(move || render(original, frame, &limits)).await;
     let renditions = match rendered {
         Ok(Ok(renditions)) => renditions,
         Ok(Err(e)) => return fail(app, medium, never(&e.to_string())).await,
@@ -76,11 +76,13 @@ async fn begin(app: &App, id: &str) -> Result<Option<Media>, Error> {
 
 /// Every rendition by its kind.
 fn render(
-    original: &[u8],
+    original: Bytes,
     frame: Frame,
     limits: &Limits,
 ) -> Result<Vec<(&'static str, Jpeg)>, PictureError> {
-    let picture = Picture::decode(original, limits)?;
+    let picture = Picture::decode(&original, limits)?;
+    // It can be as large as its pixels.
+    drop(original);
     let full = picture.fit(FULL_BYTES, FULL_SIDE)?;
     // From the smaller picture: scaling the original costs more than to read this one.
     let thumb = image::thumbnail(&full.data, image::THUMBNAIL_SIDE, limits)?;

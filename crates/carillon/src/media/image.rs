@@ -94,15 +94,6 @@ pub struct Jpeg {
     pub height: u32,
 }
 
-/// Every derivative of a picture, see `Picture::derivatives`.
-pub fn derivatives(
-    data: &[u8],
-    frame: Frame,
-    limits: &Limits,
-) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
-    Picture::decode(data, limits)?.derivatives(frame)
-}
-
 /// The whole picture in few bytes, see `Picture::fit`.
 pub fn fit(
     data: &[u8],

@@ -12,6 +12,7 @@ use super::probe::Kind;
 use super::video::{self, cut_anew, renditions};
 use super::words;
 use crate::App;
+use crate::approval;
 use crate::db::{Error, Tx};
 use crate::domain::alert::AlertKind;
 use crate::domain::frame::{Fit, Frame};
@@ -205,6 +206,7 @@ pub async fn describe(
         .db
         .write(move |tx| async move {
             let mut medium = media::lock(&tx, &ws, &id, now).await?.ok_or_else(no_such)?;
+            let before = (medium.alt.clone(), medium.cut, medium.frame);
             if let Some(name) = change.name {
                 medium.name = clean_name(&name, extension(&medium.content_type));
             }
@@ -228,6 +230,9 @@ pub async fn describe(
                 medium.frame = frame;
                 media::set_frame(&tx, &id, &frame, now).await?;
                 again(&tx, &mut medium, now).await?;
+            }
+            if before != (medium.alt.clone(), medium.cut, medium.frame) {
+                approval::void_media(&tx, &id, now).await?;
             }
             tell(&tx, "media.updated", &medium, now).await?;
             Ok::<_, Refusal>((found(&tx, &ws, &id).await?, old))

@@ -17,6 +17,7 @@ use crate::db::{Error, Tx};
 use crate::domain::alert::AlertKind;
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Refusal, Wrong};
+use crate::domain::review::Standing;
 use crate::domain::when;
 use crate::store::media::{self, Media, MediaState};
 use crate::store::{alerts, audit, deliveries, library, queue, stock};
@@ -73,7 +74,7 @@ async fn uses_of(tx: &Tx, id: &str) -> Result<Vec<UseView>, Error> {
     for post in stock::uses(tx, id).await? {
         let all = deliveries::of_post(tx, &post.id).await?;
         let states: Vec<_> = all.iter().map(|d| d.state).collect();
-        let state = PostState::of(post.committed_at.is_some(), &states);
+        let state = PostState::of(post.committed_at.is_some(), Standing::None, &states);
         let says = post.title.filter(|t| !t.is_empty()).unwrap_or(post.text);
         uses.push(UseView {
             post_id: post.id,

@@ -15,6 +15,7 @@ use super::library::{
 };
 use super::{blobs, intake, usage, video, words};
 use crate::App;
+use crate::approval;
 use crate::db::Tx;
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::domain::when;
@@ -178,6 +179,7 @@ async fn install(
             stock::forget_shown(&tx, &id).await?;
             let old = discard(&tx, &mut medium, None, now).await?;
             stock::check_again(&tx, &id).await?;
+            approval::void_media(&tx, &id, now).await?;
             tell(&tx, "media.updated", &medium, now).await?;
             let data = json!({ "version": medium.version, "before": before });
             audit::add(&tx, Some(&ws), &actor, what, &id, &data, now).await?;

@@ -154,6 +154,7 @@ pub async fn create(
 ) -> Result<CampaignView, Refusal> {
     let (ws, terms, now) = (workspace.to_owned(), Terms::of(app), app.clock.now());
     let actor = actor.to_owned();
+    let form = Form { post: Draft { by: Some(actor.clone()), ..form.post }, ..form };
     let made = app
         .db
         .write(move |tx| async move {

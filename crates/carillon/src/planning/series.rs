@@ -119,6 +119,7 @@ pub async fn create(
     actor: &str,
 ) -> Result<SeriesView, Refusal> {
     let (ws, actor, now) = (workspace.to_owned(), actor.to_owned(), app.clock.now());
+    let new = NewSeries { post: Draft { by: Some(actor.clone()), ..new.post }, ..new };
     let terms = Terms::of(app);
     let made = app
         .db
@@ -179,6 +180,7 @@ pub(super) async fn make(
     let mut draft = placed(s, pattern(s)?, wall)?;
     // That it says the same again is what it is for.
     draft.allow_duplicate = true;
+    draft.by = s.made_by.clone();
     schedule::create_in(tx, terms, &s.workspace_id, &draft, belongs, now).await
 }
 
@@ -251,6 +253,7 @@ pub(super) async fn judged(
         also,
         ends_before: None,
         pattern: serde_json::to_value(&new.post).unwrap_or_default(),
+        made_by: new.post.by.clone(),
         state: SeriesState::Active,
         version: 1,
         created_at: now,

@@ -18,6 +18,7 @@ use super::load::{self, Work};
 use super::tokens::{After, Unusable};
 use super::view::{self, DeliveryView};
 use super::{account, connecting, deliver, guard, options};
+use crate::approval;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::problem::Problem;
@@ -25,7 +26,7 @@ use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::store::attempts::{self, Begun, Ended};
 use crate::store::connections;
 use crate::store::deliveries::{self, Delivery};
-use crate::store::{audit, events};
+use crate::store::{accounts, audit, events};
 use crate::{App, ids};
 
 const STEP: &str = "amend";
@@ -66,12 +67,14 @@ pub async fn amend(
     actor: &str,
 ) -> Result<DeliveryView, Refusal> {
     let (ws, id) = (workspace.to_owned(), view::known_id(id, "delivery")?);
+    let by = actor.to_owned();
     let d = app
         .db
         .read(move |tx| async move {
             let found = deliveries::find(&tx, &ws, &id).await?;
             let d = found.ok_or_else(|| Refusal::not_found("delivery"))?;
             is_live(&d)?;
+            may_change_live(&tx, &d, &by).await?;
             match connections::find(&tx, &ws, &d.connection_id).await? {
                 Some(_) => Ok(d),
                 None => Err(disconnected(&d)),
@@ -110,6 +113,24 @@ fn is_live(d: &Delivery) -> Result<(), Refusal> {
         "not_live",
         "This delivery is not live, so there is nothing to change at its network.",
         "Edit its post instead, or look at its journal.",
+    ))
+}
+
+/// What is live was approved as it is: where that is asked for, whoever may approve may change it.
+async fn may_change_live(tx: &Tx, d: &Delivery, actor: &str) -> Result<(), Refusal> {
+    let policies = accounts::policies(tx, &d.workspace_id).await?;
+    let free = match policies.last_stage() {
+        None => true,
+        Some(_) => approval::may_approve(tx, &d.workspace_id, actor).await?,
+    };
+    if free {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Kind::Forbidden,
+        approval::NOT_APPROVED,
+        "What is live here was approved, and the new text is not.",
+        "Ask somebody who may approve to change it.",
     ))
 }
 

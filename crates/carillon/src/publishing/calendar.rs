@@ -12,7 +12,9 @@ use crate::App;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::post::PostState;
 use crate::domain::refusal::Refusal;
+use crate::domain::review::{Stage, Standing};
 use crate::domain::when::iso;
+use crate::store::accounts;
 use crate::store::calendar::{self, Brief, Short};
 
 /// A post with what a calendar shows of it. Times are ISO 8601 UTC.
@@ -70,15 +72,17 @@ pub struct Query {
 pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<BriefView>, Refusal> {
     let (workspace, config) = (workspace.to_owned(), app.config.publishing.clone());
     let limit = query.limit;
-    let (mut found, windows) = app
+    let (mut found, windows, last) = app
         .db
         .read(move |tx| async move {
             let after = query.cursor.as_ref().map_or((-1, ""), |(at, id)| (*at, id.as_str()));
             let like = calendar::pattern(&query.search);
             let more = limit as i64 + 1;
-            let (from, to) = (query.from, query.to);
-            let found = calendar::between(&tx, &workspace, from, to, after, &like, more).await?;
-            Ok::<_, Refusal>((found, guard::windows(&tx, &config, &workspace).await?))
+            let span = (query.from, query.to);
+            let last = accounts::policies(&tx, &workspace).await?.last_stage();
+            let gated = last.is_some();
+            let found = calendar::between(&tx, &workspace, span, after, &like, gated, more).await?;
+            Ok::<_, Refusal>((found, guard::windows(&tx, &config, &workspace).await?, last))
         })
         .await?;
     let next = (found.len() > limit).then(|| {
@@ -86,20 +90,21 @@ pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<Brief
         found.last().map(|p| format!("{}~{}", p.scheduled_at, p.id))
     });
     let mut clashes = clashes(&found, windows);
-    let items = found.iter().map(|p| view(p, clashes.remove(&p.id).unwrap_or_default()));
+    let items = found.iter().map(|p| view(p, clashes.remove(&p.id).unwrap_or_default(), last));
     Ok(Page { items: items.collect(), next: next.flatten() })
 }
 
-fn view(post: &Brief, clashes: Vec<Clash>) -> BriefView {
+fn view(post: &Brief, clashes: Vec<Clash>, last: Option<Stage>) -> BriefView {
     let all = &post.deliveries;
     let telling = all.iter().filter(|d| !waits(d) || turn_comes(d, all));
     let states: Vec<DeliveryState> = telling.map(|d| d.state).collect();
+    let standing = last.map_or(Standing::None, |last| Standing::of(post.review, last));
     let shown = all.iter().filter(|d| d.parent_id.is_none() || in_doubt(d));
     BriefView {
         id: post.id.clone(),
         text: first_line(&post.text),
         title: post.title.clone(),
-        state: PostState::of(post.committed_at.is_some(), &states),
+        state: PostState::of(post.committed_at.is_some(), standing, &states),
         scheduled_at: iso(post.scheduled_at),
         updated_at: iso(post.updated_at),
         version: post.version,
@@ -140,9 +145,11 @@ fn first_line(text: &str) -> String {
 fn clashes(posts: &[Brief], windows: Windows) -> HashMap<String, Vec<Clash>> {
     let mut of_connection: HashMap<&str, Vec<(i64, &Brief, &Short)>> = HashMap::new();
     for post in posts.iter().filter(|p| p.committed_at.is_some()) {
-        let counts = |d: &&Short| {
-            d.parent_id.is_none() && (d.state.active() || d.state == DeliveryState::Published)
+        // What waits for an approval keeps its place.
+        let stands = |s: DeliveryState| {
+            s.active() || matches!(s, DeliveryState::Published | DeliveryState::Draft)
         };
+        let counts = |d: &&Short| d.parent_id.is_none() && stands(d.state);
         for d in post.deliveries.iter().filter(counts) {
             let at = d.scheduled_at.unwrap_or(post.scheduled_at);
             of_connection.entry(&d.connection_id).or_default().push((at, post, d));
@@ -151,7 +158,7 @@ fn clashes(posts: &[Brief], windows: Windows) -> HashMap<String, Vec<Clash>> {
     let mut found: HashMap<String, Vec<Clash>> = HashMap::new();
     let mut tell = |post: &Brief, d: &Short, code: &'static str, other: &Brief| {
         let known = found.entry(post.id.clone()).or_default();
-        let open = d.state == DeliveryState::Queued;
+        let open = matches!(d.state, DeliveryState::Queued | DeliveryState::Draft);
         if open && !known.iter().any(|c| c.code == code && c.post_id == other.id) {
             let (connection_id, post_id) = (d.connection_id.clone(), other.id.clone());
             known.push(Clash { code, connection_id, post_id });

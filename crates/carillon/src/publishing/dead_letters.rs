@@ -15,6 +15,7 @@ use super::lineup::{note, reopen};
 use super::schedule;
 use super::view::{self, DeliveryView};
 use crate::App;
+use crate::approval;
 use crate::db::Tx;
 use crate::domain::refusal::{Refusal, Wrong};
 use crate::domain::when::iso;
@@ -151,7 +152,7 @@ pub struct Target {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Skipped {
     pub id: String,
-    /// `in_doubt`, `disconnected`, `not_retryable`, `not_found`
+    /// `in_doubt`, `disconnected`, `not_retryable`, `not_approved`, `not_found`
     pub code: String,
     pub sentence: String,
 }
@@ -300,7 +301,18 @@ impl Batch {
                 None => Some(Refusal::not_found("delivery")),
                 Some(at) => {
                     let d = found.swap_remove(at);
-                    let refusal = desk::refused(&d, names.contains_key(&d.connection_id));
+                    let connected = names.contains_key(&d.connection_id);
+                    let refusal = match desk::refused(&d, connected) {
+                        None => {
+                            let post = schedule::find(tx, &self.workspace, &d.post_id).await?;
+                            match desk::approved(tx, &post, &d).await {
+                                Ok(()) => None,
+                                Err(e) if e.code == approval::NOT_APPROVED => Some(e),
+                                Err(e) => return Err(e),
+                            }
+                        }
+                        refusal => refusal,
+                    };
                     if refusal.is_none() {
                         fit.push(d);
                     }
@@ -322,6 +334,8 @@ impl Batch {
         let at = self.now + *slot * self.spacing;
         *slot += 1;
         note(tx, d, "retry", "queued", None, self.now).await?;
-        reopen(tx, &post, Delivery { scheduled_at: Some(at), ..d.clone() }, self.now).await
+        reopen(tx, &post, Delivery { scheduled_at: Some(at), ..d.clone() }, self.now)
+            .await
+            .map(drop)
     }
 }

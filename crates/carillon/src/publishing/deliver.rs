@@ -16,6 +16,7 @@ use super::outcome::{self, Line, Lost, Next, Outcome};
 use super::segments::{self, Stop};
 use super::tokens::{After, Unusable};
 use super::{account, circuits, holding, intent, lateness, settle, tokens};
+use crate::approval;
 use crate::db;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Claim, Pool};
@@ -68,7 +69,9 @@ pub async fn deliver(app: &App, claim: &Claim) -> anyhow::Result<()> {
         // Somebody else has it; there is nothing to do here.
         Ok(()) | Err(Lost::Stale) => Ok(()),
         Err(Lost::Db(e)) => Err(e.into()),
-        Err(Lost::Spent(_)) => Err(anyhow::anyhow!("a budget was asked outside an intent")),
+        Err(e @ (Lost::Spent(_) | Lost::NotApproved)) => {
+            Err(anyhow::Error::new(e).context("found outside an intent"))
+        }
     }
 }
 
@@ -126,6 +129,10 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
             }
         };
         return outcome::write(app, claim, d, from, o).await;
+    }
+    // Not even a preparation takes to a network what nobody approved.
+    if matches!(work.content, Some((_, false))) {
+        return outcome::write(app, claim, d, from, not_approved(d, started_at)).await;
     }
     if let Some(o) = lateness::too_late(app, work) {
         return outcome::write(app, claim, d, from, o).await;
@@ -214,12 +221,15 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     let (wall, steady) = (app.clock.now(), app.clock.mono());
     let intent = match intent::commit(app, claim, work, &out).await {
         Ok(Some(intended)) => intended,
-        // A cancel came first; the next step sees it.
+        // A cancel came first, or a setting; the next step sees it.
         Ok(None) => return again_now(app, claim).await,
         Err(Lost::Spent(at)) => {
             let o = lateness::spent(app, work, at, started_at);
             let o = lateness::in_turn(app, work, o).await?;
             return outcome::write(app, claim, d, from, o).await;
+        }
+        Err(Lost::NotApproved) => {
+            return outcome::write(app, claim, d, from, not_approved(d, started_at)).await;
         }
         Err(e) => return Err(e),
     };
@@ -247,6 +257,12 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         answer => published(app, work, answer, intent.line),
     };
     outcome::write(app, claim, d, State::Sending, o).await
+}
+
+/// A person approves it, then decides when it goes out.
+fn not_approved(d: &Delivery, started_at: i64) -> Outcome {
+    let line = Line::New { step: "prepare", started_at, word: "not_approved" };
+    Outcome::of(d, State::Held, Next::Done, line).because(approval::problem())
 }
 
 /// What a refusal leads to that may be one of a token which ended on the way: with a newer one it

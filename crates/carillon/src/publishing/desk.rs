@@ -17,6 +17,7 @@ use super::schedule;
 use super::segments;
 use super::view::{self, DeliveryView};
 use crate::App;
+use crate::approval;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::{Refusal, Wrong};
@@ -88,6 +89,7 @@ pub async fn retry(
         .db
         .write(move |tx| async move {
             let mut d = find(&tx, &ws, &id).await?;
+            let post = schedule::find(&tx, &ws, &d.post_id).await?;
             let connected = connections::find(&tx, &ws, &d.connection_id).await?.is_some();
             match refused(&d, connected) {
                 None => {}
@@ -96,6 +98,8 @@ pub async fn retry(
                     if connected
                         && d.intent_at.is_none()
                         && matches!(d.state, State::Queued | State::Cancelled) => {}
+                // It is approved, and its time has passed.
+                Some(_) if connected && d.state == State::Draft && post.committed_at.is_some() => {}
                 Some(refusal) => return Err(refusal),
             }
             if let Some(parent) = &d.parent_id
@@ -107,7 +111,6 @@ pub async fn retry(
                     "Send that one first; this one goes out right after it.",
                 ));
             }
-            let post = schedule::find(&tx, &ws, &d.post_id).await?;
             if post.paused_at.is_some() {
                 return Err(holding::refused());
             }
@@ -116,6 +119,7 @@ pub async fn retry(
                 fits(&tx, &d, &post, &text).await?;
                 d.text = Some(text);
             }
+            approved(&tx, &post, &d).await?;
             d.scheduled_at = Some(now);
             note(&tx, &d, "retry", "queued", None, now).await?;
             reopen(&tx, &post, d, now).await?;
@@ -125,6 +129,15 @@ pub async fn retry(
         .await?;
     app.ring();
     Ok(retried)
+}
+
+/// Refuses what nobody approved as it is here.
+pub(super) async fn approved(tx: &Tx, post: &Post, d: &Delivery) -> Result<(), Refusal> {
+    let media = media::of_post(tx, &post.id).await?;
+    match approval::gate(tx, post).await?.lets(tx, post, &media, d).await? {
+        true => Ok(()),
+        false => Err(approval::refusal()),
+    }
 }
 
 /// Why it is safe to send a dead letter again, or why it is not.

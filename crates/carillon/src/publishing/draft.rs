@@ -12,7 +12,7 @@ use crate::store::deliveries::Delivery;
 use crate::store::posts::Post;
 
 /// A post as it is asked for.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Draft {
     #[serde(default)]
@@ -47,6 +47,37 @@ pub struct Draft {
     pub thread: Vec<Part>,
     #[serde(default)]
     pub deliveries: Vec<DraftDelivery>,
+    /// Who plans it (`account:<id>`, `key:<id>`, `operator`), never read from what they send; `None`:
+    /// nobody in person.
+    #[serde(skip)]
+    pub by: Option<String>,
+}
+
+impl Draft {
+    /// Would followers see the same of both, whenever that is?
+    pub(super) fn shows_as(&self, other: &Draft) -> bool {
+        let content = |d: &Draft| {
+            let places = d.deliveries.iter().map(|d| DraftDelivery {
+                scheduled_at: None,
+                thread: d.thread.clone().or(Some(Parts::Share(Share::All))),
+                first_comment: d.comment().map(str::to_owned),
+                options: d.options.clone().filter(|answers| !answers.is_empty()),
+                ..d.clone()
+            });
+            Draft {
+                title: d.title.clone().filter(|title| !title.trim().is_empty()),
+                deliveries: places.collect(),
+                scheduled_at: None,
+                timezone: None,
+                draft: false,
+                allow_collision: false,
+                allow_duplicate: false,
+                by: None,
+                ..d.clone()
+            }
+        };
+        content(self) == content(other)
+    }
 }
 
 /// How much of the post's thread a delivery takes, or parts of its own after the first.
@@ -70,7 +101,7 @@ impl Parts {
     pub const FIRST: Self = Self::Share(Share::First);
 }
 
-#[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DraftDelivery {
     pub connection_id: String,
@@ -142,6 +173,9 @@ pub struct Change {
     pub thread: Option<Vec<Part>>,
     /// The whole new list.
     pub deliveries: Option<Vec<DraftDelivery>>,
+    /// As a draft's.
+    #[serde(skip)]
+    pub by: Option<String>,
 }
 
 /// A new time for a post.
@@ -221,6 +255,7 @@ pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change:
         allow_duplicate: change.allow_duplicate,
         thread: change.thread.unwrap_or(thread),
         deliveries,
+        by: change.by,
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct Held {
 /// What became of them when the pause ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LetGo {
+    /// But for what waits for an approval.
     pub queued: usize,
     /// Their time passed meanwhile: they stay held, for a person to decide.
     pub late: usize,
@@ -76,8 +77,7 @@ pub(crate) async fn let_go(tx: &Tx, post: &Post, now: i64) -> Result<LetGo, Refu
             settle(tx, &d, &passed(), now).await?;
             done.late += 1;
         } else {
-            reopen(tx, &post, d, now).await?;
-            done.queued += 1;
+            done.queued += usize::from(reopen(tx, &post, d, now).await?);
         }
     }
     Ok(done)

@@ -1,7 +1,8 @@
 //! The intent: the fenced promise, on disk, that the visible call comes next.
 //!
 //! Intents of several deliveries share a unit of work. Each is refused by itself, before anything
-//! of it is written: its claim was lost, its budget is spent, a cancel came first.
+//! of it is written: its claim was lost, it is not approved, its budget is spent, a cancel came
+//! first.
 
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use sha2::{Digest, Sha256};
 use super::budget;
 use super::load::Work;
 use super::outcome::{self, Lost};
+use crate::approval;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::Claim;
+use crate::domain::review::Stage;
 use crate::store::attempts::{self, Begun};
 use crate::store::deliveries::{self, Delivery};
 use crate::store::{events, queue};
@@ -35,10 +38,12 @@ struct Promise {
     delivery: Delivery,
     spec: &'static Spec,
     placement: &'static Placement,
+    /// Where an approval is needed: the stage that gives it, and what is to be sent, as a hash.
+    content: Option<(Stage, String)>,
     request_hash: String,
 }
 
-/// Commits the intent; `None` when a cancel was wished.
+/// Commits the intent; `None` when a cancel was wished, or approvals are asked for since a moment.
 pub(super) async fn commit(
     app: &App,
     claim: &Claim,
@@ -50,6 +55,7 @@ pub(super) async fn commit(
         delivery: work.delivery.clone(),
         spec: work.network.spec(),
         placement: work.placement,
+        content: work.policies.last_stage().zip(work.content.as_ref().map(|(c, _)| c.clone())),
         request_hash: request_hash(out),
     };
     let app_ = app.clone();
@@ -77,6 +83,12 @@ async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed
             answers.push(Err(Lost::Stale));
             continue;
         };
+        if let Some((stage, content)) = &p.content
+            && !approval::given(tx, *stage, &p.delivery, content).await?
+        {
+            answers.push(Err(Lost::NotApproved));
+            continue;
+        }
         let connection = &p.delivery.connection_id;
         let spent = budget::spend(tx, config, p.spec, p.placement, connection, now).await?;
         answers.push(match spent {
@@ -86,8 +98,10 @@ async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed
     }
     let mut going: Vec<(&Promise, &mut Committed)> =
         promises.iter().zip(&mut answers).filter(|(_, a)| a.is_ok()).collect();
-    let moves: Vec<_> =
-        going.iter().map(|(p, _)| (p.delivery.id.as_str(), p.delivery.state)).collect();
+    let moves: Vec<_> = going
+        .iter()
+        .map(|(p, _)| (p.delivery.id.as_str(), p.delivery.state, p.content.is_some()))
+        .collect();
     let moved = deliveries::intend_each(tx, &moves, now).await?;
     let (mut lines, mut news) = (Vec::new(), Vec::new());
     for ((p, answer), moved) in going.iter_mut().zip(moved) {

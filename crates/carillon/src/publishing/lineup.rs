@@ -1,20 +1,27 @@
 //! Deliveries into their queue and out of it again, each with its job in the same transaction.
 
 use super::guard;
+use super::holding;
 use super::outcome;
 use super::plan::{Plan, Planned};
 use super::segments;
+use crate::app::Networks;
+use crate::approval::{self, Gate};
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::job::{Kind, NewJob};
 use crate::domain::refusal::Refusal;
 use crate::ids;
+use crate::media::video::renditions;
 use crate::store::attempts::{self, Begun, Ended};
 use crate::store::connections;
 use crate::store::deliveries::{self, Delivery, Moved};
 use crate::store::media;
-use crate::store::posts::Post;
+use crate::store::posts::{self, Post};
 use crate::store::queue::{self, Removed};
+
+/// What was due longer ago than this is not sent by an approval, in ms.
+const LATE: i64 = 60_000;
 
 /// Brings a post's deliveries to what the edit asks for: same target, same delivery.
 pub(super) async fn replace_deliveries(
@@ -24,6 +31,7 @@ pub(super) async fn replace_deliveries(
     plan: &Plan,
     now: i64,
 ) -> Result<(), Refusal> {
+    let gate = approval::gate(tx, post).await?;
     let same = |d: &Delivery, p: &Planned| {
         d.parent_id.is_none()
             && d.connection_id == p.connection.id
@@ -59,9 +67,9 @@ pub(super) async fn replace_deliveries(
                     ..old.clone()
                 };
                 reopen(tx, post, d, now).await?;
-                replace_segments(tx, post, old, olds, p, now).await?;
+                replace_segments(tx, post, &gate, old, olds, p, now).await?;
             }
-            None => add_delivery(tx, post, p, now).await?,
+            None => add_delivery(tx, post, &gate, p, now).await?,
         }
     }
     Ok(())
@@ -71,6 +79,7 @@ pub(super) async fn replace_deliveries(
 async fn replace_segments(
     tx: &Tx,
     post: &Post,
+    gate: &Gate,
     head: &Delivery,
     olds: &[Delivery],
     p: &Planned,
@@ -87,21 +96,22 @@ async fn replace_segments(
         let id = match known {
             Some(at) => {
                 let old = left.remove(at);
-                let d = Delivery {
+                let mut d = Delivery {
                     text: Some(segment.text.clone()),
                     position: n as i64 + 1,
                     scheduled_at: None,
                     next_attempt_at: None,
                     problem: None,
-                    state: waiting(post),
                     ..old.clone()
                 };
+                let goes = post.committed_at.is_some() && gate.lets(tx, post, &[], &d).await?;
+                d.state = if goes { State::Queued } else { State::Draft };
                 if !deliveries::edit(tx, &d, old.state, now).await? {
                     return Err(already_sending(&Delivery { state: State::Sending, ..old }));
                 }
                 d.id
             }
-            None => add_segment(tx, post, p, &after, n, now).await?,
+            None => add_segment(tx, post, gate, p, &after, n, now).await?,
         };
         if reply {
             last = id;
@@ -120,6 +130,7 @@ async fn replace_segments(
 async fn add_segment(
     tx: &Tx,
     post: &Post,
+    gate: &Gate,
     p: &Planned,
     after: &str,
     n: usize,
@@ -133,27 +144,23 @@ async fn add_segment(
         text: Some(segment.text.clone()),
         options: Default::default(),
         scheduled_at: None,
-        state: waiting(post),
         next_attempt_at: None,
         // Only whole posts are told to be the same.
         content_hash: None,
-        ..planned(post, p, now)
+        ..planned(post, gate, p, now)
     };
     deliveries::add(tx, &d).await?;
     Ok(d.id)
 }
 
-fn waiting(post: &Post) -> State {
-    if post.committed_at.is_some() { State::Queued } else { State::Draft }
-}
-
 pub(super) async fn add_delivery(
     tx: &Tx,
     post: &Post,
+    gate: &Gate,
     p: &Planned,
     now: i64,
 ) -> Result<(), Refusal> {
-    let d = planned(post, p, now);
+    let d = planned(post, gate, p, now);
     deliveries::add(tx, &d).await?;
     if d.state == State::Queued {
         enqueue(tx, &d, now).await?;
@@ -162,7 +169,7 @@ pub(super) async fn add_delivery(
     for (n, segment) in p.segments.iter().enumerate() {
         let reply = segment.placement.id == "reply";
         let after = if reply { &last } else { &d.id };
-        let id = add_segment(tx, post, p, after, n, now).await?;
+        let id = add_segment(tx, post, gate, p, after, n, now).await?;
         if reply {
             last = id;
         }
@@ -170,9 +177,9 @@ pub(super) async fn add_delivery(
     Ok(())
 }
 
-/// A planned delivery, as it begins.
-fn planned(post: &Post, p: &Planned, now: i64) -> Delivery {
-    let committed = post.committed_at.is_some();
+/// A planned delivery, as it begins. Nobody can have approved one that is new.
+fn planned(post: &Post, gate: &Gate, p: &Planned, now: i64) -> Delivery {
+    let goes = post.committed_at.is_some() && *gate == Gate::Open;
     Delivery {
         id: ids::new(now),
         workspace_id: post.workspace_id.clone(),
@@ -186,14 +193,14 @@ fn planned(post: &Post, p: &Planned, now: i64) -> Delivery {
         title: None,
         options: p.options.clone(),
         scheduled_at: p.at,
-        state: waiting(post),
+        state: if goes { State::Queued } else { State::Draft },
         send_key: ids::secret(),
         checkpoints: Default::default(),
         intent_at: None,
         first_intent_at: None,
         tries: 0,
         looks: 0,
-        next_attempt_at: if committed { p.at } else { None },
+        next_attempt_at: if goes { p.at } else { None },
         cancel_wish_at: None,
         remote_id: None,
         remote_url: None,
@@ -219,8 +226,14 @@ async fn enqueue(tx: &Tx, d: &Delivery, now: i64) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Puts a delivery (back) into its queue with its present fields, as if never tried.
-pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> Result<(), Refusal> {
+/// Puts a delivery (back) into its queue with its present fields, as if never tried; where it is not
+/// approved as it is now, it waits outside: `false`.
+pub(super) async fn reopen(
+    tx: &Tx,
+    post: &Post,
+    mut d: Delivery,
+    now: i64,
+) -> Result<bool, Refusal> {
     if queue::remove(tx, &d.id).await? == Removed::Leased {
         return Err(already_sending(&d));
     }
@@ -228,36 +241,95 @@ pub(super) async fn reopen(tx: &Tx, post: &Post, mut d: Delivery, now: i64) -> R
     if d.intent_at.is_some() {
         return Err(in_doubt(&d));
     }
+    let media = media::of_post(tx, &post.id).await?;
+    let goes = post.committed_at.is_some()
+        && approval::gate(tx, post).await?.lets(tx, post, &media, &d).await?;
     let from = d.state;
-    let committed = post.committed_at.is_some();
-    d.state = if committed { State::Queued } else { State::Draft };
-    d.next_attempt_at = if committed { d.scheduled_at } else { None };
+    d.state = if goes { State::Queued } else { State::Draft };
+    d.next_attempt_at = if goes { d.scheduled_at } else { None };
     d.checkpoints.clear();
     (d.tries, d.looks, d.first_intent_at, d.problem) = (0, 0, None, None);
-    let media: Vec<String> =
-        media::of_post(tx, &post.id).await?.into_iter().map(|m| m.id).collect();
     if d.parent_id.is_none() {
         let text = d.text.as_ref().unwrap_or(&post.text);
+        let media: Vec<String> = media.into_iter().map(|m| m.id).collect();
         d.content_hash = Some(guard::content_hash(text, &media));
     }
     if !deliveries::edit(tx, &d, from, now).await? {
         return Err(already_sending(&Delivery { state: State::Sending, ..d }));
     }
-    if committed {
+    if goes {
         enqueue(tx, &d, now).await?;
     }
     outcome::announce(tx, &d, d.state, None, now).await?;
-    Ok(())
+    Ok(goes)
 }
 
 /// A segment that was cancelled waits for what it follows again.
 pub(super) async fn revive(tx: &Tx, post: &Post, d: Delivery, now: i64) -> Result<(), Refusal> {
     let from = d.state;
-    let d = Delivery { state: waiting(post), scheduled_at: None, next_attempt_at: None, ..d };
+    let goes = post.committed_at.is_some()
+        && approval::gate(tx, post).await?.lets(tx, post, &[], &d).await?;
+    let state = if goes { State::Queued } else { State::Draft };
+    let d = Delivery { state, scheduled_at: None, next_attempt_at: None, ..d };
     if !deliveries::edit(tx, &d, from, now).await? {
         return Err(already_sending(&d));
     }
     outcome::announce(tx, &d, d.state, None, now).await?;
+    Ok(())
+}
+
+/// Puts into its queue what was waiting for an approval, and has it now. What would be late by that
+/// waits for a person to choose another time: how many.
+pub(crate) async fn let_out(
+    tx: &Tx,
+    networks: Networks,
+    post: &Post,
+    now: i64,
+) -> Result<usize, Refusal> {
+    if post.committed_at.is_none() {
+        return Ok(0);
+    }
+    let mut all = deliveries::of_post(tx, &post.id).await?;
+    all.sort_by(|a, b| a.connection_id.cmp(&b.connection_id));
+    // What follows another delivery has no time before its turn.
+    let (following, timed): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|d| d.parent_id.is_some() && d.scheduled_at.is_none());
+    let mut passed = 0;
+    for d in timed.iter().filter(|d| d.held_back()) {
+        match d.scheduled_at {
+            Some(at) if at >= now - LATE => {
+                reopen(tx, post, d.clone(), now).await?;
+            }
+            _ => passed += 1,
+        }
+    }
+    let gate = approval::gate(tx, post).await?;
+    for d in following.iter().filter(|d| d.held_back()) {
+        if gate.lets(tx, post, &[], d).await? {
+            let moved = Moved { problem: None, ..Moved::from(d) };
+            deliveries::go(tx, &d.id, d.state, State::Queued, &moved, now).await?;
+            outcome::announce(tx, d, State::Queued, None, now).await?;
+        }
+    }
+    let all = deliveries::of_post(tx, &post.id).await?;
+    let live: Vec<&Delivery> = all.iter().filter(|d| d.state == State::Published).collect();
+    segments::go_on(tx, &live, now).await?;
+    renditions::ask_for_post(tx, networks, &post.id, now).await?;
+    holding::keep(tx, post, now).await?;
+    Ok(passed)
+}
+
+/// The workspace no longer asks for approvals: what waited for one is a draft, or, beside what is out
+/// already, cancelled. Nothing is sent.
+pub(crate) async fn to_draft(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
+    let all = deliveries::of_post(tx, &post.id).await?;
+    if all.iter().all(|d| matches!(d.state, State::Draft | State::Cancelled | State::Removed)) {
+        posts::save(tx, &Post { committed_at: None, ..post.clone() }, now).await?;
+        return Ok(());
+    }
+    for d in all.iter().filter(|d| d.state == State::Draft) {
+        cancel_one(tx, d, now).await?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use super::account;
 use super::circuits::{self, Sign};
 use crate::App;
 use crate::app::Networks;
+use crate::approval;
 use crate::db::{self, Tx};
 use crate::domain::policy::Policies;
 use crate::store::accounts;
@@ -29,6 +30,8 @@ pub(super) struct Work {
     pub network: &'static dyn Network,
     pub placement: &'static Placement,
     pub policies: Policies,
+    /// Where its workspace asks for approvals: what it shows, as a hash, and whether that is approved.
+    pub content: Option<(String, bool)>,
     /// What this step's calls say about the network.
     pub sign: Mutex<Option<Sign>>,
 }
@@ -88,10 +91,21 @@ async fn read(
             works.push(Err(db::Error::Corrupt(what)));
             continue;
         };
+        let media = if delivery.parent_id.is_none() { media } else { Vec::new() };
+        let policies = policies.get(&delivery.workspace_id).copied().unwrap_or_default();
+        let content = match policies.last_stage() {
+            None => None,
+            Some(stage) => {
+                let content = approval::content_of(tx, &post, &media, &delivery).await?;
+                let given = approval::given(tx, stage, &delivery, &content).await?;
+                Some((content, given))
+            }
+        };
         works.push(Ok(Some(Work {
             before: before(tx, &delivery).await?,
-            media: if delivery.parent_id.is_none() { media } else { Vec::new() },
-            policies: policies.get(&delivery.workspace_id).cloned().unwrap_or_default(),
+            media,
+            policies,
+            content,
             delivery,
             post,
             connection,

@@ -40,3 +40,5 @@ mod spool;
 pub mod sweep;
 pub mod tokens;
 pub mod view;
+
+pub(crate) use lineup::{let_out, to_draft};

@@ -102,6 +102,9 @@ pub(super) enum Lost {
     /// Nothing is left of a budget before this time (ms UTC); only an intent finds that out.
     #[error("a posting budget is spent until {0}")]
     Spent(i64),
+    /// Nobody approved what was to be sent; only an intent finds that out.
+    #[error("it is not approved as it is now")]
+    NotApproved,
     #[error(transparent)]
     Db(#[from] Error),
 }

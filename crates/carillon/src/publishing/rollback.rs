@@ -9,6 +9,7 @@ use super::tokens::After;
 use super::view::{self, PostView};
 use super::{connecting, lineup, outcome, segments};
 use crate::App;
+use crate::approval;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
 use crate::store::connections::{self, Connection};
@@ -177,6 +178,8 @@ async fn to_draft(app: &App, post: &Post) -> Result<(), Refusal> {
                 .iter()
                 .all(|d| matches!(d.state, State::Removed | State::Cancelled | State::Draft));
             if over {
+                // Published again it is another post at its network, and approved anew.
+                approval::forget(&tx, &post.id, "rolled_back", now).await?;
                 posts::save(&tx, &Post { committed_at: None, ..post }, now).await?;
             }
             Ok::<_, Refusal>(())

@@ -18,10 +18,12 @@ pub(crate) use super::moving::one_in as move_in;
 pub use super::plan::{Checked, CheckedDelivery};
 use super::plan::{Plan, plan_for};
 use super::view::{self, PostView};
+use crate::approval::{self, Gate};
 use crate::config::Publishing;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
 use crate::domain::refusal::Refusal;
+use crate::domain::review::Stage;
 use crate::domain::when;
 use crate::media::video::renditions;
 use crate::store::deliveries::{self, Delivery};
@@ -29,6 +31,7 @@ use crate::store::events;
 use crate::store::idempotency::{self, Kept};
 use crate::store::media;
 use crate::store::posts::{self, Belongs, Post};
+use crate::store::reviews;
 use crate::{App, ids, store};
 
 /// An Idempotency-Key: the answer is kept in the transaction of the write.
@@ -107,12 +110,14 @@ pub(crate) async fn create_in(
     };
     posts::add(tx, &post).await?;
     posts::set_media(tx, &post.id, &draft.media).await?;
+    let gate = approval::gate(tx, &post).await?;
     // Lanes in one order everywhere, so that two posts never wait for each other.
     for planned in plan.by_lane() {
-        add_delivery(tx, &post, planned, now).await?;
+        add_delivery(tx, &post, &gate, planned, now).await?;
     }
     if post.committed_at.is_some() {
         renditions::ask_for_post(tx, terms.rules.networks, &post.id, now).await?;
+        ask_approval(tx, &post, &gate, draft.by.as_deref(), now).await?;
     }
     say(tx, &post, "post.created", now).await?;
     Ok(post)
@@ -182,12 +187,38 @@ pub(crate) async fn edit_in(
     change: Change,
     now: i64,
 ) -> Result<Post, Refusal> {
+    change_in(tx, terms, workspace, id, change, false, now).await
+}
+
+/// The same by whoever is asked about the post: the question stays open, and its caller says what it
+/// is about from then on.
+pub(crate) async fn edit_within_review(
+    tx: &Tx,
+    terms: &Terms,
+    workspace: &str,
+    id: &str,
+    change: Change,
+    now: i64,
+) -> Result<Post, Refusal> {
+    change_in(tx, terms, workspace, id, change, true, now).await
+}
+
+async fn change_in(
+    tx: &Tx,
+    terms: &Terms,
+    workspace: &str,
+    id: &str,
+    change: Change,
+    within_review: bool,
+    now: i64,
+) -> Result<Post, Refusal> {
     let post = find(tx, workspace, id).await?;
     if post.version != change.version {
         return Err(version_conflict(&post));
     }
     let olds = deliveries::of_post(tx, id).await?;
     let media: Vec<String> = media::of_post(tx, id).await?.into_iter().map(|m| m.id).collect();
+    let present = merged(&post, &olds, media.clone(), Change::default());
     let draft = merged(&post, &olds, media.clone(), change);
     let same = draft.text == post.text
         && draft.title == post.title
@@ -216,13 +247,31 @@ pub(crate) async fn edit_in(
         return Err(version_conflict(&post));
     }
     posts::set_media(tx, id, &draft.media).await?;
+    let mut gate = approval::gate(tx, &post).await?;
+    // Before its deliveries are lined up: what was approved was the post before the change.
+    if gate != Gate::Open && !within_review && !placed(&draft, &plan).shows_as(&present) {
+        approval::void(tx, &changed, "edited", now).await?;
+        gate = Gate::Closed;
+    }
     replace_deliveries(tx, &changed, &olds, &plan, now).await?;
     if changed.committed_at.is_some() {
         renditions::ask_for_post(tx, terms.rules.networks, id, now).await?;
+        if post.committed_at.is_none() {
+            ask_approval(tx, &changed, &gate, draft.by.as_deref(), now).await?;
+        }
     }
     holding::keep(tx, &changed, now).await?;
     say(tx, &changed, "post.changed", now).await?;
     Ok(changed)
+}
+
+/// With the placements that a network's first stands in for.
+fn placed(draft: &Draft, plan: &Plan) -> Draft {
+    let mut placed = draft.clone();
+    for p in &plan.deliveries {
+        placed.deliveries[p.position].placement = Some(p.placement.id.to_owned());
+    }
+    placed
 }
 
 /// Cancels every delivery that can still be cancelled; refused when none can.
@@ -294,8 +343,7 @@ pub(crate) async fn reopen_in(
         .partition(|d| d.parent_id.is_none());
     let gone: Vec<String> = heads.iter().filter(|d| late(d)).map(|d| d.id.clone()).collect();
     for d in heads.into_iter().filter(|d| !gone.contains(&d.id)) {
-        reopen(tx, post, d, now).await?;
-        done.queued += 1;
+        done.queued += usize::from(reopen(tx, post, d, now).await?);
     }
     for d in segments {
         // What it follows is back, or live.
@@ -330,6 +378,25 @@ async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
     }
     for d in open {
         cancel_one(tx, d, now).await?;
+    }
+    Ok(approval::end(tx, &post.id, "cancelled", now).await?)
+}
+
+/// A post that is to go out asks for the approval that it lacks, unless somebody asked before.
+async fn ask_approval(
+    tx: &Tx,
+    post: &Post,
+    gate: &Gate,
+    by: Option<&str>,
+    now: i64,
+) -> Result<(), Refusal> {
+    if *gate == Gate::Open || reviews::open_of(tx, &post.id).await?.is_some() {
+        return Ok(());
+    }
+    let all = deliveries::of_post(tx, &post.id).await?;
+    // What is approved is in its queue by now.
+    if all.iter().any(|d| d.state == State::Draft) {
+        approval::ask(tx, post, Stage::Internal, by, None, now).await?;
     }
     Ok(())
 }

@@ -11,13 +11,17 @@ use super::draft::{self, Part};
 use super::numbers::{self as measured, NumbersView};
 use super::options::Answers;
 use crate::App;
+use crate::approval;
 use crate::db::{self, Tx};
 use crate::domain::delivery::DeliveryState;
+use crate::domain::policy::Policies;
 use crate::domain::post::PostState;
 use crate::domain::problem::Problem;
 use crate::domain::refusal::Refusal;
+use crate::domain::review::{ReviewState, Stage};
 use crate::domain::when::iso;
 use crate::ids;
+use crate::store::accounts;
 use crate::store::attempts::{self, Attempt};
 use crate::store::calendar;
 use crate::store::connections::{self, Connection};
@@ -25,6 +29,7 @@ use crate::store::deliveries::{self, Delivery};
 use crate::store::media::{self, Media, MediaState};
 use crate::store::numbers::{self, Told};
 use crate::store::posts::{self, Post};
+use crate::store::reviews::{self, Review};
 
 /// A post with its media and deliveries. Times are ISO 8601 UTC.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -50,6 +55,22 @@ pub struct PostView {
     pub paused_at: Option<String>,
     /// Each before what follows it.
     pub deliveries: Vec<DeliveryView>,
+    /// The latest question for an approval, where the workspace asks for them.
+    pub review: Option<ReviewBrief>,
+}
+
+/// How far a post is with its approval.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewBrief {
+    pub id: String,
+    pub stage: Stage,
+    /// What of it is no longer `open` or `approved` has to be asked for again.
+    pub state: ReviewState,
+    pub requested_at: String,
+    pub decided_at: Option<String>,
+    /// Why it is void: `edited`, `media_changed`, `withdrawn`, `cancelled`, …
+    pub why: Option<String>,
 }
 
 /// The series that a post was made of.
@@ -189,7 +210,21 @@ pub(crate) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostVi
     let names = names_of(tx, workspace, &used).await?;
     let media = media::of_post(tx, id).await?;
     let told = numbers::of_post(tx, id).await?;
-    Ok(view(&post, &media, &deliveries, &names, &told))
+    let policies = accounts::policies(tx, workspace).await?;
+    let reviewed = (policies, latest_reviews(tx, &policies, [id]).await?.pop().flatten());
+    Ok(view(&post, &media, &deliveries, &names, &told, &reviewed))
+}
+
+/// The latest review of each of these posts; of none where nothing needs one.
+async fn latest_reviews(
+    tx: &Tx,
+    policies: &Policies,
+    posts: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Option<Review>>, db::Error> {
+    match policies.last_stage() {
+        Some(_) => reviews::latest_each(tx, posts).await,
+        None => Ok(posts.into_iter().map(|_| None).collect()),
+    }
 }
 
 pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<PostView>, Refusal> {
@@ -221,12 +256,16 @@ pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<PostV
                     _ => p.id.clone(),
                 })
             });
+            let policies = accounts::policies(&tx, &workspace).await?;
+            let ids = found.iter().map(|p| p.id.as_str());
+            let latest = latest_reviews(&tx, &policies, ids).await?;
             let mut items = Vec::with_capacity(found.len());
-            for post in &found {
+            for (post, review) in found.iter().zip(latest) {
                 let deliveries = deliveries::of_post(&tx, &post.id).await?;
                 let media = media::of_post(&tx, &post.id).await?;
                 let told = numbers::of_post(&tx, &post.id).await?;
-                items.push(view(post, &media, &deliveries, &names, &told));
+                let reviewed = (policies, review);
+                items.push(view(post, &media, &deliveries, &names, &told, &reviewed));
             }
             if let Some(state) = query.state {
                 items.retain(|p| p.state == state);
@@ -297,16 +336,27 @@ fn view(
     deliveries: &[Delivery],
     names: &Names,
     told: &HashMap<String, Told>,
+    (policies, review): &(Policies, Option<Review>),
 ) -> PostView {
     // What waits for another one says nothing of the post that the other does not.
     let telling = deliveries.iter().filter(|d| !d.waits_for_parent() || turn_comes(d, deliveries));
     let states: Vec<DeliveryState> = telling.map(|d| d.state).collect();
+    let standing = approval::standing(policies, review.as_ref());
+    let state = PostState::of(post.committed_at.is_some(), standing, &states);
+    let mut shown: Vec<DeliveryView> =
+        deliveries.iter().map(|d| delivery_view(d, names, told.get(&d.id))).collect();
+    if state == PostState::Approved && post.committed_at.is_some() {
+        // Its time has passed; a person may send it all the same.
+        for d in shown.iter_mut().filter(|d| d.state == DeliveryState::Draft) {
+            d.can.push("retry".to_owned());
+        }
+    }
     PostView {
         id: post.id.clone(),
         text: post.text.clone(),
         title: post.title.clone(),
         media: media.iter().map(brief).collect(),
-        state: PostState::of(post.committed_at.is_some(), &states),
+        state,
         scheduled_at: post.scheduled_at.map(iso),
         timezone: post.timezone.clone(),
         created_at: iso(post.created_at),
@@ -320,7 +370,15 @@ fn view(
             .clone()
             .map(|id| InCampaign { id, slot: post.belongs.slot.clone() }),
         paused_at: post.paused_at.map(iso),
-        deliveries: deliveries.iter().map(|d| delivery_view(d, names, told.get(&d.id))).collect(),
+        deliveries: shown,
+        review: review.as_ref().map(|r| ReviewBrief {
+            id: r.id.clone(),
+            stage: r.stage,
+            state: r.state,
+            requested_at: iso(r.requested_at),
+            decided_at: r.decided_at.map(iso),
+            why: r.why.clone(),
+        }),
     }
 }
 

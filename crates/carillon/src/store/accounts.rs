@@ -69,8 +69,8 @@ pub async fn policies(tx: &Tx, workspace: &str) -> Result<Policies, Error> {
 
 pub async fn set_policies(tx: &Tx, workspace: &str, policies: &Policies) -> Result<(), Error> {
     tx.execute(
-        "UPDATE workspace SET policies = $1 WHERE id = $2",
-        params![store::json(policies), workspace],
+        "UPDATE workspace SET policies = $1, gated = $2 WHERE id = $3",
+        params![store::json(policies), i64::from(policies.last_stage().is_some()), workspace],
     )
     .await?;
     Ok(())
@@ -253,6 +253,38 @@ pub async fn add_key(
     )
     .await?;
     Ok(())
+}
+
+/// Lets a key approve, or no longer.
+pub async fn let_approve(tx: &Tx, hash: &str, may: bool) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE api_key SET may_approve = $1 WHERE hash = $2",
+        params![i64::from(may), hash],
+    )
+    .await?;
+    Ok(())
+}
+
+/// May a key approve in its workspace?
+pub async fn key_may_approve(tx: &Tx, workspace: &str, id: &str) -> Result<bool, Error> {
+    let row = tx
+        .row(
+            "SELECT id FROM api_key WHERE workspace_id = $1 AND id = $2 AND may_approve = 1 AND revoked_at IS NULL",
+            params![workspace, id],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The accounts that run a workspace.
+pub async fn admins(tx: &Tx, workspace: &str) -> Result<Vec<String>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT account_id FROM member WHERE workspace_id = $1 AND role IN ('owner', 'admin') ORDER BY account_id",
+            params![workspace],
+        )
+        .await?;
+    rows.iter().map(|r| r.text("account_id")).collect()
 }
 
 pub async fn key(tx: &Tx, hash: &str) -> Result<Option<Opened>, Error> {

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use crate::db::{Error, Row, Tx};
 use crate::domain::delivery::DeliveryState;
+use crate::domain::review::{ReviewState, Stage};
 use crate::params;
+use crate::store::reviews;
 
 #[derive(Debug, Clone)]
 pub struct Brief {
@@ -17,6 +19,8 @@ pub struct Brief {
     pub scheduled_at: i64,
     pub version: i64,
     pub updated_at: i64,
+    /// Of its latest review, where they were asked for.
+    pub review: Option<(Stage, ReviewState)>,
     pub deliveries: Vec<Short>,
 }
 
@@ -35,14 +39,14 @@ pub struct Short {
 }
 
 /// Posts due in `[from, to)`, by time, after the cursor `(scheduled_at, id)`, that hold `like` in
-/// text or title (see `pattern`).
+/// text or title (see `pattern`). With `gated` their reviews are read too.
 pub async fn between(
     tx: &Tx,
     workspace: &str,
-    from: i64,
-    to: i64,
+    (from, to): (i64, i64),
     after: (i64, &str),
     like: &str,
+    gated: bool,
     limit: i64,
 ) -> Result<Vec<Brief>, Error> {
     let rows = tx
@@ -54,12 +58,26 @@ pub async fn between(
              || ' ' || delivery.network || ' ' || delivery.state || ' ' || coalesce(CAST(delivery.scheduled_at AS TEXT), '-') \
              || ' ' || CASE WHEN delivery.intent_at IS NULL THEN '-' ELSE 'i' END \
              || ' ' || coalesce(delivery.content_hash, '-'), ';' ORDER BY delivery.position, delivery.id) \
-             FROM delivery WHERE delivery.post_id = post.id) AS deliveries \
-             FROM post WHERE post.workspace_id = $1 AND post.scheduled_at >= $2 AND post.scheduled_at < $3 \
-             AND post.deleted_at IS NULL AND (post.scheduled_at > $4 OR (post.scheduled_at = $5 AND post.id > $6)) \
-             AND ($7 = '%' OR lower(post.text) LIKE $8 ESCAPE '!' OR lower(post.title) LIKE $9 ESCAPE '!') \
-             ORDER BY post.scheduled_at, post.id LIMIT $10",
-            params![workspace, from, to, after.0, after.0, after.1, like, like, like, limit],
+             FROM delivery WHERE delivery.post_id = post.id) AS deliveries, \
+             CASE WHEN $1 = 1 THEN (SELECT review.stage || ' ' || review.state FROM review \
+             WHERE review.post_id = post.id ORDER BY review.id DESC LIMIT 1) END AS review \
+             FROM post WHERE post.workspace_id = $2 AND post.scheduled_at >= $3 AND post.scheduled_at < $4 \
+             AND post.deleted_at IS NULL AND (post.scheduled_at > $5 OR (post.scheduled_at = $6 AND post.id > $7)) \
+             AND ($8 = '%' OR lower(post.text) LIKE $9 ESCAPE '!' OR lower(post.title) LIKE $10 ESCAPE '!') \
+             ORDER BY post.scheduled_at, post.id LIMIT $11",
+            params![
+                i64::from(gated),
+                workspace,
+                from,
+                to,
+                after.0,
+                after.0,
+                after.1,
+                like,
+                like,
+                like,
+                limit
+            ],
         )
         .await?;
     rows.iter().map(read).collect()
@@ -90,6 +108,7 @@ fn read(r: &Row) -> Result<Brief, Error> {
         scheduled_at: r.int("scheduled_at")?,
         version: r.int("version")?,
         updated_at: r.int("updated_at")?,
+        review: reviews::latest(r, "review")?,
         deliveries: deliveries
             .split(';')
             .filter(|d| !d.is_empty())

@@ -6,6 +6,8 @@ use super::posts::{self, Post};
 use crate::db::{Error, Row, Tx};
 use crate::domain::campaign::{CampaignKind, CampaignState};
 use crate::domain::delivery::DeliveryState;
+use crate::domain::review::{ReviewState, Stage};
+use crate::store::reviews;
 use crate::{params, store};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -112,13 +114,17 @@ pub struct Stand {
     pub committed: bool,
     pub scheduled_at: Option<i64>,
     pub state: Option<DeliveryState>,
+    /// Of its latest review.
+    pub review: Option<(Stage, ReviewState)>,
 }
 
 /// How far its posts are; what follows a delivery does not count.
 pub async fn states(tx: &Tx, campaign: &str) -> Result<Vec<Stand>, Error> {
     let rows = tx
         .rows(
-            "SELECT post.id, post.committed_at, post.scheduled_at, delivery.state FROM post \
+            "SELECT post.id, post.committed_at, post.scheduled_at, delivery.state, \
+             (SELECT review.stage || ' ' || review.state FROM review WHERE review.post_id = post.id \
+             ORDER BY review.id DESC LIMIT 1) AS review FROM post \
              LEFT JOIN delivery ON delivery.post_id = post.id AND delivery.parent_id IS NULL \
              WHERE post.campaign_id = $1 AND post.deleted_at IS NULL",
             params![campaign],
@@ -135,6 +141,7 @@ pub async fn states(tx: &Tx, campaign: &str) -> Result<Vec<Stand>, Error> {
                 committed: r.opt_int("committed_at")?.is_some(),
                 scheduled_at: r.opt_int("scheduled_at")?,
                 state,
+                review: reviews::latest(r, "review")?,
             })
         })
         .collect()

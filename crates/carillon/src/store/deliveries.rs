@@ -81,6 +81,19 @@ impl Delivery {
             && self.scheduled_at.is_none()
     }
 
+    /// Does it wait for an approval, where its post is one to go out? By its problem, too: it may have
+    /// come as far as its send.
+    pub fn held_back(&self) -> bool {
+        let stopped = |p: &Problem| p.class == "not_approved";
+        match self.state {
+            DeliveryState::Draft => true,
+            DeliveryState::Held => {
+                self.intent_at.is_none() && self.problem.as_ref().is_some_and(stopped)
+            }
+            _ => false,
+        }
+    }
+
     /// The reason why it cannot be cancelled, if it cannot.
     pub fn uncancellable(&self) -> Option<&'static str> {
         if self.in_doubt() {
@@ -262,26 +275,32 @@ pub async fn go_each(tx: &Tx, moves: &[Go<'_>], now: i64) -> Result<Vec<bool>, E
     Ok(changed.iter().map(|n| *n == 1).collect())
 }
 
-/// The intent: from here on the visible call may be under way. Refused when a cancel came first.
+/// The intent: from here on the visible call may be under way. Refused when a cancel came first, and
+/// where an approval is needed.
 pub async fn intend(tx: &Tx, id: &str, from: DeliveryState, now: i64) -> Result<bool, Error> {
-    Ok(intend_each(tx, &[(id, from)], now).await? == [true])
+    Ok(intend_each(tx, &[(id, from, false)], now).await? == [true])
 }
 
-/// Intents of deliveries in these states.
+/// Intents of deliveries in these states, each with whether it is known to be approved: without that
+/// it is refused where its workspace asks for approvals.
 pub async fn intend_each(
     tx: &Tx,
-    deliveries: &[(&str, DeliveryState)],
+    deliveries: &[(&str, DeliveryState, bool)],
     now: i64,
 ) -> Result<Vec<bool>, Error> {
     if bugs::on("cancel overheard") {
-        let ids: Vec<_> = deliveries.iter().map(|(id, _)| row![*id]).collect();
+        let ids: Vec<_> = deliveries.iter().map(|(id, ..)| row![*id]).collect();
         tx.execute_each("UPDATE delivery SET cancel_wish_at = NULL WHERE id = $1", &ids).await?;
     }
-    let row = |(id, from): &(&str, DeliveryState)| row![now, now, now, *id, from.as_str()];
+    let row = |(id, from, approved): &(&str, DeliveryState, bool)| {
+        row![now, now, now, *id, from.as_str(), i64::from(*approved)]
+    };
     let changed = tx
         .execute_each(
             "UPDATE delivery SET state = 'sending', intent_at = $1, first_intent_at = coalesce(first_intent_at, $2), \
-             next_attempt_at = NULL, updated_at = $3 WHERE id = $4 AND state = $5 AND cancel_wish_at IS NULL",
+             next_attempt_at = NULL, updated_at = $3 WHERE id = $4 AND state = $5 AND cancel_wish_at IS NULL \
+             AND (CAST($6 AS BIGINT) = 1 OR NOT EXISTS (SELECT 1 FROM workspace \
+               WHERE workspace.id = delivery.workspace_id AND workspace.gated = 1))",
             &deliveries.iter().map(row).collect::<Vec<_>>(),
         )
         .await?;

@@ -29,6 +29,8 @@ pub mod pauses;
 pub mod posts;
 pub mod queue;
 pub mod renditions;
+pub mod review_links;
+pub mod reviews;
 pub mod sealed;
 pub mod series;
 pub mod stock;

@@ -25,6 +25,8 @@ pub struct Series {
     pub ends_before: Option<DateTime>,
     /// The draft that each of its posts is made from.
     pub pattern: Json,
+    /// Who planned it: an actor.
+    pub made_by: Option<String>,
     pub state: SeriesState,
     pub version: i64,
     pub created_at: i64,
@@ -39,7 +41,7 @@ pub fn name(wall: DateTime) -> String {
 pub async fn add(tx: &Tx, s: &Series) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO series (id, workspace_id, campaign_id, timezone, start, rule, without, also, ends_before, pattern, \
-         state, version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+         made_by, state, version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         params![
             &s.id,
             &s.workspace_id,
@@ -51,6 +53,7 @@ pub async fn add(tx: &Tx, s: &Series) -> Result<(), Error> {
             store::json(&s.also),
             s.ends_before.map(name),
             store::json(&s.pattern),
+            s.made_by.clone(),
             s.state.as_str(),
             s.version,
             s.created_at,
@@ -202,6 +205,7 @@ fn read(r: &Row) -> Result<Series, Error> {
         also: r.json("also")?,
         ends_before,
         pattern: r.json("pattern")?,
+        made_by: r.opt_text("made_by")?,
         state: r.word("state")?,
         version: r.int("version")?,
         created_at: r.int("created_at")?,

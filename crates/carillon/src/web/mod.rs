@@ -17,6 +17,7 @@ pub mod router;
 pub mod serve;
 pub mod shell;
 mod throttle;
+mod unread;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Inner {
     pub app: App,
     /// Failed sign-ins of late.
     pub(crate) sign_ins: Throttle,
+    /// Links for clients that opened nothing, of late.
+    pub(crate) guesses: Throttle,
     pub(crate) in_flight: InFlight,
     pub(crate) health: Latest,
     /// Places for password hashing.
@@ -57,6 +60,7 @@ impl Web {
         Self(Arc::new(Inner {
             app,
             sign_ins: Throttle::default(),
+            guesses: Throttle::default(),
             in_flight: InFlight::default(),
             health: Latest::default(),
             hashing: Semaphore::new(HASHING),

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::routing::{delete, get, post};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -17,11 +17,11 @@ use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
     alerts, apps, audit, campaigns, circuits, connections, consents, content, dead_letters,
-    deliveries, events, health, library, media, networks, pauses, posts, queue, series, session,
-    sweeps, uploads, workspace,
+    deliveries, events, health, library, media, networks, pauses, posts, queue, review_links,
+    reviews, series, session, sweeps, uploads, workspace,
 };
-use crate::web::pages::{consent, layout, login, setup};
-use crate::web::{Web, assets, files, idempotency, request, shell};
+use crate::web::pages::{consent, layout, login, review, setup};
+use crate::web::{Web, assets, files, idempotency, request, shell, unread};
 
 /// Most bytes of a JSON body.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
@@ -123,6 +123,15 @@ fn planning() -> OpenApiRouter<Web> {
         .routes(routes!(campaigns::cancel))
         .routes(routes!(campaigns::reopen))
         .routes(routes!(campaigns::duplicate))
+        .routes(routes!(reviews::list, reviews::create))
+        .routes(routes!(reviews::show))
+        .routes(routes!(reviews::approve))
+        .routes(routes!(reviews::request_changes))
+        .routes(routes!(reviews::comment))
+        .routes(routes!(reviews::withdraw))
+        .routes(routes!(reviews::swap))
+        .routes(routes!(review_links::list, review_links::create))
+        .routes(routes!(review_links::revoke))
 }
 
 /// Files in pieces, by the tus protocol.
@@ -181,6 +190,8 @@ fn pages() -> Router<Web> {
         .route("/login/{token}", get(login::link))
         .route(CALLBACK, get(consent::back))
         .route("/logout", post(login::leave))
+        // Clients who have a link and no account
+        .route("/r/{token}", get(review::show).post(review::submit))
         .route("/setup", get(setup::show).post(setup::submit))
         .route(layout::CSS_PATH, get(layout::css))
         .route("/assets/{*path}", get(assets::hashed))
@@ -202,6 +213,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(compression())
         .layer(from_fn_with_state(web.clone(), request::pass))
+        .layer(map_request(unread::finish))
         .with_state(web)
 }
 

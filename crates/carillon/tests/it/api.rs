@@ -1,5 +1,8 @@
 //! The REST API from outside: a server on a free port, spoken to as a program speaks to it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use carillon::identity::door;
 use carillon_sandbox::{Calls, Trouble};
 use reqwest::{Method, StatusCode};
@@ -158,6 +161,22 @@ both! {
         assert_eq!(told(&next), Vec::<String>::new(), "{next:?}");
         let created = ("post.created".to_owned(), other["id"].as_str().unwrap().to_owned());
         assert!(next.contains(&created), "{next:?}");
+    }
+
+    async fn who_is_refused_is_answered_however_much_they_send(t: TestApp) {
+        let url = t.serve().await;
+        let host = url.strip_prefix("http://").unwrap().to_owned();
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut line = TcpStream::connect(&host).unwrap();
+            let size = 40 << 20;
+            write!(line, "POST /api/v1/media HTTP/1.1\r\nhost: {host}\r\ncontent-length: {size}\r\n\r\n").unwrap();
+            // It is refused by now, and has all of this still to come.
+            line.write_all(&vec![0; size]).expect("nobody cuts it off");
+            let mut answer = [0; 12];
+            line.read_exact(&mut answer).unwrap();
+            String::from_utf8(answer.to_vec()).unwrap()
+        });
+        assert_eq!(answer.await.unwrap(), "HTTP/1.1 401");
     }
 
     async fn bad_input_is_answered_clearly_and_writes_nothing(t: TestApp) {

@@ -15,17 +15,39 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["bugs", "db", "domain", "ids"]),
     ("app", &["clock", "config", "db", "identity", "media", "store", "domain", "networks"]),
     ("identity", &["db", "domain", "ids", "store", "clock", "app"]),
+    // What of a post may go out: asked by whoever sends, and by whoever changes what is sent.
+    ("approval", &["db", "domain", "identity", "ids", "store"]),
     ("queue", &["app", "clock", "db", "domain", "ids", "store", "work"]),
     ("work", &["app", "domain", "media", "planning", "publishing", "queue", "watch"]),
-    ("media", &["app", "clock", "config", "db", "domain", "identity", "ids", "store", "networks"]),
     (
-        "publishing",
+        "media",
         &[
-            "app", "bugs", "clock", "config", "db", "domain", "identity", "ids", "media", "store",
+            "app", "approval", "clock", "config", "db", "domain", "identity", "ids", "store",
             "networks",
         ],
     ),
-    ("planning", &["app", "config", "db", "domain", "ids", "publishing", "store"]),
+    (
+        "publishing",
+        &[
+            "app", "approval", "bugs", "clock", "config", "db", "domain", "identity", "ids",
+            "media", "store", "networks",
+        ],
+    ),
+    (
+        "planning",
+        &[
+            "app",
+            "approval",
+            "config",
+            "db",
+            "domain",
+            "identity",
+            "ids",
+            "media",
+            "publishing",
+            "store",
+        ],
+    ),
     (
         "watch",
         &[
@@ -45,6 +67,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "web",
         &[
             "app",
+            "approval",
             "clock",
             "config",
             "db",
@@ -64,6 +87,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
+            "approval",
             "clock",
             "config",
             "db",

@@ -4,6 +4,7 @@
 
 mod amend;
 mod api;
+mod approval;
 mod budgets;
 mod calendar;
 mod campaigns;
@@ -31,6 +32,7 @@ mod polls;
 mod preflight;
 mod publishing;
 mod queue;
+mod review;
 mod sealed;
 mod segments;
 mod series;

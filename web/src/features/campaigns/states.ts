@@ -15,9 +15,10 @@ export const inkOf = (state: CampaignState): Ink => INK[state] ?? 'draft';
 
 /** "2 published", "1 needs you": what there is of each. */
 export function partsOf({ progress }: Campaign): string[] {
-  const { draft, scheduled, published, stuck, cancelled } = progress;
+  const { draft, inReview, scheduled, published, stuck, cancelled } = progress;
   return [
     draft && tn('campaign.part.draft', draft),
+    inReview && tn('campaign.part.inReview', inReview),
     scheduled && tn('campaign.part.scheduled', scheduled),
     published && tn('campaign.part.published', published),
     stuck && tn('campaign.part.stuck', stuck),

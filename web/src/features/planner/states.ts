@@ -4,11 +4,13 @@ import { word } from '../../app/i18n';
 import type { Brief, PostState } from '../../api/types';
 
 /** In the order in which they are counted: first what needs somebody. */
-export const INKS = ['held', 'failed', 'partly', 'sending', 'scheduled', 'draft', 'published', 'cancelled'] as const;
+export const INKS = ['held', 'failed', 'partly', 'review', 'approved', 'sending', 'scheduled', 'draft', 'published', 'cancelled'] as const;
 export type Ink = (typeof INKS)[number];
 
 const POST: Record<PostState, Ink> = {
   draft: 'draft',
+  in_review: 'review',
+  approved: 'approved',
   scheduled: 'scheduled',
   publishing: 'sending',
   published: 'published',

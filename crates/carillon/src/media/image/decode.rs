@@ -5,15 +5,17 @@
 //! readers of metadata, some of which decompress without a bound, never see an upload. Damage is an
 //! error: a picture that is half grey must not be published.
 
-use std::io::Cursor;
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
+use flate2::bufread::ZlibDecoder;
 use gif::{ColorOutput, DecodeOptions};
 use image_webp::WebPDecoder;
+use png::Transformations;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
-use zune_png::PngDecoder;
 
 use super::colour::ToSrgb;
 use super::{Limits, Picture, PictureError};
@@ -127,14 +129,16 @@ fn refuse_what_is_misread(
     Ok(())
 }
 
+/// Row by row: beside the file only the pixels have memory.
 fn png(data: &[u8], header: &Header) -> Result<Decoded, PictureError> {
     let (signature, _) = data.split_at_checked(8).ok_or_else(cut_short)?;
-    let mut lean = signature.to_vec();
-    let (mut bits, mut colour, mut coded, mut palette) = (0, 0, 0, false);
+    let mut lean = vec![signature];
+    let mut rows = Vec::new();
+    let (mut bits, mut colour, mut coded, mut palette, mut woven) = (0, 0, 0, false, false);
     for chunk in probe::chunks(data) {
         let wanted = match (chunk.name, chunk.body) {
-            (b"IHDR", [.., depth, kind, _, _, _]) => {
-                colour = *kind;
+            (b"IHDR", [.., depth, kind, _, _, interlaced]) => {
+                (colour, woven) = (*kind, *interlaced == 1);
                 let channels = [1, 0, 3, 1, 2, 0, 4].get(usize::from(colour)).copied();
                 bits = usize::from(*depth) * channels.unwrap_or(0);
                 true
@@ -144,36 +148,116 @@ fn png(data: &[u8], header: &Header) -> Result<Decoded, PictureError> {
                 palette
             }
             (b"tRNS", _) => matches!(colour, 0 | 2 | 3),
-            // Bounded here, because the decoder inflates a profile without a bound.
             (b"iCCP", profile) => profile.len() <= LARGEST_PROFILE / 8,
             (b"IDAT", body) => {
                 coded += body.len();
+                rows.push(body);
                 true
             }
             (b"IEND", _) => break,
             _ => false,
         };
         if wanted {
-            lean.extend_from_slice(chunk.whole);
+            lean.push(chunk.whole);
         }
     }
-    lean.extend_from_slice(b"\0\0\0\0IEND\xAE\x42\x60\x82");
+    lean.push(b"\0\0\0\0IEND\xAE\x42\x60\x82");
     // Deflate makes at most 1032 bytes of one: what holds less is no picture but a bomb.
     let row = (header.width as usize * bits).div_ceil(8) + 1;
     if row * header.height as usize / 1032 > coded || (colour == 3 && !palette) {
         return Err(cut_short());
     }
-    let options = DecoderOptions::default()
-        .set_max_width(header.width as usize)
-        .set_max_height(header.height as usize)
-        .png_set_confirm_crc(true)
-        .inflate_set_confirm_adler(true)
-        .png_set_strip_to_8bit(true);
-    let mut decoder = PngDecoder::new_with_options(ZCursor::new(lean), options);
-    let pixels = decoder.decode_raw().map_err(spoilt)?;
-    let channels = decoder.colorspace().map_or(0, |space| space.num_components());
-    let profile = decoder.info().and_then(|info| info.icc_profile.as_deref());
-    Ok((on_white(pixels, channels), ToSrgb::from_profile(profile.unwrap_or_default())))
+    refuse_what_unfolds_otherwise(rows, header, bits, woven)?;
+    let mut decoder = png::Decoder::new(Parts(lean.into()));
+    // Rows, and what a profile unfolds to.
+    decoder.set_limits(png::Limits { bytes: LARGEST_PROFILE + row * 16 });
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    let mut reader = decoder.read_info().map_err(spoilt)?;
+    let channels = reader.output_color_type().0.samples();
+    let mut pixels = Vec::with_capacity(area(header) * 3);
+    if reader.info().interlaced {
+        let mut whole = vec![0; area(header) * channels];
+        reader.next_frame(&mut whole).map_err(spoilt)?;
+        lay_on_white(&whole, channels, &mut pixels);
+    } else {
+        while let Some(row) = reader.next_row().map_err(spoilt)? {
+            lay_on_white(row.data(), channels, &mut pixels);
+        }
+    }
+    // The last chunk's check sum stands at its end.
+    reader.finish().map_err(spoilt)?;
+    let profile = reader.info().icc_profile.as_deref();
+    Ok((pixels, ToSrgb::from_profile(profile.unwrap_or_default())))
+}
+
+/// The decoder stops behind the last row of a PNG: whatever more it unfolds to is found here, a bomb
+/// without being held, and so are wrong check sums.
+fn refuse_what_unfolds_otherwise(
+    coded: Vec<&[u8]>,
+    header: &Header,
+    bits: usize,
+    woven: bool,
+) -> Result<(), PictureError> {
+    let (width, height) = (header.width as usize, header.height as usize);
+    let size = |width: usize, height: usize| match width {
+        0 => 0,
+        _ => ((width * bits).div_ceil(8) + 1) * height,
+    };
+    // Interlaced: seven pictures of every so many-th column and row (Adam7).
+    const WOVEN: [[usize; 4]; 7] = [
+        [0, 8, 0, 8],
+        [4, 8, 0, 8],
+        [0, 4, 4, 8],
+        [2, 4, 0, 4],
+        [0, 2, 2, 4],
+        [1, 2, 0, 2],
+        [0, 1, 1, 2],
+    ];
+    let part = |[x, right, y, down]: [usize; 4]| {
+        let of = |all: usize, from, step| all.saturating_sub(from).div_ceil(step);
+        size(of(width, x, right), of(height, y, down))
+    };
+    let due = if woven { WOVEN.map(part).iter().sum() } else { size(width, height) } as u64;
+    let mut unfolded = ZlibDecoder::new(Parts(coded.into())).take(due + 1);
+    match io::copy(&mut unfolded, &mut io::sink()) {
+        Ok(n) if n == due => Ok(()),
+        Ok(n) if n < due => Err(cut_short()),
+        Ok(_) => Err(damaged("it holds more than its header says")),
+        Err(e) => Err(spoilt(e)),
+    }
+}
+
+/// Parts of a file, read one after the other without being copied.
+struct Parts<'a>(VecDeque<&'a [u8]>);
+
+impl Read for Parts<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Parts<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.0.front().is_some_and(|part| part.is_empty()) {
+            self.0.pop_front();
+        }
+        Ok(self.0.front().copied().unwrap_or_default())
+    }
+
+    fn consume(&mut self, read: usize) {
+        if let Some(part) = self.0.front_mut() {
+            *part = part.get(read..).unwrap_or_default();
+        }
+    }
+}
+
+/// Asked for by the decoder's type, and never by the decoder.
+impl Seek for Parts<'_> {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Animated: its first frame.
@@ -183,11 +267,14 @@ fn webp(data: &[u8], header: &Header) -> Result<Decoded, PictureError> {
         return Err(damaged("its headers give it two sizes"));
     }
     decoder.set_memory_limit(LARGEST_PROFILE); // of metadata; frames are bounded by the header
-    let channels = if decoder.has_alpha() { 4 } else { 3 };
-    let mut pixels = vec![0; area(header) * channels];
+    let alpha = decoder.has_alpha();
+    let mut pixels = vec![0; area(header) * if alpha { 4 } else { 3 }];
     decoder.read_image(&mut pixels).map_err(spoilt)?;
+    if alpha {
+        pixels = on_white(pixels);
+    }
     let profile = decoder.icc_profile().ok().flatten().unwrap_or_default();
-    Ok((on_white(pixels, channels), ToSrgb::from_profile(&profile)))
+    Ok((pixels, ToSrgb::from_profile(&profile)))
 }
 
 /// Animated: its first frame, where it lies on the screen.
@@ -224,30 +311,35 @@ fn spoilt(error: impl ToString) -> PictureError {
     damaged(format!("its contents are damaged ({})", words.trim_end_matches('.')))
 }
 
-/// One to four channels (grey, grey and alpha, RGB, RGBA) as RGB, what is transparent on white.
-fn on_white(mut pixels: Vec<u8>, channels: usize) -> Vec<u8> {
-    let over = |value: u8, alpha: u8| {
-        let (value, alpha) = (u32::from(value), u32::from(alpha));
-        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-    };
+fn over_white(value: u8, alpha: u8) -> u8 {
+    let (value, alpha) = (u32::from(value), u32::from(alpha));
+    ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+}
+
+/// Adds pixels of one to four channels (grey, grey and alpha, RGB, RGBA) as RGB.
+fn lay_on_white(row: &[u8], channels: usize, pixels: &mut Vec<u8>) {
     match channels {
-        1 => pixels.iter().flat_map(|grey| [*grey; 3]).collect(),
-        2 => {
-            pixels.as_chunks().0.iter().flat_map(|&[grey, alpha]| [over(grey, alpha); 3]).collect()
-        }
-        4 => {
-            // In place: a second buffer would be the largest of all.
-            let count = pixels.len() / 4;
-            for at in 0..count {
-                let alpha = pixels[at * 4 + 3];
-                for channel in 0..3 {
-                    pixels[at * 3 + channel] = over(pixels[at * 4 + channel], alpha);
-                }
-            }
-            pixels.truncate(count * 3);
-            pixels.shrink_to_fit();
-            pixels
-        }
-        _ => pixels,
+        1 => pixels.extend(row.iter().flat_map(|grey| [*grey; 3])),
+        2 => pixels.extend(
+            row.as_chunks().0.iter().flat_map(|&[grey, alpha]| [over_white(grey, alpha); 3]),
+        ),
+        4 => pixels.extend(row.as_chunks().0.iter().flat_map(|&[red, green, blue, alpha]| {
+            [red, green, blue].map(|channel| over_white(channel, alpha))
+        })),
+        _ => pixels.extend_from_slice(row),
     }
+}
+
+/// RGBA as RGB, in place: a second buffer would be the largest of all.
+fn on_white(mut pixels: Vec<u8>) -> Vec<u8> {
+    let count = pixels.len() / 4;
+    for at in 0..count {
+        let alpha = pixels[at * 4 + 3];
+        for channel in 0..3 {
+            pixels[at * 3 + channel] = over_white(pixels[at * 4 + channel], alpha);
+        }
+    }
+    pixels.truncate(count * 3);
+    pixels.shrink_to_fit();
+    pixels
 }

@@ -18,6 +18,10 @@ fn decode(data: &[u8]) -> Result<Picture, PictureError> {
     Picture::decode(data, &LIMITS)
 }
 
+fn derivatives(data: &[u8], frame: Frame) -> Vec<(Derivative, Jpeg)> {
+    decode(data).unwrap().derivatives(frame).unwrap()
+}
+
 /// The colour of the middle of each quarter, reading order.
 fn quarters(jpeg: &Jpeg) -> Vec<[u8; 3]> {
     let picture = decode(&jpeg.data).unwrap();
@@ -64,7 +68,7 @@ fn every_orientation_is_shown_upright() {
         assert_eq!((small.width, small.height), (40, 30), "orientation {orientation}");
         assert_close(&quarters(&small), &QUARTERS, 12);
         if orientation == 6 {
-            for (_, jpeg) in derivatives(&file, Frame::default(), &LIMITS).unwrap() {
+            for (_, jpeg) in derivatives(&file, Frame::default()) {
                 assert_close(&quarters(&jpeg), &QUARTERS, 12);
             }
         }
@@ -98,7 +102,7 @@ fn derivatives_have_their_sizes_and_no_metadata() {
         e.add_app_segment(1, b"http://ns.adobe.com/xap/1.0/\0<x/>".to_vec()).unwrap();
         e.add_app_segment(13, b"Photoshop 3.0\0secret".to_vec()).unwrap();
     });
-    let made = derivatives(&file, Frame::default(), &LIMITS).unwrap();
+    let made = derivatives(&file, Frame::default());
     let found: Vec<_> = made.iter().map(|(d, jpeg)| (*d, jpeg.width, jpeg.height)).collect();
     assert_eq!(found, DERIVATIVES);
     for (_, jpeg) in
@@ -129,7 +133,7 @@ fn derivatives_match_a_textbook_resize() {
     let pixels = photo(width, height);
     let file = jpeg(&pixels, width, height, |_| {});
     let source = decode(&file).unwrap();
-    for (derivative, jpeg) in derivatives(&file, Frame::default(), &LIMITS).unwrap() {
+    for (derivative, jpeg) in derivatives(&file, Frame::default()) {
         let picture = decode(&jpeg.data).unwrap();
         let scale = (f64::from(width) / f64::from(jpeg.width))
             .min(f64::from(height) / f64::from(jpeg.height));
@@ -158,8 +162,7 @@ fn derivatives_match_a_textbook_resize() {
 fn derivatives_of_any_shape_are_made() {
     for (width, height) in [(1, 1), (1, 3000), (3000, 1)] {
         let pixels = [90, 160, 40].repeat((width * height) as usize);
-        let made =
-            derivatives(&jpeg(&pixels, width, height, |_| {}), Frame::default(), &LIMITS).unwrap();
+        let made = derivatives(&jpeg(&pixels, width, height, |_| {}), Frame::default());
         for (_, jpeg) in made {
             assert_close(&quarters(&jpeg), &[[90, 160, 40]; 4], 4);
         }
@@ -178,7 +181,7 @@ fn the_focus_stays_in_view() {
         });
         for (focus_x, colour) in [(0, red), (20, red), (80, blue), (100, blue)] {
             let frame = Frame { focus_x, ..Frame::default() };
-            for (_, jpeg) in derivatives(&file, frame, &LIMITS).unwrap() {
+            for (_, jpeg) in derivatives(&file, frame) {
                 assert_close(&quarters(&jpeg), &[colour; 4], 6);
             }
         }
@@ -191,7 +194,7 @@ fn a_padded_picture_is_all_there_on_a_ground_of_its_colours() {
     let pixels = [90, 160, 40].repeat((width * height) as usize);
     let file = jpeg(&pixels, width, height, |_| {});
     let frame = Frame { fit: Fit::Pad, ..Frame::default() };
-    for (derivative, made) in derivatives(&file, frame, &LIMITS).unwrap() {
+    for (derivative, made) in derivatives(&file, frame) {
         let (_, width, height) = DERIVATIVES.into_iter().find(|d| d.0 == derivative).unwrap();
         assert_eq!((made.width, made.height), (width, height));
         assert_close(&quarters(&made), &[[90, 160, 40]; 4], 4);
@@ -199,7 +202,7 @@ fn a_padded_picture_is_all_there_on_a_ground_of_its_colours() {
     // What a crop would cut off is there: the left and right end of a wide picture.
     let (wide, high, pixels) = quadrants(600, 300, &QUARTERS, Side::Top, Side::Left);
     let file = jpeg(&pixels, wide, high, |_| {});
-    let made = derivatives(&file, frame, &LIMITS).unwrap();
+    let made = derivatives(&file, frame);
     let (_, story) = made.iter().find(|(d, _)| *d == Derivative::Story).unwrap();
     let picture = decode(&story.data).unwrap();
     let at = |x: u32, y: u32| {

@@ -12,11 +12,12 @@ use crate::domain::campaign::{CampaignState, SeriesState};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
+use crate::domain::review::Standing;
 use crate::domain::when;
 use crate::planning::series as planned;
 use crate::publishing::view::{self, Page, PostView, known_id};
-use crate::store::campaigns::{self, Campaign};
-use crate::store::series;
+use crate::store::campaigns::{self, Campaign, Stand};
+use crate::store::{accounts, series};
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -44,10 +45,12 @@ pub struct CampaignView {
 pub struct Progress {
     pub all: usize,
     pub draft: usize,
+    /// Waiting for an approval.
+    pub in_review: usize,
     /// Waiting for their time, or under way.
     pub scheduled: usize,
     pub published: usize,
-    /// A person has to decide about them, or they failed.
+    /// A person has to decide about them, as their time passed unapproved, or they failed.
     pub stuck: usize,
     pub cancelled: usize,
 }
@@ -103,21 +106,32 @@ pub(super) async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Campaign,
 /// A campaign as every surface shows it.
 pub(super) async fn seen(tx: &Tx, c: &Campaign, now: i64) -> Result<CampaignView, Refusal> {
     let form: Form = form(c)?;
-    let mut posts: BTreeMap<String, (bool, Option<i64>, Vec<DeliveryState>)> = BTreeMap::new();
+    let last = accounts::policies(tx, &c.workspace_id).await?.last_stage();
+    let mut posts: BTreeMap<String, (Stand, Vec<DeliveryState>)> = BTreeMap::new();
     for d in campaigns::states(tx, &c.id).await? {
-        let post = posts.entry(d.post_id).or_insert((d.committed, d.scheduled_at, Vec::new()));
-        post.2.extend(d.state);
+        let state = d.state;
+        let post = posts.entry(d.post_id.clone()).or_insert((d, Vec::new()));
+        post.1.extend(state);
     }
     let mut progress = Progress { all: posts.len(), ..Progress::default() };
-    for (committed, _, states) in posts.values() {
+    for (post, states) in posts.values() {
         let cancelled = !states.is_empty() && states.iter().all(|s| *s == DeliveryState::Cancelled);
-        let state =
-            if cancelled { PostState::Cancelled } else { PostState::of(*committed, states) };
+        let standing = last.map_or(Standing::None, |last| Standing::of(post.review, last));
+        let state = match cancelled {
+            true => PostState::Cancelled,
+            false => PostState::of(post.committed, standing, states),
+        };
         match state {
+            // Approved, but not yet to go out.
+            PostState::Approved if !post.committed => progress.draft += 1,
             PostState::Draft => progress.draft += 1,
+            PostState::InReview => progress.in_review += 1,
             PostState::Scheduled | PostState::Publishing => progress.scheduled += 1,
             PostState::Published => progress.published += 1,
-            PostState::PartlyPublished | PostState::Failed | PostState::Held => progress.stuck += 1,
+            PostState::PartlyPublished
+            | PostState::Failed
+            | PostState::Held
+            | PostState::Approved => progress.stuck += 1,
             PostState::Cancelled => progress.cancelled += 1,
         }
     }
@@ -126,15 +140,18 @@ pub(super) async fn seen(tx: &Tx, c: &Campaign, now: i64) -> Result<CampaignView
     for s in own.iter().filter(|s| s.state != SeriesState::Ended) {
         goes_on |= !planned::next_from(s, now, 1)?.is_empty();
     }
-    let to_come = progress.draft + progress.scheduled + progress.stuck > 0 || goes_on;
+    let to_come =
+        progress.draft + progress.in_review + progress.scheduled + progress.stuck > 0 || goes_on;
     let state = match c.state {
         CampaignState::Scheduled | CampaignState::Draft if !to_come => CampaignState::Ended,
-        CampaignState::Draft if progress.scheduled + progress.published > 0 => {
+        CampaignState::Draft
+            if progress.in_review + progress.scheduled + progress.published > 0 =>
+        {
             CampaignState::Scheduled
         }
         state => state,
     };
-    let times = || posts.values().filter_map(|(_, at, _)| *at);
+    let times = || posts.values().filter_map(|(post, _)| post.scheduled_at);
     Ok(CampaignView {
         id: c.id.clone(),
         state,

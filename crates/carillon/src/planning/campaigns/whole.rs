@@ -102,7 +102,7 @@ pub async fn whole(
             let found = campaigns::lock(&tx, &ws, &id).await?;
             let c = found.ok_or_else(|| Refusal::not_found("campaign"))?;
             let (c, done) = match &deed {
-                Deed::Schedule(allow) => schedule_in(&tx, &terms, allow, c, now).await?,
+                Deed::Schedule(allow) => schedule_in(&tx, &terms, allow, c, &actor, now).await?,
                 Deed::Pause => pause_in(&tx, c, now).await?,
                 Deed::Resume => resume_in(&tx, c, now).await?,
                 Deed::Shift(by) => shift_in(&tx, &terms, by, c, now).await?,
@@ -148,7 +148,14 @@ impl Deed {
 type Changed = Result<(Campaign, Counts), Refusal>;
 
 /// Schedules all its drafts that have a time.
-async fn schedule_in(tx: &Tx, terms: &Terms, allow: &Shift, mut c: Campaign, now: i64) -> Changed {
+async fn schedule_in(
+    tx: &Tx,
+    terms: &Terms,
+    allow: &Shift,
+    mut c: Campaign,
+    by: &str,
+    now: i64,
+) -> Changed {
     standing(&c)?;
     let mut done = Counts::default();
     let mut refused = Vec::new();
@@ -157,6 +164,7 @@ async fn schedule_in(tx: &Tx, terms: &Terms, allow: &Shift, mut c: Campaign, now
         let change = Change {
             version: post.version,
             draft: Some(false),
+            by: Some(by.to_owned()),
             allow_collision: allow.allow_collision,
             allow_duplicate: allow.allow_duplicate,
             ..Change::default()

@@ -154,6 +154,7 @@ pub async fn follow(
                 post = placed(&old, post, from)?;
             }
             post.timezone = post.timezone.or_else(|| Some(old.timezone.clone()));
+            post.by = Some(actor.clone());
             let names = |list: &[DateTime]| {
                 list.iter().filter(|wall| **wall >= from).copied().map(series::name).collect()
             };

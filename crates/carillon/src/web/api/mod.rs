@@ -19,6 +19,8 @@ mod paging;
 pub mod pauses;
 pub mod posts;
 pub mod queue;
+pub mod review_links;
+pub mod reviews;
 pub mod series;
 pub mod session;
 pub mod sweeps;

@@ -129,6 +129,7 @@ pub async fn create(
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<PostView>), ApiError> {
     let keyed = keyed.map(|Extension(k)| k);
+    let draft = Draft { by: Some(caller.actor()), ..draft };
     let post = schedule::create(&app, &caller.workspace_id, draft, keyed).await?;
     Ok((StatusCode::CREATED, Json(post)))
 }
@@ -185,6 +186,7 @@ pub async fn edit(
     Id(id): Id,
     Json(change): Json<Change>,
 ) -> Result<Json<PostView>, ApiError> {
+    let change = Change { by: Some(caller.actor()), ..change };
     Ok(Json(schedule::edit(&app, &caller.workspace_id, &id, change).await?))
 }
 

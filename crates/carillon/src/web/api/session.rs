@@ -7,10 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::approval;
+use crate::domain::policy::Approval;
 use crate::domain::refusal::Refusal;
 use crate::identity::door;
 use crate::publishing::diagnosing;
-use crate::store::accounts;
+use crate::store::{accounts, reviews};
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Json, auth};
 
@@ -26,6 +28,10 @@ pub struct SessionView {
     pub role: String,
     /// May this caller look at what is stored of connections (`GET /connections/diagnostics`)?
     pub diagnostics: bool,
+    /// How many posts wait for an answer.
+    pub reviews: i64,
+    /// May this caller give it?
+    pub may_approve: bool,
     /// Where the sandbox shows what was posted; `null` where posts go to the networks themselves.
     pub sandbox_url: Option<String>,
     #[schema(example = "0.1.0")]
@@ -52,6 +58,8 @@ pub struct WorkspaceView {
     pub timezone: String,
     /// Is everything on the sandbox?
     pub demo: bool,
+    /// Whose approval posts need before they go out.
+    pub approval: Approval,
 }
 
 /// Tells who is signed in.
@@ -73,19 +81,32 @@ pub async fn end(State(app): State<App>, caller: Caller) -> Result<Response, Api
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
+/// What is asked of the workspace's people.
+struct Asked {
+    approval: Option<Approval>,
+    reviews: i64,
+    may: bool,
+}
+
 /// The session as the app shows it.
 pub async fn view(app: &App, caller: &Caller) -> Result<SessionView, Refusal> {
     let (workspace, account) = (caller.workspace_id.clone(), caller.account_id.clone());
-    let (workspace, account, role) = app
+    let actor = caller.actor();
+    let (workspace, account, role, asked) = app
         .db
         .read(move |tx| async move {
             let found = accounts::workspace(&tx, &workspace).await?;
+            let asked = Asked {
+                approval: accounts::policies(&tx, &workspace).await?.approval,
+                reviews: reviews::count(&tx, &workspace).await?,
+                may: approval::may_approve(&tx, &workspace, &actor).await?,
+            };
             let Some(id) = account else {
-                return Ok::<_, Refusal>((found, None, Some("key".to_owned())));
+                return Ok::<_, Refusal>((found, None, Some("key".to_owned()), asked));
             };
             let roles = accounts::memberships(&tx, &id).await?;
             let role = roles.into_iter().find(|(w, _)| *w == workspace).map(|(_, role)| role);
-            Ok((found, accounts::account(&tx, &id).await?, role))
+            Ok((found, accounts::account(&tx, &id).await?, role, asked))
         })
         .await?;
     let (Some(workspace), Some(role)) = (workspace, role) else {
@@ -100,9 +121,12 @@ pub async fn view(app: &App, caller: &Caller) -> Result<SessionView, Refusal> {
             name: workspace.name,
             timezone: workspace.timezone,
             demo: workspace.demo_at.is_some(),
+            approval: asked.approval.unwrap_or(Approval::None),
         },
         diagnostics: diagnosing::enabled(app) && admin,
         role,
+        reviews: asked.reviews,
+        may_approve: asked.may,
         sandbox_url: (!sandbox.is_empty()).then(|| sandbox.clone()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })

@@ -5,9 +5,9 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::domain::policy::Policies;
-use crate::domain::refusal::Refusal;
-use crate::store::{accounts, audit};
+use crate::domain::policy::{Approval, Policies};
+use crate::planning::gating;
+use crate::store::accounts;
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Json};
 
@@ -41,6 +41,14 @@ pub struct PolicyChange {
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<bool>)]
     media_required: Option<Option<bool>>,
+    #[schema(value_type = Option<Approval>)]
+    approval: Option<Option<Approval>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<bool>)]
+    approval_self: Option<Option<bool>>,
+    /// Scheduled posts that have not the approval which is asked for now are taken back and wait for
+    /// it. Without this such a change is refused, with their number.
+    take_back: bool,
 }
 
 /// Tells `null` from absent.
@@ -51,6 +59,9 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// Changes the policies of the workspace.
+///
+/// With `approval` posts wait for one before they go out; 409 `posts_scheduled` when posts are
+/// scheduled that have none, unless `takeBack` is set. Without it again, what waits becomes a draft.
 #[utoipa::path(patch, path = "/workspace/policies", tag = "workspace", request_body = PolicyChange,
     responses((status = 200, body = Policies, description = "The policies as they are now."), Writes))]
 pub async fn set_policies(
@@ -58,28 +69,9 @@ pub async fn set_policies(
     caller: Caller,
     Json(change): Json<PolicyChange>,
 ) -> Result<Json<Policies>, ApiError> {
-    let now = app.clock.now();
-    let changed = app
-        .db
-        .write(move |tx| async move {
-            let workspace = &caller.workspace_id;
-            let old = accounts::policies(&tx, workspace).await?;
-            let new = change.of(old);
-            let wrong = new.wrong();
-            if !wrong.is_empty() {
-                return Err(Refusal::invalid(wrong));
-            }
-            if new != old {
-                accounts::set_policies(&tx, workspace, &new).await?;
-                let data = serde_json::json!({ "from": old, "to": new });
-                let actor = caller.actor();
-                let (at, action) = (Some(workspace.as_str()), "workspace.policies");
-                audit::add(&tx, at, &actor, action, workspace, &data, now).await?;
-            }
-            Ok(new)
-        })
-        .await?;
-    Ok(Json(changed))
+    let (actor, take_back) = (caller.actor(), change.take_back);
+    let change = move |old| change.of(old);
+    Ok(Json(gating::set(&app, &caller.workspace_id, change, take_back, &actor).await?))
 }
 
 impl PolicyChange {
@@ -93,6 +85,8 @@ impl PolicyChange {
             collision_minutes: self.collision_minutes.unwrap_or(old.collision_minutes),
             late_gap_seconds: self.late_gap_seconds.unwrap_or(old.late_gap_seconds),
             media_required: self.media_required.unwrap_or(old.media_required),
+            approval: self.approval.unwrap_or(old.approval),
+            approval_self: self.approval_self.unwrap_or(old.approval_self),
         }
     }
 }

@@ -4,4 +4,5 @@ pub mod consent;
 pub mod errors;
 pub mod layout;
 pub mod login;
+pub mod review;
 pub mod setup;

@@ -170,7 +170,7 @@ fn bombs_are_refused_by_their_header() {
         webp(&[0x2F, 0xFF, 0xFF, 0xFF, 0x0F, 0, 0, 0, 0, 0]),
     ];
     for file in too_large {
-        let error = derivatives(&file, Frame::default(), &LIMITS).unwrap_err();
+        let error = decode(&file).err().expect("it is refused");
         assert!(matches!(error, PictureError::TooManyPixels { .. }), "{error}");
     }
     // Small enough in pixels, but the file could never hold them.
@@ -180,7 +180,26 @@ fn bombs_are_refused_by_their_header() {
         exploding_png(64 << 20),
     ];
     for file in hollow {
-        let error = derivatives(&file, Frame::default(), &LIMITS).unwrap_err();
+        let error = decode(&file).err().expect("it is refused");
+        assert!(matches!(error, PictureError::Damaged(_)), "{error}");
+    }
+}
+
+#[test]
+fn a_png_whose_sums_are_wrong_is_damaged() {
+    let whole = png(4, 4, 8, 2, false, &[], &[0; (3 * 4 + 1) * 4]);
+    assert!(decode(&whole).is_ok());
+    let broken = |back: usize| {
+        let mut file = whole.clone();
+        let at = file.len() - back;
+        file[at] ^= 1;
+        file
+    };
+    // Behind them lie a chunk of twelve bytes and, of the first, the second.
+    let (chunk, mut rows) = (broken(12 + 1), broken(12 + 4 + 1));
+    files::mend_checksums(&mut rows);
+    for file in [chunk, rows] {
+        let error = decode(&file).err().expect("it is refused");
         assert!(matches!(error, PictureError::Damaged(_)), "{error}");
     }
 }
