@@ -11,6 +11,7 @@ mod machine;
 mod measure;
 mod media;
 mod ours;
+mod planner;
 mod process;
 mod report;
 mod shipped;
@@ -61,6 +62,8 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         only: Vec<media::Work>,
     },
+    /// The planner in a browser alone, beside React and FullCalendar
+    Planner,
     /// What the driver starts as the contender `carillon`
     #[command(hide = true)]
     Contend { place: String },
@@ -79,16 +82,24 @@ fn main() -> Result<()> {
         Some(Command::Photos { threads, out, files }) => media::make(*threads, out, files),
         Some(Command::Convert { order }) => media::convert(order),
         Some(Command::Media { only }) => files(&args, only),
+        Some(Command::Planner) => told(&args, planner::drive(args.rounds(), args.quick)?),
         None => {
             drive(&args)?;
             // Whoever chose among the queues did not ask for these.
-            if args.only.is_empty() && args.peers.is_empty() { files(&args, &[]) } else { Ok(()) }
+            if !args.only.is_empty() || !args.peers.is_empty() {
+                return Ok(());
+            }
+            files(&args, &[])?;
+            told(&args, planner::drive(args.rounds(), args.quick)?)
         }
     }
 }
 
 fn files(args: &Args, only: &[media::Work]) -> Result<()> {
-    let text = media::drive(only, args.rounds(), args.quick)?;
+    told(args, media::drive(only, args.rounds(), args.quick)?)
+}
+
+fn told(args: &Args, text: String) -> Result<()> {
     println!("{text}");
     if args.write { report::write(&text) } else { Ok(()) }
 }

@@ -13,6 +13,7 @@ const HREF: Record<string, string> = {
   no_worker: '/queue',
   series_unplanned: '/planner',
   delivery_late: '/queue',
+  approval_due: '/reviews',
 };
 
 export function alertHref(alert: Alert): string {

@@ -1,41 +1,48 @@
-// A month of 5,000 posts, measured in a browser whose CPU is slowed four times: what is painted and
-// when (LCP), what moves by itself (CLS), and how long the page takes to answer clicks and keys (INP).
-// And the time that the server takes for the month. Medians of five, printed as a table.
+// A month of thousands of posts in a browser whose CPU is slowed four times, beside a page of React
+// and FullCalendar with the same posts: what is painted and when (LCP), what moves by itself (CLS),
+// how long a page takes to answer clicks and keys (INP). And how long the server takes for the month.
+// One line of JSON for each round; `make bench ARGS=planner` makes the table of them.
 //
-//   CARILLON_BIN=… node tests/measure/planner.mjs [--posts 5000] [--rounds 5]
+//   CARILLON_BIN=… node tests/measure/planner.mjs [--posts 5000] [--rounds 5] [--pages none]
 
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
+import { serve } from '../../../bench/peers/planner/serve.mjs';
 import { cellOf, connectionOf, nextMonth } from '../e2e/helpers.mjs';
 import { signIn, startBrowser, startServer } from '../e2e/support.mjs';
 
-const { values } = parseArgs({ options: { posts: { type: 'string', default: '5000' }, rounds: { type: 'string', default: '5' } } });
+const { values } = parseArgs({
+  options: { posts: { type: 'string', default: '5000' }, rounds: { type: 'string', default: '5' }, pages: { type: 'string', default: 'ours,peer' } },
+});
 const [POSTS, ROUNDS] = [Number(values.posts), Number(values.rounds)];
-const median = (all) => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)];
-const at = (all, share) => all.toSorted((a, b) => a - b)[Math.min(all.length - 1, Math.floor(all.length * share))];
+const pages = values.pages.split(',').filter((p) => p === 'ours' || p === 'peer');
+const SIZES = { wide: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+const { month } = nextMonth();
 
 const server = await startServer({ env: { CARILLON_COLLISION: '0m', CARILLON_DUPLICATE_DAYS: '0' } });
 const browser = await startBrowser();
+const peer = pages.includes('peer') ? await serve({ api: server.url, key: server.apiKey }) : null;
 try {
-  const { month } = nextMonth();
-  await fill(month);
-  const rows = [];
-  for (const [name, options] of [['wide', { width: 1440, height: 900 }], ['phone', { width: 390, height: 844 }]]) {
-    const rounds = [];
-    for (let n = 0; n < ROUNDS; n++) rounds.push(await measure(month, options));
-    for (const key of ['lcp', 'cls', 'inp', 'chips']) rows.push([`${name} ${key}`, median(rounds.map((r) => r[key]))]);
+  await fill();
+  for (let round = 0; round < ROUNDS; round++) {
+    // In turn, so that neither has the better half of the run.
+    for (const who of round % 2 ? pages.toReversed() : pages) {
+      for (const [size, options] of Object.entries(SIZES)) tell({ round, who, size, ...(await measure(who, options)) });
+    }
+    tell({ round, api: await ask() });
   }
-  const api = await ask(month);
-  rows.push(['API p50 ms', at(api, 0.5)], ['API p99 ms', at(api, 0.99)]);
-  console.log(`a month of ${POSTS} posts, CPU slowed 4x, median of ${ROUNDS}`);
-  for (const [name, value] of rows) console.log(`${name.padEnd(14)} ${value < 1 ? value.toFixed(3) : Math.round(value)}`);
 } finally {
+  peer?.stop();
   await browser.close();
   await server.stop();
 }
 
+function tell(line) {
+  console.log(JSON.stringify(line));
+}
+
 /** The posts, spread over the days and hours of a month. */
-async function fill(month) {
+async function fill() {
   const to = [(await connectionOf(server, 'bluesky')).id, (await connectionOf(server, 'mastodon')).id];
   const start = Date.parse(`${month}-01T00:00:00Z`);
   const body = (n) => ({
@@ -50,10 +57,10 @@ async function fill(month) {
   }
 }
 
-async function measure(month, options) {
+async function measure(who, options) {
   const { page, context } = await browser.open(options);
   try {
-    await signIn(page, server);
+    if (who === 'ours') await signIn(page, server);
     const cdp = await context.newCDPSession(page);
     await cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
     await page.addInitScript(() => {
@@ -66,42 +73,103 @@ async function measure(month, options) {
         for (const e of list.getEntries()) if (e.interactionId) seen.inp = Math.max(seen.inp, e.duration);
       }).observe({ type: 'event', durationThreshold: 16, buffered: true });
     });
-    await page.goto(`${server.url}/planner/${options.width < 500 ? 'agenda' : 'month'}/${month}`);
-    await page.locator('[data-post]').first().waitFor();
-    await page.getByText('live', { exact: true }).waitFor();
-    // Legend and grid show all of them.
-    await page.locator('.legend b').filter({ hasText: /\d/ }).first().waitFor();
-    await page.waitForTimeout(1000);
-    const chips = await page.locator('[data-post]').count();
-    // Select, walk, open a day's list and close it, change the view and back.
-    const chip = page.locator('[data-post]').first();
-    await chip.focus();
-    for (const key of [' ', 'Shift+ArrowDown', 'Escape', 'w', 'a']) {
-      await page.keyboard.press(key);
-      await page.waitForTimeout(250);
-    }
-    if (options.width > 500) {
-      await page.keyboard.press('m');
-      await cellOf(page, `${month}-10`).getByRole('button', { name: /more$/ }).click();
-      await page.getByRole('dialog').waitFor();
-      await page.keyboard.press('Escape');
-    }
-    await page.waitForTimeout(300);
-    return { ...(await page.evaluate(() => window.seen)), chips };
+    await (who === 'ours' ? ours(page, options) : theirs(page, options));
+    await settled(page);
+    return await page.evaluate(() => window.seen);
   } finally {
     await context.close();
   }
 }
 
-/** How long the server takes for the month, a hundred times. */
-async function ask(month) {
+/** KB of the scripts, as they were sent, once the calendar stands. */
+async function loaded(page) {
+  await page.evaluate(() => {
+    const scripts = performance.getEntriesByType('resource').filter((r) => new URL(r.name).pathname.endsWith('.js'));
+    window.seen.js = scripts.reduce((sum, r) => sum + r.encodedBodySize, 0) / 1024;
+  });
+}
+
+/** What the input led to is painted. */
+async function settled(page) {
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50)))));
+}
+
+/** Opens a post and closes it, a day's list too, changes to the week and back, turns the month and back. */
+async function ours(page, { width }) {
+  const phone = width < 500;
+  await page.goto(`${server.url}/planner/${phone ? 'agenda' : 'month'}/${month}`);
+  await page.locator('[data-post]').first().waitFor();
+  // Legend and calendar show all of them.
+  await page.locator('.legend b').filter({ hasText: /\d/ }).first().waitFor();
+  await settled(page);
+  await loaded(page);
+  await page.locator('[data-post]').first().click();
+  await page.getByRole('dialog').waitFor();
+  await settled(page);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await settled(page);
+  if (!phone) {
+    // What more there is of a day shows in its place, or, where that is much, in a dialog.
+    const more = cellOf(page, `${month}-10`).getByRole('button', { name: /more$/ });
+    await more.click();
+    await settled(page);
+    if (await page.getByRole('dialog').count()) {
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    }
+  }
+  for (const key of phone ? ['w', 'a'] : ['w', 'm']) {
+    await page.keyboard.press(key);
+    await page.waitForURL(new RegExp(`/planner/${{ w: 'week', a: 'agenda', m: 'month' }[key]}`));
+    await page.locator('[data-post]').first().waitFor();
+    await settled(page);
+  }
+  for (const way of ['last', 'first']) {
+    await page.locator('a[data-turn]')[way]().click();
+    await settled(page);
+  }
+}
+
+async function theirs(page, { width }) {
+  const phone = width < 500;
+  await page.goto(`${peer.url}/?month=${month}`);
+  await page.locator('body[data-posts]').waitFor();
+  const chip = page.getByText(/^Post \d+: /).first();
+  await chip.waitFor();
+  await settled(page);
+  await loaded(page);
+  await chip.click();
+  await page.getByRole('dialog').waitFor();
+  await settled(page);
+  await page.getByRole('button', { name: 'Close' }).last().click();
+  if (!phone) {
+    await page.getByText(/^\+\d+ more$/).nth(9).click();
+    await page.getByRole('dialog').waitFor();
+    await settled(page);
+    await page.keyboard.press('Escape');
+  }
+  for (const name of phone ? ['week', 'list'] : ['week', 'month']) {
+    await page.getByText(new RegExp(`^${name}$`, 'i')).first().click();
+    await page.getByText(/^Post \d+: /).first().waitFor();
+    await settled(page);
+  }
+  for (const name of [/next/i, /prev/i]) {
+    await page.getByRole('button', { name }).first().click();
+    await settled(page);
+  }
+}
+
+/** ms in which the server answers for the month, a hundred times. */
+async function ask() {
   const [year, m] = month.split('-').map(Number);
   const to = new Date(Date.UTC(year, m, 1)).toISOString();
   const times = [];
   for (let n = 0; n < 100; n++) {
     const began = performance.now();
-    await server.api(`/calendar?from=${month}-01T00:00:00Z&to=${to}`);
+    const { items } = await server.api(`/calendar?from=${month}-01T00:00:00Z&to=${to}`);
     times.push(performance.now() - began);
+    if (items.length < POSTS) throw new Error(`${items.length} of ${POSTS} posts came`);
   }
   return times;
 }

@@ -29,6 +29,9 @@ words! {
         /// A post that was approved or asked about was changed, so it does not go out. Its subject
         /// is the post.
         ApprovalLost = "approval_lost",
+        /// Posts' time is near or has passed, and nobody has answered about them. Its subject is the
+        /// workspace.
+        ApprovalDue = "approval_due",
         /// Whoever looked at a post wants it otherwise. Its subject is the post.
         ChangesRequested = "changes_requested",
     }

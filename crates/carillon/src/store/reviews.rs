@@ -204,6 +204,37 @@ pub async fn queued(
     rows.iter().map(|r| r.text("post_id")).collect()
 }
 
+/// Posts of a workspace that nobody has answered about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub workspace_id: String,
+    pub posts: i64,
+    /// The first one's time.
+    pub first: i64,
+}
+
+/// Per workspace: posts that were asked about, and are to go out before this.
+pub async fn due(tx: &Tx, before: i64) -> Result<Vec<Due>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT review.workspace_id, COUNT(*) AS posts, MIN(post.scheduled_at) AS first FROM review \
+             JOIN post ON post.id = review.post_id WHERE review.state = 'open' AND post.committed_at IS NOT NULL \
+             AND post.deleted_at IS NULL AND post.paused_at IS NULL AND post.scheduled_at < $1 \
+             GROUP BY review.workspace_id",
+            params![before],
+        )
+        .await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Due {
+                workspace_id: r.text("workspace_id")?,
+                posts: r.int("posts")?,
+                first: r.int("first")?,
+            })
+        })
+        .collect()
+}
+
 /// Posts of a workspace that are planned and wait for an approval, after this one, in order.
 pub async fn held_back(
     tx: &Tx,

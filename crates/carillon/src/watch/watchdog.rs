@@ -14,10 +14,12 @@ use crate::domain::problem::Problem;
 use crate::domain::when;
 use crate::store::alerts::{self, INSTALLATION};
 use crate::store::guards::{self, Late};
-use crate::store::{accounts, deliveries, nodes};
+use crate::store::{accounts, deliveries, nodes, reviews};
 
 /// A worker that dies is missed after a minute and told of within half a minute more.
 const EVERY: Duration = Duration::from_secs(30);
+/// So long before its time somebody is told that a post waits for their answer.
+const ANSWER_MS: i64 = 60 * 60_000;
 
 /// Looks until dropped. Not at once: a process that has just started has shown no worker yet.
 pub async fn run(app: App) {
@@ -37,7 +39,8 @@ pub async fn look(app: &App) -> Result<(), Error> {
         .write(move |tx| async move {
             let worker = worker(&tx, now).await?;
             let late = lateness(&tx, now).await?;
-            Ok::<_, Error>(worker | late | foreseen(&tx, now).await?)
+            let unanswered = unanswered(&tx, now).await?;
+            Ok::<_, Error>(worker | late | unanswered | foreseen(&tx, now).await?)
         })
         .await?;
     if changed {
@@ -90,6 +93,31 @@ async fn told(tx: &Tx, l: &Late) -> Result<Problem, Error> {
     };
     let next = "Open the post: the journal of the delivery says what it waits for.";
     Ok(Problem::new("late", sentence, "look", next))
+}
+
+/// Does a question stay open too long? What is approved after its time does not go out by itself.
+async fn unanswered(tx: &Tx, now: i64) -> Result<bool, Error> {
+    let due = reviews::due(tx, now + ANSWER_MS).await?;
+    let mut changed = false;
+    for alert in alerts::open(tx, AlertKind::ApprovalDue).await? {
+        if !due.iter().any(|d| d.workspace_id == alert.subject) {
+            changed |= alerts::clear(tx, AlertKind::ApprovalDue, &alert.subject, now).await?;
+        }
+    }
+    for d in &due {
+        let workspace = accounts::workspace(tx, &d.workspace_id).await?;
+        let at = when::local(d.first, &workspace.map_or("UTC".into(), |w| w.timezone));
+        let verb = if d.first < now { "was" } else { "is" };
+        let sentence = match d.posts {
+            1 => format!("A post is not approved yet; it {verb} to go out at {at}."),
+            n => format!("{n} posts are not approved yet; the first {verb} to go out at {at}."),
+        };
+        let next = "Answer in Approvals; what is approved after its time needs another one.";
+        let problem = Problem::new("not_approved", sentence, "approve", next);
+        let (workspace, kind) = (d.workspace_id.as_str(), AlertKind::ApprovalDue);
+        changed |= alerts::raise(tx, Some(workspace), kind, workspace, &problem, now).await?;
+    }
+    Ok(changed)
 }
 
 /// What a look before its time foresaw is over once the delivery is mended, moved or gone.

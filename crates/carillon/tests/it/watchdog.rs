@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use carillon::domain::delivery::DeliveryState as State;
+use carillon::domain::policy::Approval;
+use carillon::domain::when;
 use carillon::publishing::connecting;
+use carillon::publishing::schedule::{self, Draft};
 use carillon::store::{alerts, events, nodes};
 use carillon::watch::watchdog;
 use carillon_sandbox::{Calls, Trouble};
 use reqwest::{Method, StatusCode};
 
 use crate::api::Api;
+use crate::approval::gated;
 use crate::both;
 use crate::support::TestApp;
 
@@ -53,6 +57,28 @@ async fn ready(t: &TestApp) -> StatusCode {
 }
 
 both! {
+    async fn an_answer_that_is_due_is_told_of(t: TestApp) {
+        gated(&t, Approval::Internal).await;
+        let c = t.connect("mastodon").await;
+        let at = Some(when::iso(t.clock.now() + 3 * 3_600_000));
+        let post = t.schedule(Draft { scheduled_at: at, ..t.draft("Quiz night", &[&c]) }).await;
+        let told_of = |all: Vec<(String, String)>| -> Option<String> {
+            all.into_iter().find(|(kind, _)| kind == "approval_due").map(|(_, sentence)| sentence)
+        };
+        wait(&t, 3_600 * SECOND).await;
+        assert_eq!(told_of(open(&t).await), None, "there is time");
+        wait(&t, 3_660 * SECOND).await;
+        let sentence = told_of(open(&t).await).expect("it is time");
+        assert!(sentence.contains("it is to go out at"), "{sentence}");
+        wait(&t, 3_600 * SECOND).await;
+        let sentence = told_of(open(&t).await).expect("it is over time");
+        assert!(sentence.contains("it was to go out at"), "{sentence}");
+        assert_eq!(told(&t, "alert.raised").await, 1, "once");
+        schedule::cancel(&t.app, &t.workspace, &post.id).await.expect("cancelled");
+        wait(&t, SECOND).await;
+        assert_eq!(told_of(open(&t).await), None);
+    }
+
     async fn a_late_delivery_is_told_and_so_is_its_end(t: TestApp) {
         let c = t.connect("mastodon").await;
         let post = t.schedule(t.draft("Quiz night", &[&c])).await;
