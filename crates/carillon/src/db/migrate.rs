@@ -56,6 +56,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "campaigns",
         sql: include_str!("../../migrations/0014_campaigns.sql"),
     },
+    Migration { version: 16, name: "bulk", sql: include_str!("../../migrations/0016_bulk.sql") },
 ];
 
 /// What [`run`] did.

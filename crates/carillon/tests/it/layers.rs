@@ -25,7 +25,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "networks",
         ],
     ),
-    ("planning", &["app", "config", "db", "domain", "ids", "publishing", "store"]),
+    (
+        "planning",
+        &["app", "config", "db", "domain", "identity", "ids", "media", "publishing", "store"],
+    ),
     (
         "watch",
         &[

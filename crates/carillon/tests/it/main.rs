@@ -5,6 +5,7 @@
 mod amend;
 mod api;
 mod budgets;
+mod bulk;
 mod calendar;
 mod campaigns;
 mod checking;
