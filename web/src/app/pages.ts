@@ -6,6 +6,7 @@ export const pages = {
   connections: () => import('../features/connections/Connections.svelte'),
   diagnostics: () => import('../features/connections/Diagnostics.svelte'),
   media: () => import('../features/media/Media.svelte'),
+  transfer: () => import('../features/bulk/Transfer.svelte'),
   queue: () => import('../features/queue/Queue.svelte'),
   'dead-letters': () => import('../features/dead-letters/DeadLetters.svelte'),
   audit: () => import('../features/audit/Audit.svelte'),

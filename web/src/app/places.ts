@@ -8,6 +8,7 @@ export const placesOf = () =>
     { page: 'campaigns', href: '/campaigns', label: t('nav.campaigns'), rare: true },
     { page: 'connections', href: '/connections', label: t('nav.connections'), rare: false },
     { page: 'media', href: '/media', label: t('nav.media'), rare: false },
+    { page: 'transfer', href: '/transfer', label: t('nav.transfer'), rare: 'more' },
     { page: 'queue', href: '/queue', label: t('nav.queue'), rare: true },
     { page: 'dead-letters', href: '/dead-letters', label: t('nav.deadLetters'), rare: true },
     { page: 'apps', href: '/apps', label: t('nav.apps'), rare: 'more' },

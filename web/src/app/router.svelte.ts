@@ -13,6 +13,7 @@ export type Route =
   | { page: 'connections'; consent: string | null }
   | { page: 'diagnostics' }
   | { page: 'media'; query: URLSearchParams }
+  | { page: 'transfer' }
   | { page: 'queue' }
   | { page: 'dead-letters'; query: URLSearchParams }
   | { page: 'audit'; query: URLSearchParams }
@@ -33,6 +34,7 @@ export function parse(url: URL): Route {
   if (path === '/connections') return { page: 'connections', consent: url.searchParams.get('consent') };
   if (path === '/connections/diagnostics') return { page: 'diagnostics' };
   if (path === '/media') return { page: 'media', query: url.searchParams };
+  if (path === '/transfer') return { page: 'transfer' };
   if (path === '/queue') return { page: 'queue' };
   if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };
   if (path === '/apps') return { page: 'apps' };
