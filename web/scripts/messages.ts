@@ -18,6 +18,7 @@ const TOGETHER: Record<string, string[]> = {
   queue: ['circuit', 'drain', 'lane', 'queue', 'sweep'],
   dead: ['dead', 'posted', 'replay'],
   media: ['media', 'upload'],
+  transfer: ['calendarLink', 'feed', 'transfer'],
 };
 
 export function areaOf(key: string): string {

@@ -22,6 +22,7 @@ const ROUTES = {
   '/connections': ['src/features/connections/Connections.svelte'],
   '/connections/diagnostics': ['src/features/connections/Diagnostics.svelte'],
   '/media': ['src/features/media/Media.svelte'],
+  '/transfer': ['src/features/bulk/Transfer.svelte'],
   '/queue': ['src/features/queue/Queue.svelte'],
   '/reviews': ['src/features/reviews/Reviews.svelte'],
   '/dead-letters': ['src/features/dead-letters/DeadLetters.svelte'],

@@ -32,6 +32,7 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
         Kind::Materialise => {
             planning::materialise::run(app, None).await?;
         }
+        Kind::Feeds => Box::pin(planning::feeds::poll_due(app)).await?,
         Kind::Prune => watch::prune::prune(app).await?,
     }
     Ok(Verdict::Done)

@@ -7,6 +7,7 @@ export const pages = {
   diagnostics: () => import('../features/connections/Diagnostics.svelte'),
   media: () => import('../features/media/Media.svelte'),
   reviews: () => import('../features/reviews/Reviews.svelte'),
+  transfer: () => import('../features/bulk/Transfer.svelte'),
   queue: () => import('../features/queue/Queue.svelte'),
   'dead-letters': () => import('../features/dead-letters/DeadLetters.svelte'),
   audit: () => import('../features/audit/Audit.svelte'),

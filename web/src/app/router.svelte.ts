@@ -14,6 +14,7 @@ export type Route =
   | { page: 'diagnostics' }
   | { page: 'media'; query: URLSearchParams }
   | { page: 'reviews' }
+  | { page: 'transfer' }
   | { page: 'queue' }
   | { page: 'dead-letters'; query: URLSearchParams }
   | { page: 'audit'; query: URLSearchParams }
@@ -35,6 +36,7 @@ export function parse(url: URL): Route {
   if (path === '/connections/diagnostics') return { page: 'diagnostics' };
   if (path === '/media') return { page: 'media', query: url.searchParams };
   if (path === '/reviews') return { page: 'reviews' };
+  if (path === '/transfer') return { page: 'transfer' };
   if (path === '/queue') return { page: 'queue' };
   if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };
   if (path === '/apps') return { page: 'apps' };

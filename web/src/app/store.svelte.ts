@@ -28,6 +28,7 @@ class Store {
   connectionsKnown = $state(false);
 
   private mediaWatchers = new Set<(id: string) => void>();
+  private bulkWatchers = new Set<(event: LiveEvent) => void>();
   private planWatchers = new Set<PlanWatcher>();
   private asked = new Map<string, number>();
   private due = new Map<string, ReturnType<typeof setTimeout>>();
@@ -160,6 +161,7 @@ class Store {
       for (const post of this.posts.values()) if (post.media.some((m) => m.id === id)) this.renew(post.id);
     }
     if (['campaign', 'series', 'post', 'delivery'].includes(name)) this.tellPlans(name, event.postId ?? event.id);
+    if (['import', 'feed', 'calendar_link'].includes(name)) for (const tell of this.bulkWatchers) tell(event);
     // A delivery's end changes "waiting" and "last success" of its connection too.
     if (name === 'connection' || name === 'delivery') {
       this.soon('connections', () => this.loadConnections(), 1000);
@@ -170,6 +172,12 @@ class Store {
   watchMedia(tell: (id: string) => void): () => void {
     this.mediaWatchers.add(tell);
     return () => this.mediaWatchers.delete(tell);
+  }
+
+  /** Calls with news of imports, feeds and the calendar's address, until the returned function is called. */
+  watchBulk(tell: (event: LiveEvent) => void): () => void {
+    this.bulkWatchers.add(tell);
+    return () => this.bulkWatchers.delete(tell);
   }
 
   /** Calls with the campaign, series or post that the server has news of, many at a time as one. */

@@ -4,6 +4,7 @@
 //! available at the moment.
 
 mod app;
+mod bulk;
 mod campaign;
 mod config;
 mod connection;
@@ -87,6 +88,18 @@ enum Command {
     /// Show, skip, pause and end posts that come round
     #[command(subcommand, after_help = series::EXAMPLES)]
     Series(series::Series),
+    /// Make posts of a CSV or JSON file, or of what another tool exported
+    #[command(after_help = bulk::IMPORT_EXAMPLES)]
+    Import(bulk::Import),
+    /// Write posts to a file that `import` reads
+    #[command(after_help = bulk::EXPORT_EXAMPLES)]
+    Export(bulk::Export),
+    /// Have new entries of RSS and Atom feeds become posts
+    #[command(subcommand, after_help = bulk::FEED_EXAMPLES)]
+    Feed(bulk::Feed),
+    /// Let other programs show the calendar (iCalendar)
+    #[command(after_help = bulk::ICAL_EXAMPLES)]
+    Ical(bulk::Ical),
     /// Answer for a delivery, and send one again
     #[command(subcommand, after_help = delivery::EXAMPLES)]
     Delivery(delivery::Delivery),
@@ -165,6 +178,22 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             Box::pin(command.run(&here, out)).await?;
         }
         Command::Review(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Import(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Export(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here)).await?;
+        }
+        Command::Feed(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Ical(command) => {
             let here = Here::open(&cli.global, given).await?;
             Box::pin(command.run(&here, out)).await?;
         }

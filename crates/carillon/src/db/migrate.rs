@@ -61,6 +61,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "review",
         sql: include_str!("../../migrations/0015_review.sql"),
     },
+    Migration { version: 16, name: "bulk", sql: include_str!("../../migrations/0016_bulk.sql") },
 ];
 
 /// What [`run`] did.

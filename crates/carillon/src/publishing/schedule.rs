@@ -52,6 +52,10 @@ impl Terms {
     pub(crate) fn of(app: &App) -> Self {
         Self { rules: Rules::of(app), config: app.config.publishing.clone() }
     }
+
+    pub(super) fn rules(&self) -> Rules {
+        self.rules
+    }
 }
 
 pub async fn create(

@@ -16,9 +16,9 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
-    alerts, apps, audit, campaigns, circuits, connections, consents, content, dead_letters,
-    deliveries, events, health, library, media, networks, pauses, posts, queue, review_links,
-    reviews, series, session, sweeps, uploads, workspace,
+    alerts, apps, audit, calendar_link, campaigns, circuits, connections, consents, content,
+    dead_letters, deliveries, events, export, feeds, health, imports, library, media, networks,
+    pauses, posts, queue, review_links, reviews, series, session, sweeps, uploads, workspace,
 };
 use crate::web::pages::{consent, layout, login, review, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell, unread};
@@ -67,6 +67,7 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(posts::cancel))
         .routes(routes!(posts::roll_back))
         .merge(planning())
+        .merge(bulk())
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::attempts))
         .routes(routes!(deliveries::cancel))
@@ -134,6 +135,19 @@ fn planning() -> OpenApiRouter<Web> {
         .routes(routes!(review_links::revoke))
 }
 
+/// Many posts in and out.
+fn bulk() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(imports::list, imports::create))
+        .routes(routes!(imports::show))
+        .routes(routes!(imports::undo))
+        .routes(routes!(export::download))
+        .routes(routes!(feeds::list, feeds::create))
+        .routes(routes!(feeds::delete))
+        .routes(routes!(feeds::poll))
+        .routes(routes!(calendar_link::show, calendar_link::renew, calendar_link::switch_off))
+}
+
 /// Files in pieces, by the tus protocol.
 fn resumable() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
@@ -196,6 +210,8 @@ fn pages() -> Router<Web> {
         .route(layout::CSS_PATH, get(layout::css))
         .route("/assets/{*path}", get(assets::hashed))
         .route("/media/{id}/{kind}", get(files::own))
+        // Programs that show calendars
+        .route("/cal/{name}", get(calendar_link::calendar))
         // Networks that fetch media
         .route("/m/{token}", get(files::shared))
 }
@@ -246,7 +262,7 @@ pub(crate) fn is_probe(path: &str) -> bool {
 pub(crate) fn is_upload(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() == Method::POST
-        && (matches!(path, "/api/v1/media" | "/api/content/upload-image")
+        && (matches!(path, "/api/v1/media" | "/api/v1/imports" | "/api/content/upload-image")
             || path.starts_with("/api/v1/media/") && path.ends_with("/file"))
 }
 

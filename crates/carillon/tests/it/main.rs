@@ -6,6 +6,7 @@ mod amend;
 mod api;
 mod approval;
 mod budgets;
+mod bulk;
 mod calendar;
 mod campaigns;
 mod checking;

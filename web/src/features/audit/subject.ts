@@ -30,6 +30,7 @@ function nameOf({ action, subject }: AuditRow, data: Record<string, unknown>): s
   if (kind === 'sweep') return '';
   if (kind === 'connection' && typeof data.name === 'string') return data.name;
   if (kind === 'connections' && subject === 'all') return t('audit.allConnections');
+  if (['import', 'feed'].includes(kind ?? '') && typeof data.name === 'string') return data.name;
   if (Array.isArray(data.media)) return tn('audit.media', data.media.length);
   if (kind === 'media' && subject !== store.session?.workspace.id) return t('audit.medium');
   if (Array.isArray(data.ids)) return tn('audit.deliveries', data.ids.length);

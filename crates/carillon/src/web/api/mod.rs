@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod apps;
 pub mod audit;
+pub mod calendar_link;
 pub mod campaigns;
 pub mod circuits;
 pub mod connections;
@@ -11,7 +12,10 @@ pub mod content;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod events;
+pub mod export;
+pub mod feeds;
 pub mod health;
+pub mod imports;
 pub mod library;
 pub mod media;
 pub mod networks;
