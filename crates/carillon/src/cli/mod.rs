@@ -10,6 +10,7 @@ mod connection;
 mod delivery;
 mod demo;
 mod doctor;
+mod drafts;
 mod keys;
 mod library;
 mod media;
@@ -21,6 +22,7 @@ mod sandbox;
 mod seat;
 mod series;
 mod serve;
+mod snippet;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -87,6 +89,9 @@ enum Command {
     /// Show, skip, pause and end posts that come round
     #[command(subcommand, after_help = series::EXAMPLES)]
     Series(series::Series),
+    /// Keep what is written again and again: templates, hashtags, UTM presets
+    #[command(subcommand, after_help = snippet::EXAMPLES)]
+    Snippet(snippet::Snippet),
     /// Answer for a delivery, and send one again
     #[command(subcommand, after_help = delivery::EXAMPLES)]
     Delivery(delivery::Delivery),
@@ -165,6 +170,10 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             Box::pin(command.run(&here, out)).await?;
         }
         Command::Review(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Snippet(command) => {
             let here = Here::open(&cli.global, given).await?;
             Box::pin(command.run(&here, out)).await?;
         }

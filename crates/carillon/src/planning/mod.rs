@@ -7,6 +7,8 @@ pub mod cadence;
 pub mod campaigns;
 pub mod gating;
 pub mod links;
+pub mod locks;
 pub mod materialise;
 pub mod review;
 pub mod series;
+pub mod snippets;

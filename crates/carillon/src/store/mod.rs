@@ -22,6 +22,7 @@ pub mod guards;
 pub mod idempotency;
 pub mod lanes;
 pub mod library;
+pub mod locks;
 pub mod media;
 pub mod nodes;
 pub mod numbers;
@@ -33,10 +34,13 @@ pub mod review_links;
 pub mod reviews;
 pub mod sealed;
 pub mod series;
+pub mod snippets;
 pub mod stock;
 pub mod sweeps;
 pub mod tokens;
+pub mod trash;
 pub mod uploads;
+pub mod versions;
 
 use serde::Serialize;
 

@@ -17,9 +17,8 @@ use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
     alerts, apps, audit, campaigns, circuits, connections, consents, content, dead_letters,
-    deliveries, events, health, library, media, networks, pauses, posts, queue, review_links, reviews,
-    series, session,
-    sweeps, uploads, workspace,
+    deliveries, drafts, events, health, library, media, networks, pauses, posts, queue,
+    review_links, reviews, series, session, snippets, sweeps, uploads, workspace,
 };
 use crate::web::pages::{consent, layout, login, review, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell};
@@ -68,8 +67,10 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(posts::cancel))
         .routes(routes!(posts::roll_back))
         .merge(planning())
+        .merge(written())
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::attempts))
+        .routes(routes!(deliveries::pack))
         .routes(routes!(deliveries::cancel))
         .routes(routes!(deliveries::retry))
         .routes(routes!(deliveries::amend))
@@ -133,6 +134,20 @@ fn planning() -> OpenApiRouter<Web> {
         .routes(routes!(reviews::swap))
         .routes(routes!(review_links::list, review_links::create))
         .routes(routes!(review_links::revoke))
+}
+
+/// Posts before and after they are posts: the trash, versions, what is written with.
+fn written() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(drafts::trash))
+        .routes(routes!(drafts::restore))
+        .routes(routes!(drafts::purge))
+        .routes(routes!(drafts::versions))
+        .routes(routes!(drafts::restore_version))
+        .routes(routes!(drafts::editors, drafts::take_lock, drafts::release_lock))
+        .routes(routes!(snippets::list, snippets::create))
+        .routes(routes!(snippets::tag))
+        .routes(routes!(snippets::edit, snippets::delete))
 }
 
 /// Files in pieces, by the tus protocol.

@@ -36,7 +36,15 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "planning",
         &[
-            "app", "approval", "config", "db", "domain", "identity", "ids", "media", "publishing",
+            "app",
+            "approval",
+            "config",
+            "db",
+            "domain",
+            "identity",
+            "ids",
+            "media",
+            "publishing",
             "store",
         ],
     ),

@@ -140,10 +140,13 @@ pub(super) async fn seen(tx: &Tx, c: &Campaign, now: i64) -> Result<CampaignView
     for s in own.iter().filter(|s| s.state != SeriesState::Ended) {
         goes_on |= !planned::next_from(s, now, 1)?.is_empty();
     }
-    let to_come = progress.draft + progress.in_review + progress.scheduled + progress.stuck > 0 || goes_on;
+    let to_come =
+        progress.draft + progress.in_review + progress.scheduled + progress.stuck > 0 || goes_on;
     let state = match c.state {
         CampaignState::Scheduled | CampaignState::Draft if !to_come => CampaignState::Ended,
-        CampaignState::Draft if progress.in_review + progress.scheduled + progress.published > 0 => {
+        CampaignState::Draft
+            if progress.in_review + progress.scheduled + progress.published > 0 =>
+        {
             CampaignState::Scheduled
         }
         state => state,
