@@ -27,6 +27,7 @@ const ROUTES = {
   '/reviews': ['src/features/reviews/Reviews.svelte'],
   '/dead-letters': ['src/features/dead-letters/DeadLetters.svelte'],
   '/apps': ['src/features/apps/Apps.svelte'],
+  '/trash': ['src/features/trash/Trash.svelte'],
   '/audit': ['src/features/audit/Audit.svelte'],
 };
 // Dialogs that open later; counted against the budget together with the route that opens them.

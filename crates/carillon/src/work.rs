@@ -33,7 +33,10 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
             planning::materialise::run(app, None).await?;
         }
         Kind::Feeds => Box::pin(planning::feeds::poll_due(app)).await?,
-        Kind::Prune => watch::prune::prune(app).await?,
+        Kind::Prune => {
+            publishing::trash::sweep(app).await?;
+            watch::prune::prune(app).await?;
+        }
     }
     Ok(Verdict::Done)
 }

@@ -10,6 +10,7 @@ export const pages = {
   transfer: () => import('../features/bulk/Transfer.svelte'),
   queue: () => import('../features/queue/Queue.svelte'),
   'dead-letters': () => import('../features/dead-letters/DeadLetters.svelte'),
+  trash: () => import('../features/trash/Trash.svelte'),
   audit: () => import('../features/audit/Audit.svelte'),
   apps: () => import('../features/apps/Apps.svelte'),
   unknown: () => import('./Unknown.svelte'),

@@ -14,5 +14,6 @@ export const placesOf = () =>
     { page: 'queue', href: '/queue', label: t('nav.queue'), rare: true },
     { page: 'dead-letters', href: '/dead-letters', label: t('nav.deadLetters'), rare: true },
     { page: 'apps', href: '/apps', label: t('nav.apps'), rare: 'more' },
+    { page: 'trash', href: '/trash', label: t('nav.trash'), rare: 'more' },
     { page: 'audit', href: '/audit', label: t('nav.audit'), rare: 'more' },
   ] as const;

@@ -19,6 +19,7 @@ export type Route =
   | { page: 'dead-letters'; query: URLSearchParams }
   | { page: 'audit'; query: URLSearchParams }
   | { page: 'apps' }
+  | { page: 'trash' }
   | { page: 'unknown' };
 
 export function parse(url: URL): Route {
@@ -40,6 +41,7 @@ export function parse(url: URL): Route {
   if (path === '/queue') return { page: 'queue' };
   if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };
   if (path === '/apps') return { page: 'apps' };
+  if (path === '/trash') return { page: 'trash' };
   if (path === '/audit') return { page: 'audit', query: url.searchParams };
   return { page: 'unknown' };
 }

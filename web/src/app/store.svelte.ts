@@ -160,8 +160,8 @@ class Store {
       if (id) for (const tell of this.mediaWatchers) tell(id);
       for (const post of this.posts.values()) if (post.media.some((m) => m.id === id)) this.renew(post.id);
     }
-    if (['campaign', 'series', 'post', 'delivery'].includes(name)) this.tellPlans(name, event.postId ?? event.id);
     if (['import', 'feed', 'calendar_link'].includes(name)) for (const tell of this.bulkWatchers) tell(event);
+    if (['campaign', 'series', 'post', 'delivery', 'lock', 'snippet'].includes(name)) this.tellPlans(name, event.postId ?? event.id);
     // A delivery's end changes "waiting" and "last success" of its connection too.
     if (name === 'connection' || name === 'delivery') {
       this.soon('connections', () => this.loadConnections(), 1000);

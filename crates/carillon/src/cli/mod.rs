@@ -11,6 +11,7 @@ mod connection;
 mod delivery;
 mod demo;
 mod doctor;
+mod drafts;
 mod keys;
 mod library;
 mod media;
@@ -22,6 +23,7 @@ mod sandbox;
 mod seat;
 mod series;
 mod serve;
+mod snippet;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -100,6 +102,9 @@ enum Command {
     /// Let other programs show the calendar (iCalendar)
     #[command(after_help = bulk::ICAL_EXAMPLES)]
     Ical(bulk::Ical),
+    /// Keep what is written again and again: templates, hashtags, UTM presets
+    #[command(subcommand, after_help = snippet::EXAMPLES)]
+    Snippet(snippet::Snippet),
     /// Answer for a delivery, and send one again
     #[command(subcommand, after_help = delivery::EXAMPLES)]
     Delivery(delivery::Delivery),
@@ -194,6 +199,10 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             Box::pin(command.run(&here, out)).await?;
         }
         Command::Ical(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Snippet(command) => {
             let here = Here::open(&cli.global, given).await?;
             Box::pin(command.run(&here, out)).await?;
         }

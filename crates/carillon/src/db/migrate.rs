@@ -62,6 +62,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0015_review.sql"),
     },
     Migration { version: 16, name: "bulk", sql: include_str!("../../migrations/0016_bulk.sql") },
+    Migration {
+        version: 17,
+        name: "drafts",
+        sql: include_str!("../../migrations/0017_drafts.sql"),
+    },
 ];
 
 /// What [`run`] did.

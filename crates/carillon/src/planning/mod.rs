@@ -13,6 +13,8 @@ pub mod gating;
 mod html;
 pub mod import;
 pub mod links;
+pub mod locks;
 pub mod materialise;
 pub mod review;
 pub mod series;
+pub mod snippets;

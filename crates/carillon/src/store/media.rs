@@ -158,6 +158,12 @@ pub async fn load(tx: &Tx, id: &str) -> Result<Option<Media>, Error> {
     row.as_ref().map(read).transpose()
 }
 
+/// One that may lie in the trash, or be gone for good.
+pub async fn of_any(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Media>, Error> {
+    let sql = "SELECT * FROM media WHERE workspace_id = $1 AND id = $2";
+    tx.row(sql, params![workspace, id]).await?.as_ref().map(read).transpose()
+}
+
 /// By id alone, while its files are kept: one in the trash, too.
 pub async fn kept(tx: &Tx, id: &str) -> Result<Option<Media>, Error> {
     let row =

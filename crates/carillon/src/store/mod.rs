@@ -25,6 +25,7 @@ pub mod idempotency;
 pub mod imports;
 pub mod lanes;
 pub mod library;
+pub mod locks;
 pub mod media;
 pub mod nodes;
 pub mod numbers;
@@ -36,10 +37,13 @@ pub mod review_links;
 pub mod reviews;
 pub mod sealed;
 pub mod series;
+pub mod snippets;
 pub mod stock;
 pub mod sweeps;
 pub mod tokens;
+pub mod trash;
 pub mod uploads;
+pub mod versions;
 
 use serde::Serialize;
 

@@ -17,8 +17,9 @@ use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
     alerts, apps, audit, calendar_link, campaigns, circuits, connections, consents, content,
-    dead_letters, deliveries, events, export, feeds, health, imports, library, media, networks,
-    pauses, posts, queue, review_links, reviews, series, session, sweeps, uploads, workspace,
+    dead_letters, deliveries, drafts, events, export, feeds, health, imports, library, media,
+    networks, pauses, posts, queue, review_links, reviews, series, session, snippets, sweeps,
+    uploads, workspace,
 };
 use crate::web::pages::{consent, layout, login, review, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell, unread};
@@ -68,8 +69,10 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(posts::roll_back))
         .merge(planning())
         .merge(bulk())
+        .merge(written())
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::attempts))
+        .routes(routes!(deliveries::pack))
         .routes(routes!(deliveries::cancel))
         .routes(routes!(deliveries::retry))
         .routes(routes!(deliveries::amend))
@@ -146,6 +149,20 @@ fn bulk() -> OpenApiRouter<Web> {
         .routes(routes!(feeds::delete))
         .routes(routes!(feeds::poll))
         .routes(routes!(calendar_link::show, calendar_link::renew, calendar_link::switch_off))
+}
+
+/// Posts before and after they are posts: the trash, versions, what is written with.
+fn written() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(drafts::trash))
+        .routes(routes!(drafts::restore))
+        .routes(routes!(drafts::purge))
+        .routes(routes!(drafts::versions))
+        .routes(routes!(drafts::restore_version))
+        .routes(routes!(drafts::editors, drafts::take_lock, drafts::release_lock))
+        .routes(routes!(snippets::list, snippets::create))
+        .routes(routes!(snippets::tag))
+        .routes(routes!(snippets::edit, snippets::delete))
 }
 
 /// Files in pieces, by the tus protocol.
