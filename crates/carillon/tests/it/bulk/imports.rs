@@ -7,7 +7,7 @@ use carillon::store::audit::OPERATOR;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Site, all, import, scheduled};
+use super::{Site, all, imported, scheduled};
 use crate::api::Api;
 use crate::both;
 use crate::support::{On, TestApp, picture};
@@ -36,11 +36,11 @@ both! {
     async fn of_500_rows_with_20_wrong_ones_480_are_made(t: TestApp) {
         t.connect("mastodon").await;
         let file = five_hundred();
-        let tried = import(&t, &file, Options { dry_run: true, ..scheduled() }).await.unwrap();
+        let tried = imported(&t, &file, Options { dry_run: true, ..scheduled() }).await.unwrap();
         assert_eq!((tried.made, tried.refused, tried.id.clone()), (480, 20, None));
         assert_eq!(all(&t).await.len(), 0, "nothing is saved");
 
-        let done = import(&t, &file, scheduled()).await.unwrap();
+        let done = imported(&t, &file, scheduled()).await.unwrap();
         assert_eq!((done.total, done.made, done.refused), (500, 480, 20));
         let wrong: Vec<_> = done.rows.iter().filter(|r| r.outcome == RowOutcome::Refused).collect();
         let errors: Vec<_> = wrong.iter().flat_map(|r| r.notes.iter().filter(|n| !n.warning)).collect();
@@ -79,7 +79,7 @@ both! {
             Four,,,,\n\
             Five,tomorrow 11:00,mastodon,published,\n\
             Six,tomorrow 11:00,mastodon,lost,\n";
-        let done = import(&t, file, Options::default()).await.unwrap();
+        let done = imported(&t, file, Options::default()).await.unwrap();
         assert_eq!((done.made, done.left_out, done.refused), (4, 1, 1));
         assert_eq!(done.notes[0].message, "The column `mood` is not known and left out.");
         let posts = all(&t).await;
@@ -94,10 +94,10 @@ both! {
         // As scheduled the past is refused, as it is for a person.
         let file = "text,scheduledAt,connections\nOld,2026-01-01 9:00,mastodon\nLong,tomorrow 8:00,mastodon\n"
             .replace("Long", &"x".repeat(600));
-        let done = import(&t, &file, scheduled()).await.unwrap();
+        let done = imported(&t, &file, scheduled()).await.unwrap();
         let told: Vec<_> = done.rows.iter().map(|r| (r.notes[0].column.as_str(), r.notes[0].code.as_str())).collect();
         assert_eq!(told, [("scheduledAt", "in_the_past"), ("text", "text_too_long")]);
-        let draft = import(&t, &file, Options::default()).await.unwrap();
+        let draft = imported(&t, &file, Options::default()).await.unwrap();
         assert_eq!(draft.made, 2);
         let note = &draft.rows[1].notes[0];
         assert!(note.warning && note.code == "text_too_long", "{note:?}");
@@ -110,12 +110,12 @@ both! {
         draft.scheduled_at = Some("2026-11-23T08:15".into());
         t.schedule(draft).await;
         let file = "text,connections\nA,mastodon\n";
-        let e = import(&t, file, scheduled()).await.unwrap();
+        let e = imported(&t, file, scheduled()).await.unwrap();
         assert_eq!(e.rows[0].notes[0].code, "ambiguous_connection", "alice and bob: {:?}", e.rows[0].notes);
         assert!(e.rows[0].notes[0].message.contains("bob at mastodon (mastodon"), "{}", e.rows[0].notes[0].message);
         let file = "text,connections\nA,bob at mastodon\nB,bob at mastodon\nC,bob at mastodon;bluesky\nD,bluesky\nE,\n";
         for options in [Options { dry_run: true, ..Options::default() }, Options { dry_run: true, ..scheduled() }, scheduled()] {
-            let done = import(&t, file, options).await.unwrap();
+            let done = imported(&t, file, options).await.unwrap();
             let times: Vec<_> = done.rows.iter().map(|r| r.scheduled_at.clone().unwrap_or_default()).collect();
             assert_eq!(times, ["2026-11-23T08:45:00Z", "2026-11-23T09:15:00Z", "2026-11-23T09:45:00Z", "2026-11-23T08:00:00Z", ""]);
             assert_eq!(done.rows[4].notes[0].code, "no_slot");
@@ -128,22 +128,22 @@ both! {
         t.connect("mastodon").await;
         let file = "text,scheduledAt,connections\nOne,tomorrow 9:00,mastodon\nOne,tomorrow 9:00,mastodon\nTwo,tomorrow 10:00,mastodon\n";
         let allow = || Options { allow_collision: true, allow_duplicate: true, ..Options::default() };
-        assert_eq!(import(&t, file, allow()).await.unwrap().made, 3);
-        let again = import(&t, file, allow()).await.unwrap();
+        assert_eq!(imported(&t, file, allow()).await.unwrap().made, 3);
+        let again = imported(&t, file, allow()).await.unwrap();
         assert_eq!((again.made, again.known), (0, 3));
         assert!(again.rows[0].notes[0].message.contains("imported before"), "{:?}", again.rows[0]);
         let gone = again.rows[2].post_id.clone().unwrap();
         schedule::delete(&t.app, &t.workspace, &gone).await.unwrap();
         let more = format!("{file}Three,tomorrow 11:00,mastodon\n");
-        let third = import(&t, &more, allow()).await.unwrap();
+        let third = imported(&t, &more, allow()).await.unwrap();
         assert_eq!((third.made, third.known), (2, 2), "what was deleted is made again");
-        assert_eq!(import(&t, file, Options { again: true, ..allow() }).await.unwrap().made, 3);
+        assert_eq!(imported(&t, file, Options { again: true, ..allow() }).await.unwrap().made, 3);
     }
 
     async fn an_import_is_taken_back_but_for_what_was_touched(t: TestApp) {
         t.connect("mastodon").await;
         let file = "text,scheduledAt,connections\nOut,2026-11-23 08:10,mastodon\nChanged,tomorrow 9:00,mastodon\nGone,tomorrow 10:00,mastodon\nLeft,tomorrow 11:00,mastodon\n";
-        let done = import(&t, file, scheduled()).await.unwrap();
+        let done = imported(&t, file, scheduled()).await.unwrap();
         assert_eq!(done.made, 4, "{:?}", done.rows);
         t.pass(std::time::Duration::from_secs(900)).await;
         let post = |n: usize| done.rows[n].post_id.clone().unwrap();
@@ -175,7 +175,7 @@ both! {
              Four,telegram,,A picture,,,,draft\n\
              Five,telegram,,,A comment,,,draft\n"
         );
-        let done = import(&t, &file, Options::default()).await.unwrap();
+        let done = imported(&t, &file, Options::default()).await.unwrap();
         let codes: Vec<Vec<&str>> =
             done.rows.iter().map(|r| r.notes.iter().map(|n| n.code.as_str()).collect()).collect();
         assert_eq!(codes, [vec!["thread_unsupported", "alt_kept"], vec![], vec!["unknown_media"], vec!["too_many_alts"], vec!["comment_unused"]]);
@@ -224,11 +224,11 @@ both! {
             "id": network, "group": "g", "content": "<p>Doors &amp; bar</p>", "publishDate": "2026-12-09T05:06:00.000Z",
             "state": state, "integration": { "id": "i", "providerIdentifier": network, "name": "Somebody" } });
         let file = json!({ "posts": [post("mastodon", "QUEUE"), post("bluesky", "QUEUE"), post("x", "QUEUE"), post("kick", "PUBLISHED")] });
-        let done = import(&t, &file.to_string(), scheduled()).await.unwrap();
+        let done = imported(&t, &file.to_string(), scheduled()).await.unwrap();
         assert_eq!(done.format, ImportFormat::Postiz.as_str());
         assert_eq!((done.made, done.refused), (0, 1), "nobody at X is connected: {:?}", done.rows);
         let file = json!({ "posts": [post("mastodon", "QUEUE"), post("bluesky", "QUEUE"), post("kick", "QUEUE")] });
-        let done = import(&t, &file.to_string(), scheduled()).await.unwrap();
+        let done = imported(&t, &file.to_string(), scheduled()).await.unwrap();
         assert_eq!((done.made, done.rows[0].notes[0].code.as_str()), (1, "no_counterpart"));
         let posts = all(&t).await;
         assert_eq!((posts[0].text.as_str(), posts[0].deliveries.len()), ("Doors & bar", 2));
@@ -253,7 +253,7 @@ async fn media_are_fetched_by_their_addresses() {
          Five,mastodon,http://127.0.0.1:9/a.jpg,,draft\n\
          Six,mastodon,https://10.0.0.1/a.jpg,,draft\n"
     );
-    let tried = import(&t, &file, Options { dry_run: true, ..Options::default() }).await.unwrap();
+    let tried = imported(&t, &file, Options { dry_run: true, ..Options::default() }).await.unwrap();
     assert_eq!(
         (tried.made, site.asked().len()),
         (4, 0),
@@ -261,7 +261,7 @@ async fn media_are_fetched_by_their_addresses() {
         tried.rows
     );
     assert_eq!(tried.rows[0].notes[0].code, "not_fetched");
-    let done = import(&t, &file, Options::default()).await.unwrap();
+    let done = imported(&t, &file, Options::default()).await.unwrap();
     assert_eq!(done.made, 2, "{:?}", done.rows);
     let codes: Vec<_> = done.rows[2..].iter().map(|r| r.notes[0].code.as_str()).collect();
     assert_eq!(codes, ["fetch_failed", "media_type", "address_refused", "address_refused"]);

@@ -24,7 +24,7 @@ pub(crate) fn scheduled() -> Options {
     Options { made_as: MadeAs::Scheduled, ..Options::default() }
 }
 
-pub(crate) async fn import(
+pub(crate) async fn imported(
     t: &TestApp,
     file: &str,
     options: Options,

@@ -10,7 +10,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use super::{all, import, scheduled};
+use super::{all, imported, scheduled};
 use crate::both;
 use crate::support::{TestApp, to};
 
@@ -75,7 +75,7 @@ fn odd_texts(n: usize) -> Vec<String> {
         "\u{feff}",
         "a|b",
     ];
-    let piece = proptest::sample::select(&pieces[..]);
+    let piece = proptest::sample::select(pieces.to_vec());
     let odd = proptest::collection::vec(
         proptest::prop_oneof![3 => piece.prop_map(str::to_owned), 1 => "\\PC{1,12}"],
         1..8,
@@ -123,7 +123,7 @@ both! {
                 schedule::delete(&t.app, &t.workspace, &post.id).await.unwrap();
             }
             let options = Options { allow_collision: true, allow_duplicate: true, ..scheduled() };
-            let done = import(&t, &file, options).await.unwrap();
+            let done = imported(&t, &file, options).await.unwrap();
             let wrong: Vec<_> = done.rows.iter().filter(|r| r.notes.iter().any(|n| !n.warning)).collect();
             assert!(wrong.is_empty(), "{wrong:#?}");
             assert_eq!((done.format.as_str(), done.made), (format.as_str(), 120));
