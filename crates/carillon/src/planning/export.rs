@@ -11,6 +11,7 @@ use serde_json::json;
 use super::import::{COLUMNS, meant};
 use crate::App;
 use crate::app::{self, Networks};
+use crate::approval;
 use crate::db::Tx;
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Refusal, Wrong};
@@ -206,7 +207,8 @@ async fn row(
     let olds = deliveries::of_post(tx, &post.id).await?;
     let heads = || olds.iter().filter(|d| d.parent_id.is_none());
     let states: Vec<_> = heads().map(|d| d.state).collect();
-    let state = PostState::of(post.committed_at.is_some(), &states);
+    let standing = approval::standing_of(tx, post).await?;
+    let state = PostState::of(post.committed_at.is_some(), standing, &states);
     let wanted = only.is_none_or(|id| heads().any(|d| d.connection_id == id));
     if !wanted || query.state.is_some_and(|s| s != state) {
         return Ok(None);

@@ -199,8 +199,7 @@ async fn try_all(
     let tried = app.db.write(move |tx| async move {
         let mut seen = Vec::with_capacity(rows.len());
         let made = async {
-            let mut judge =
-                Judge::new(&tx, networks, &import, refused, &options).await?;
+            let mut judge = Judge::new(&tx, networks, &import, refused, &options).await?;
             for named in &rows {
                 seen.push(attempt(&tx, &terms, &mut judge, named, &options, now).await?);
             }

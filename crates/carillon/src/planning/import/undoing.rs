@@ -65,13 +65,13 @@ pub async fn undo(app: &App, workspace: &str, id: &str, actor: &str) -> Result<U
         rows.into_iter().filter_map(|r| Some((r.line, r.post_id?))).collect();
     let (mut deleted, mut gone, mut kept) = (0, 0, Vec::new());
     for batch in made.chunks(BATCH) {
-        let (ws, batch) = (workspace.to_owned(), batch.to_vec());
+        let (ws, batch, by) = (workspace.to_owned(), batch.to_vec(), actor.to_owned());
         let fates = app
             .db
             .write(move |tx| async move {
                 let mut fates = Vec::with_capacity(batch.len());
                 for (line, post) in batch {
-                    let fate = take_back(&tx, &ws, &post, now).await?;
+                    let fate = take_back(&tx, &ws, &post, &by, now).await?;
                     fates.push((line, post, fate));
                 }
                 Ok::<_, Refusal>(fates)
@@ -97,7 +97,13 @@ pub async fn undo(app: &App, workspace: &str, id: &str, actor: &str) -> Result<U
     Ok(Undone { import: show(app, workspace, id).await?, deleted, gone, kept })
 }
 
-async fn take_back(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<Fate, Refusal> {
+async fn take_back(
+    tx: &Tx,
+    workspace: &str,
+    id: &str,
+    by: &str,
+    now: i64,
+) -> Result<Fate, Refusal> {
     let Some(post) = posts::find(tx, workspace, id).await? else { return Ok(Fate::Gone) };
     let all = deliveries::of_post(tx, id).await?;
     use DeliveryState::{Cancelled, Draft, Queued};
@@ -107,6 +113,6 @@ async fn take_back(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<Fate,
     if post.version != 1 {
         return Ok(Fate::Kept("Somebody changed it after the import."));
     }
-    schedule::delete_in(tx, &post, now).await?;
+    schedule::delete_in(tx, &post, Some(by), now).await?;
     Ok(Fate::Deleted)
 }

@@ -133,7 +133,7 @@ both! {
         assert_eq!((again.made, again.known), (0, 3));
         assert!(again.rows[0].notes[0].message.contains("imported before"), "{:?}", again.rows[0]);
         let gone = again.rows[2].post_id.clone().unwrap();
-        schedule::delete(&t.app, &t.workspace, &gone).await.unwrap();
+        schedule::delete(&t.app, &t.workspace, &gone, OPERATOR).await.unwrap();
         let more = format!("{file}Three,tomorrow 11:00,mastodon\n");
         let third = imported(&t, &more, allow()).await.unwrap();
         assert_eq!((third.made, third.known), (2, 2), "what was deleted is made again");
@@ -149,7 +149,7 @@ both! {
         let post = |n: usize| done.rows[n].post_id.clone().unwrap();
         let change = Change { version: 1, text: Some("Mine now".into()), ..Change::default() };
         schedule::edit(&t.app, &t.workspace, &post(1), change).await.unwrap();
-        schedule::delete(&t.app, &t.workspace, &post(2)).await.unwrap();
+        schedule::delete(&t.app, &t.workspace, &post(2), OPERATOR).await.unwrap();
         let id = done.id.unwrap();
         let undone = import::undo(&t.app, &t.workspace, &id, OPERATOR).await.unwrap();
         assert_eq!((undone.deleted, undone.gone, undone.kept.len()), (1, 1, 2));

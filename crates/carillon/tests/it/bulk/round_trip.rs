@@ -109,6 +109,7 @@ both! {
                     2 => vec![to(&mastodon), DraftDelivery { thread: Some(Parts::FIRST), ..to(&telegram) }],
                     _ => vec![DraftDelivery { text: Some(other), scheduled_at: Some("2027-05-05T05:05:00Z".into()), ..to(&telegram) }],
                 },
+                by: None,
             };
             let draft = if draft.deliveries.is_empty() { Draft { draft: true, ..draft } } else { draft };
             let draft = if i % 4 == 3 { Draft { thread: Vec::new(), ..draft } } else { draft };
@@ -120,7 +121,7 @@ both! {
             let file = export(&t, Query::default(), format).await;
             assert_eq!(file, export(&t, Query::default(), format).await);
             for post in all(&t).await {
-                schedule::delete(&t.app, &t.workspace, &post.id).await.unwrap();
+                schedule::delete(&t.app, &t.workspace, &post.id, OPERATOR).await.unwrap();
             }
             let options = Options { allow_collision: true, allow_duplicate: true, ..scheduled() };
             let done = imported(&t, &file, options).await.unwrap();
