@@ -108,8 +108,8 @@ test('a post says again what it said before, and the step is taken back', async 
   await dialog.getByRole('button', { name: 'Restore this version' }).click();
   await dialog.waitFor({ state: 'detached' });
   assert.equal((await there(post.id)).text, says);
-  await page.getByText(/It says again what it said/).first().waitFor();
-  await page.keyboard.press('Control+z');
+  await panel().getByText(/It says again what it said/).waitFor();
+  await panel().getByRole('button', { name: 'Undo' }).click();
   await until('the step to be taken back', async () => (await there(post.id)).text.endsWith('or eight'));
   assertQuiet(wrong);
 });
