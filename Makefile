@@ -26,6 +26,8 @@ run: ## build everything and start Carillon with its demo workspace
 	@echo '==> carillon serve --demo'
 	@exec "$$CARILLON_BIN" serve --demo
 
+# Where everything is new, what would speed up the next build only slows this one down.
+test: export CARGO_INCREMENTAL := 0
 test: ## install what is missing, then every check and every test, on real servers and in a browser
 	@scripts/step begin
 	$(step) 'install what the tests need' scripts/install build web postgres browser video wordpress pds servers judges tus
