@@ -18,12 +18,16 @@ const TOGETHER: Record<string, string[]> = {
   queue: ['circuit', 'drain', 'lane', 'queue', 'sweep'],
   dead: ['dead', 'posted', 'replay'],
   media: ['media', 'upload'],
+  transfer: ['calendarLink', 'feed', 'transfer'],
+  // Part of an area that comes later than the rest of it.
+  following: ['composer.thread', 'composer.comment'],
 };
 
 export function areaOf(key: string): string {
   const [name = '', ...more] = key.split('.');
   if (!more.length) return 'frame';
-  return Object.keys(TOGETHER).find((area) => TOGETHER[area]?.includes(name)) ?? name;
+  const holds = (what: string) => Object.keys(TOGETHER).find((area) => TOGETHER[area]?.includes(what));
+  return (more.length > 1 && holds(`${name}.${more[0]}`)) || (holds(name) ?? name);
 }
 
 /** The areas of the messages that a source text names, plurals by their base, families by `word('…'` (`ink` is `ink.…`). */

@@ -22,10 +22,12 @@ const ROUTES = {
   '/connections': ['src/features/connections/Connections.svelte'],
   '/connections/diagnostics': ['src/features/connections/Diagnostics.svelte'],
   '/media': ['src/features/media/Media.svelte'],
+  '/transfer': ['src/features/bulk/Transfer.svelte'],
   '/queue': ['src/features/queue/Queue.svelte'],
   '/reviews': ['src/features/reviews/Reviews.svelte'],
   '/dead-letters': ['src/features/dead-letters/DeadLetters.svelte'],
   '/apps': ['src/features/apps/Apps.svelte'],
+  '/trash': ['src/features/trash/Trash.svelte'],
   '/audit': ['src/features/audit/Audit.svelte'],
 };
 // Dialogs that open later; counted against the budget together with the route that opens them.

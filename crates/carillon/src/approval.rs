@@ -155,6 +155,16 @@ pub fn standing(policies: &Policies, latest: Option<&Review>) -> Standing {
     Standing::of(latest.map(|r| (r.stage, r.state)), last)
 }
 
+/// The same, read for one post.
+pub async fn standing_of(tx: &Tx, post: &Post) -> Result<Standing, Error> {
+    let policies = accounts::policies(tx, &post.workspace_id).await?;
+    let latest = match policies.last_stage() {
+        Some(_) => reviews::latest_each(tx, [post.id.as_str()]).await?.pop().flatten(),
+        None => None,
+    };
+    Ok(standing(&policies, latest.as_ref()))
+}
+
 /// Asks for an approval of a post as it is now. What was asked or said before is over.
 pub async fn ask(
     tx: &Tx,

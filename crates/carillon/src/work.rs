@@ -32,7 +32,11 @@ pub async fn run(app: &App, claim: &Claim) -> Result<Verdict> {
         Kind::Materialise => {
             planning::materialise::run(app, None).await?;
         }
-        Kind::Prune => watch::prune::prune(app).await?,
+        Kind::Feeds => Box::pin(planning::feeds::poll_due(app)).await?,
+        Kind::Prune => {
+            publishing::trash::sweep(app).await?;
+            watch::prune::prune(app).await?;
+        }
     }
     Ok(Verdict::Done)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -241,6 +242,13 @@ pub(crate) fn reply(status: u16, headers: &[(&'static str, &str)], body: &str) -
     }
 }
 
+/// An answer whose body is read as it comes.
+pub struct Opened {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: BoxStream<'static, Result<Bytes, Error>>,
+}
+
 /// A request being built; see [`Http::request`].
 pub type Request = reqwest::RequestBuilder;
 
@@ -352,6 +360,40 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         Ok(Reply { status, headers, body: body.freeze() })
+    }
+
+    /// Sends and hands the answer on as it comes, however large: for files. Each of up to three
+    /// redirects is an address that is checked like the first.
+    ///
+    /// # Errors
+    /// As [`Http::send`] has them; a status other than 2xx is for the caller to judge.
+    pub async fn open(
+        &self,
+        url: &url::Url,
+        headers: &[(&'static str, &str)],
+        timeout: Duration,
+    ) -> Result<Opened, Error> {
+        let mut url = url.clone();
+        for _ in 0..4 {
+            self.guard.check(&url)?;
+            let host = origin(&url);
+            let asked = self.client.get(url.clone()).timeout(timeout);
+            let asked =
+                headers.iter().fold(asked, |asked, (name, value)| asked.header(*name, *value));
+            let response = asked.send().await.map_err(|e| transport(&host, &e))?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let to = headers.get("location").and_then(|v| v.to_str().ok());
+            match to.filter(|_| status.is_redirection()).and_then(|to| url.join(to).ok()) {
+                Some(next) => url = next,
+                None => {
+                    let body = response.bytes_stream();
+                    let body = body.map(move |chunk| chunk.map_err(|e| transport(&host, &e)));
+                    return Ok(Opened { status, headers, body: body.boxed() });
+                }
+            }
+        }
+        let sentence = format!("{} leads from one address to the next without end.", origin(&url));
+        Err(Error::new(Class::Config, sentence).code("redirects"))
     }
 
     /// What the last answer from `base` said the time was, in ms since 1970 UTC, in whole seconds.

@@ -501,4 +501,7 @@ export interface LiveEvent {
   id?: Id;
   state?: string;
   at?: Iso;
+  /** Of an import: how many of its rows are through. */
+  done?: number;
+  total?: number;
 }

@@ -12,6 +12,7 @@ const HREF: Record<string, string> = {
   circuit_open: '/queue',
   no_worker: '/queue',
   series_unplanned: '/planner',
+  feed_failing: '/transfer',
   delivery_late: '/queue',
   approval_due: '/reviews',
 };

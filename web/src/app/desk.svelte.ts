@@ -48,7 +48,7 @@ class Desk {
 
   /** Any news may concern the desk: what is shown of it is read again, once for many events. */
   onEvent(name: string): void {
-    if (name === 'media' || name === 'hello' || this.timer) return;
+    if (['media', 'hello', 'lock', 'snippet'].includes(name) || this.timer) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
       this.refresh();

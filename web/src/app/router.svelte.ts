@@ -14,10 +14,12 @@ export type Route =
   | { page: 'diagnostics' }
   | { page: 'media'; query: URLSearchParams }
   | { page: 'reviews' }
+  | { page: 'transfer' }
   | { page: 'queue' }
   | { page: 'dead-letters'; query: URLSearchParams }
   | { page: 'audit'; query: URLSearchParams }
   | { page: 'apps' }
+  | { page: 'trash' }
   | { page: 'unknown' };
 
 export function parse(url: URL): Route {
@@ -35,9 +37,11 @@ export function parse(url: URL): Route {
   if (path === '/connections/diagnostics') return { page: 'diagnostics' };
   if (path === '/media') return { page: 'media', query: url.searchParams };
   if (path === '/reviews') return { page: 'reviews' };
+  if (path === '/transfer') return { page: 'transfer' };
   if (path === '/queue') return { page: 'queue' };
   if (path === '/dead-letters') return { page: 'dead-letters', query: url.searchParams };
   if (path === '/apps') return { page: 'apps' };
+  if (path === '/trash') return { page: 'trash' };
   if (path === '/audit') return { page: 'audit', query: url.searchParams };
   return { page: 'unknown' };
 }

@@ -10,6 +10,9 @@ import { withEvent, withNews, without, withPosts, withRange, type Posts } from '
 
 type PlanWatcher = (name: string, id: string | undefined) => void;
 
+/** More posts than are asked for one by one. */
+const MANY = 20;
+
 class Store {
   session = $state.raw<Session | null>(null);
   networks = $state.raw<Network[]>([]);
@@ -28,9 +31,14 @@ class Store {
   connectionsKnown = $state(false);
 
   private mediaWatchers = new Set<(id: string) => void>();
+  private bulkWatchers = new Set<(event: LiveEvent) => void>();
   private planWatchers = new Set<PlanWatcher>();
   private asked = new Map<string, number>();
   private due = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Posts with news that were not fetched yet, and the days that the calendar shows. */
+  private readonly stale = new Set<string>();
+  private range: [from: number, to: number] | null = null;
+  private crowded = false;
   /** Posts that were deleted while this page was open. */
   private readonly gone = new Set<string>();
 
@@ -94,6 +102,7 @@ class Store {
   }
 
   async loadRange(from: number, to: number): Promise<void> {
+    this.range = [from, to];
     const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
     const found = await all<Brief>('/calendar', query);
     this.chips = withRange(this.chips, found, from, to);
@@ -143,7 +152,7 @@ class Store {
       const id = event.postId ?? event.id ?? '';
       // What changed as it went is not asked for any more, in whatever order that is told.
       this.gone.add(id);
-      this.never(`post ${id}`);
+      this.stale.delete(id);
       this.dropPost(id);
     } else if ((name === 'delivery' || name === 'post') && this.isThere(event)) {
       this.posts = withEvent(this.posts, event);
@@ -159,7 +168,8 @@ class Store {
       if (id) for (const tell of this.mediaWatchers) tell(id);
       for (const post of this.posts.values()) if (post.media.some((m) => m.id === id)) this.renew(post.id);
     }
-    if (['campaign', 'series', 'post', 'delivery'].includes(name)) this.tellPlans(name, event.postId ?? event.id);
+    if (['import', 'feed', 'calendar_link'].includes(name)) for (const tell of this.bulkWatchers) tell(event);
+    if (['campaign', 'series', 'post', 'delivery', 'lock', 'snippet'].includes(name)) this.tellPlans(name, event.postId ?? event.id);
     // A delivery's end changes "waiting" and "last success" of its connection too.
     if (name === 'connection' || name === 'delivery') {
       this.soon('connections', () => this.loadConnections(), 1000);
@@ -170,6 +180,12 @@ class Store {
   watchMedia(tell: (id: string) => void): () => void {
     this.mediaWatchers.add(tell);
     return () => this.mediaWatchers.delete(tell);
+  }
+
+  /** Calls with news of imports, feeds and the calendar's address, until the returned function is called. */
+  watchBulk(tell: (event: LiveEvent) => void): () => void {
+    this.bulkWatchers.add(tell);
+    return () => this.bulkWatchers.delete(tell);
   }
 
   /** Calls with the campaign, series or post that the server has news of, many at a time as one. */
@@ -190,16 +206,21 @@ class Store {
     return !this.gone.has(id);
   }
   private renew(post: string | undefined): void {
-    if (post) this.soon(`post ${post}`, () => this.loadPost(post));
+    if (!post) return;
+    this.stale.add(post);
+    this.soon('posts', () => this.loadStale(), this.crowded ? 1500 : 120);
+  }
+  /** Few posts are fetched each; of many (an import, a campaign) the calendar's days at once, and whole ones that are known. */
+  private async loadStale(): Promise<void> {
+    const ids = [...this.stale];
+    this.stale.clear();
+    this.crowded = ids.length > MANY && this.range !== null;
+    const whole = this.crowded ? ids.filter((id) => this.posts.has(id)) : ids;
+    await Promise.all([...whole.map((id) => this.loadPost(id)), this.crowded && this.range && this.loadRange(...this.range)]);
   }
   private setConnections(connections: Connection[]): void {
     this.connections = connections;
     this.connectionsKnown = true;
-  }
-
-  private never(key: string): void {
-    clearTimeout(this.due.get(key));
-    this.due.delete(key);
   }
 
   /** Runs the fetch once for all that is asked within `ms`. A failed one is made up for on resume. */

@@ -88,7 +88,14 @@ test('diagnostics show masked tokens to an admin, where they are on, and whole o
 
   const other = await startServer({ env: { ENABLE_CONNECTION_DIAGNOSTICS: '1' } });
   try {
-    for (const viewport of [{ width: 1440, height: 900 }, { width: 320, height: 640 }]) {
+    const [wide, phone] = [{ width: 1440, height: 900 }, { width: 390, height: 844 }];
+    for (const [name, viewport] of Object.entries({
+      'light-wide': wide,
+      'light-phone': phone,
+      'dark-wide': { ...wide, scheme: 'dark' },
+      'dark-phone': { ...phone, scheme: 'dark' },
+      narrow: { width: 320, height: 640 },
+    })) {
       const { page, context, wrong } = await browser.open(viewport);
       const bodies = [];
       page.on('response', async (r) => r.url().includes('/api/') && !r.url().includes('/events') && bodies.push(await r.text().catch(() => '')));
@@ -105,7 +112,7 @@ test('diagnostics show masked tokens to an admin, where they are on, and whole o
       const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       assert.ok(sideways <= 0, `the page scrolls sideways by ${sideways} px`);
       await assertAccessible(page, 'diagnostics');
-      await shot(page, `diagnostics-${viewport.width}`);
+      await shot(page, `diagnostics-${name}`);
       assertQuiet(wrong);
       await context.close();
     }

@@ -126,6 +126,24 @@ describe('the library', { skip: MOCK && 'the mock keeps no library' }, () => {
     await context.close();
   });
 
+  for (const scheme of ['light', 'dark']) {
+    test(`an empty one says what would stand there, ${scheme}`, async () => {
+      const { page, context, wrong } = await browser.open({ scheme });
+      // What the demo's posts have stays, so the answer is the test's.
+      const none = { items: [], next: null, total: 0 };
+      await page.route(/\/api\/v1\/media(\?|$)/, (route) => route.fulfill({ json: none }));
+      await signIn(page, server);
+      await page.goto(`${server.url}/media`);
+      await page.getByText('Pictures and videos that you add to posts appear here.').waitFor();
+      await assertAccessible(page, 'an empty library');
+      await shot(page, `library-empty-${scheme}`);
+      await page.goto(`${server.url}/media?trash=true`);
+      await page.getByText('The trash is empty.').waitFor();
+      assertQuiet(wrong);
+      await context.close();
+    });
+  }
+
   for (const [scheme, size, viewport] of [
     ['light', 'wide', { width: 1440, height: 900 }],
     ['dark', 'phone', { width: 390, height: 844 }],

@@ -240,7 +240,7 @@ describe('writing', () => {
     await dialog.getByRole('textbox', { name: 'Text', exact: true }).fill(text);
     await page.reload();
     const again = await openComposer(page);
-    await again.getByText('This is your unsent draft from before.').waitFor();
+    await again.getByText(/^This is your unsent draft from /).waitFor();
     assert.equal(await again.getByRole('textbox', { name: 'Text', exact: true }).inputValue(), text);
     await again.getByRole('button', { name: 'Start afresh' }).click();
     assert.equal(await again.getByRole('textbox', { name: 'Text', exact: true }).inputValue(), '');

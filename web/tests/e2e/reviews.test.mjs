@@ -143,7 +143,7 @@ describe('approvals', { skip: MOCK && 'the mock asks nobody' }, () => {
         await client.page.goto(url);
         await client.page.getByText(text).waitFor();
         await assertAccessible(client.page, `the client's page, ${scheme} ${width}`);
-        await shot(client.page, `client-${scheme}-${width}`);
+        await shot(client.page, `client-${scheme}-${width === 390 ? 'phone' : 'wide'}`);
         assertQuiet(client.wrong);
         await client.context.close();
       }

@@ -256,6 +256,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       const state = query.get('state');
       return { items: items.filter((p) => !state || p.state === state).sort((a, b) => a.scheduledAt.localeCompare(b.scheduledAt)), next: null };
     }],
+    ['GET', '/posts/trash', () => ({ items: [], next: null })],
     ['GET', '/posts/:id', ({ id }) => need(posts, id, 'post')],
     ['PATCH', '/posts/:id', ({ id }, body) => {
       const post = need(posts, id, 'post');
@@ -283,6 +284,9 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       return post;
     }],
     ['DELETE', '/posts/:id', ({ id }) => (need(posts, id, 'post'), posts.delete(id), null)],
+    ['GET', '/snippets', () => ({ items: [] })],
+    ['POST', '/posts/:id/lock', () => ({ others: [] })],
+    ['DELETE', '/posts/:id/lock', () => null],
     ['POST', '/posts/:id/rollback', ({ id }) => {
       const post = need(posts, id, 'post');
       const results = post.deliveries.map((d) => {

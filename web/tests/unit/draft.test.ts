@@ -141,7 +141,7 @@ describe('what was not sent', () => {
   test('comes back as it was, and only for its own post', () => {
     const draft = { ...newDraft(NOW, zone, null, ['c1']), text: 'Half a thought' };
     unsent.write('new', draft, null);
-    expect(unsent.read('new')).toEqual({ v: 1, draft, version: null });
+    expect(unsent.read('new')).toEqual({ draft, version: null, at: expect.any(Number) });
     expect(unsent.read('other')).toBeNull();
     unsent.drop('new');
     expect(unsent.read('new')).toBeNull();

@@ -9,7 +9,7 @@ test('words that went and came stand where they were', () => {
   expect(told('Doors open at seven.', 'Doors open at eight.')).toBe('Doors open at |-seven.|+eight.');
   expect(told('Doors open.', 'All doors open.')).toBe('-Doors |+All doors |open.');
   expect(told('Doors open', 'Doors open late')).toBe('Doors open |+late');
-  expect(told('Doors open late', 'Doors open')).toBe('Doors open|-late');
+  expect(told('Doors open late', 'Doors open')).toBe('Doors open |-late');
   expect(told('', 'New')).toBe('+New');
   expect(told('Old', '')).toBe('-Old');
   expect(told('', '')).toBe('');

@@ -61,6 +61,34 @@ test('what was asked for and then deleted is not asked for any more', async () =
   expect(store.posts.has('g')).toBe(false);
 });
 
+test('of many posts with news the days on the screen are asked for, once', async () => {
+  vi.useFakeTimers();
+  const asked: string[] = [];
+  vi.stubGlobal('fetch', (url: string) => {
+    asked.push(url.split('?')[0] ?? '');
+    const of = url.includes('/posts/') ? post('n1', { version: 2 }) : { items: [post('n1', { version: 2 }), post('n2')], next: null };
+    return Promise.resolve(new Response(JSON.stringify(of)));
+  });
+  await store.loadRange(Date.parse('2026-11-01T00:00:00Z'), Date.parse('2026-12-01T00:00:00Z'));
+  store.putPost(post('n1'));
+  asked.length = 0;
+  for (let n = 1; n <= 500; n++) store.onEvent('post', { kind: 'post.created', id: `n${n}`, postId: `n${n}` });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(asked.sort()).toEqual(['/api/v1/calendar', '/api/v1/posts/n1']);
+  expect(store.chips.get('n2')?.id).toBe('n2');
+  // While it goes on, the next look waits longer; after a quiet one, no more.
+  for (let n = 1; n <= 500; n++) store.onEvent('post', { kind: 'post.changed', id: `n${n}`, postId: `n${n}` });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(asked.length).toBe(2);
+  await vi.advanceTimersByTimeAsync(1500);
+  expect(asked.length).toBe(4);
+  for (const ms of [1500, 120]) {
+    store.onEvent('post', { kind: 'post.changed', id: 'n1', postId: 'n1' });
+    await vi.advanceTimersByTimeAsync(ms);
+  }
+  expect(asked.length).toBe(6);
+});
+
 test('every file that has news is told of, and the posts that show it are asked for', async () => {
   vi.useFakeTimers();
   store.putPost(post('e', { media: [{ id: 'm2' }] as Post['media'] }));

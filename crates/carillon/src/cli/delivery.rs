@@ -3,12 +3,19 @@
 //! A delivery that may be live is never sent again before somebody has looked: `answer` takes down
 //! what they saw. Many at once: `ops retry-failed`.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use bytes::Bytes;
 use clap::{ArgGroup, Args, Subcommand};
+use futures_util::{Stream, StreamExt};
+use tokio::io::AsyncWriteExt;
 
 use super::{Here, Out, table};
 use crate::publishing::amend::{self, Amendment};
 use crate::publishing::desk::{self, Answer};
 use crate::publishing::numbers;
+use crate::publishing::pack;
 use crate::publishing::view::{self, AttemptView, DeliveryView};
 use crate::store::audit::OPERATOR;
 
@@ -18,6 +25,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon delivery answer 0193… --live https://t.me/anchor_news/7
   carillon delivery answer 0193… --not-live                it is sent now
   carillon delivery retry 0193… --text 'A shorter comment'
+  carillon delivery pack 0193…                             a zip to post it by hand
   carillon delivery amend 0193… --text 'Doors open at eight.'
   carillon delivery measure 0193…                          what followers did";
 const MEASURE_EXAMPLES: &str = "Examples:
@@ -50,6 +58,13 @@ pub(super) enum Delivery {
     },
     /// Change what a live delivery says, at its network and then here; its media stay
     Amend(New),
+    /// Write what somebody needs to post it by hand, as a zip
+    Pack {
+        id: String,
+        /// Where to; a file in this folder, named after the post, when absent
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
     /// Read what followers did to a live delivery: views, likes, comments …
     #[command(after_help = MEASURE_EXAMPLES)]
     Measure { id: String },
@@ -107,12 +122,49 @@ impl Delivery {
                 let now = amend::amend(app, ws, id, new, OPERATOR).await?;
                 out.show(&now, describe);
             }
+            Delivery::Pack { id, to } => {
+                let pack = pack::of(app, ws, id).await?;
+                let path = to.clone().unwrap_or_else(|| PathBuf::from(&pack.name));
+                let bytes = write(pack.write(app.clone()), &path).await?;
+                let told = serde_json::json!({ "file": path, "bytes": bytes });
+                out.show(&told, |_| {
+                    let then = format!("carillon delivery answer {id} --live URL");
+                    format!("{}\nOnce it is live: {then}", path.display())
+                });
+            }
             Delivery::Measure { id } => {
                 let now = numbers::measure(app, ws, id).await?;
                 out.show(&now, describe);
             }
         }
         Ok(())
+    }
+}
+
+/// Into a file that is not there yet; how many bytes. What was not written whole is not left there.
+async fn write(
+    pieces: impl Stream<Item = Result<Bytes, std::io::Error>>,
+    path: &Path,
+) -> anyhow::Result<u64> {
+    let mut file = tokio::fs::File::create_new(path).await.with_context(|| {
+        format!("cannot make {}: choose another name with --to", path.display())
+    })?;
+    let written = async {
+        let (mut pieces, mut bytes) = (std::pin::pin!(pieces), 0);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            file.write_all(&piece).await?;
+            bytes += piece.len() as u64;
+        }
+        file.flush().await?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    match written.await {
+        Ok(bytes) => Ok(bytes),
+        Err(e) => {
+            tokio::fs::remove_file(path).await?;
+            Err(e).with_context(|| format!("cannot write {}", path.display()))
+        }
     }
 }
 

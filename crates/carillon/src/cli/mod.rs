@@ -4,12 +4,14 @@
 //! available at the moment.
 
 mod app;
+mod bulk;
 mod campaign;
 mod config;
 mod connection;
 mod delivery;
 mod demo;
 mod doctor;
+mod drafts;
 mod keys;
 mod library;
 mod media;
@@ -21,6 +23,7 @@ mod sandbox;
 mod seat;
 mod series;
 mod serve;
+mod snippet;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -87,6 +90,21 @@ enum Command {
     /// Show, skip, pause and end posts that come round
     #[command(subcommand, after_help = series::EXAMPLES)]
     Series(series::Series),
+    /// Make posts of a CSV or JSON file, or of what another tool exported
+    #[command(after_help = bulk::IMPORT_EXAMPLES)]
+    Import(bulk::Import),
+    /// Write posts to a file that `import` reads
+    #[command(after_help = bulk::EXPORT_EXAMPLES)]
+    Export(bulk::Export),
+    /// Have new entries of RSS and Atom feeds become posts
+    #[command(subcommand, after_help = bulk::FEED_EXAMPLES)]
+    Feed(bulk::Feed),
+    /// Let other programs show the calendar (iCalendar)
+    #[command(after_help = bulk::ICAL_EXAMPLES)]
+    Ical(bulk::Ical),
+    /// Keep what is written again and again: templates, hashtags, UTM presets
+    #[command(subcommand, after_help = snippet::EXAMPLES)]
+    Snippet(snippet::Snippet),
     /// Answer for a delivery, and send one again
     #[command(subcommand, after_help = delivery::EXAMPLES)]
     Delivery(delivery::Delivery),
@@ -165,6 +183,26 @@ async fn run(cli: Cli, out: &Out) -> anyhow::Result<ExitCode> {
             Box::pin(command.run(&here, out)).await?;
         }
         Command::Review(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Import(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Export(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here)).await?;
+        }
+        Command::Feed(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Ical(command) => {
+            let here = Here::open(&cli.global, given).await?;
+            Box::pin(command.run(&here, out)).await?;
+        }
+        Command::Snippet(command) => {
             let here = Here::open(&cli.global, given).await?;
             Box::pin(command.run(&here, out)).await?;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 
+use super::drafts::{RestoreVersion, Restored};
 use super::{Here, Out, day_or_time, table};
 use crate::domain::post::PostState;
 use crate::domain::refusal::{Kind, Refusal};
@@ -19,7 +20,10 @@ pub(super) const EXAMPLES: &str = "Examples:
   carillon post list --from 2026-11-01 --to 2026-12-01 --json
   carillon post list --search 'quiz night'
   carillon post move 0193… 0194… --days 7
-  carillon post cancel 0193…";
+  carillon post cancel 0193…
+  carillon post delete 0193…                 into the trash, for seven days
+  carillon post restore 0193…                out of it again, as a draft
+  carillon post restore-version 0193… 3      what it said then";
 const CREATE_EXAMPLES: &str = "Examples:
   carillon post create --text 'Doors at seven.' --then 'Support at eight.' --then 'Us at nine.' --to bluesky
   carillon post create --text 'Sunset' --media 0193… --first-comment 'Tickets: example.org' --to instagram
@@ -42,6 +46,21 @@ pub(super) enum Post {
     Move(Shift),
     /// Cancel what has not been sent of a post
     Cancel { id: String },
+    /// Cancel a post and put it into the trash, for seven days
+    Delete { id: String },
+    /// List what is in the trash
+    Trash {
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Take a post out of the trash, as a draft
+    Restore(Restored),
+    /// Delete a post for good that is in the trash
+    Purge { id: String },
+    /// List what a post said before it was changed
+    Versions { id: String },
+    /// Have a post say again what it said in a version
+    RestoreVersion(RestoreVersion),
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +244,12 @@ impl Post {
                 let post = schedule::cancel(app, ws, id).await?;
                 out.show(&post, describe);
             }
+            Post::Delete { id } => super::drafts::delete(here, out, id).await?,
+            Post::Trash { limit } => super::drafts::trash(here, out, *limit).await?,
+            Post::Restore(r) => r.run(here, out).await?,
+            Post::Purge { id } => super::drafts::purge(here, out, id).await?,
+            Post::Versions { id } => super::drafts::versions(here, out, id).await?,
+            Post::RestoreVersion(r) => r.run(here, out).await?,
         }
         Ok(())
     }
@@ -252,7 +277,7 @@ impl Create {
 }
 
 /// `KEY=VALUE`, taken apart.
-fn answer(text: &str) -> Result<(String, String), String> {
+pub(super) fn answer(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
@@ -292,7 +317,7 @@ pub(super) fn row(p: &PostView) -> Vec<String> {
     vec![p.id.clone(), at, p.state.to_string(), networks.join(","), line]
 }
 
-fn describe(p: &PostView) -> String {
+pub(super) fn describe(p: &PostView) -> String {
     let at = p.scheduled_at.as_deref().unwrap_or("no time");
     let mut text = format!("{}  {}  {at} ({})\n{}\n", p.id, p.state, p.timezone, p.text);
     let rows: Vec<Vec<String>> = p

@@ -61,6 +61,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "review",
         sql: include_str!("../../migrations/0015_review.sql"),
     },
+    Migration { version: 16, name: "bulk", sql: include_str!("../../migrations/0016_bulk.sql") },
+    Migration {
+        version: 17,
+        name: "drafts",
+        sql: include_str!("../../migrations/0017_drafts.sql"),
+    },
 ];
 
 /// What [`run`] did.

@@ -24,6 +24,8 @@ words! {
         MediaQuotaFull = "media_quota_full",
         /// Posts of a series could not be made. Its subject is the series.
         SeriesUnplanned = "series_unplanned",
+        /// A feed has failed for a day. Its subject is the feed.
+        FeedFailing = "feed_failing",
         /// Nothing is sent to a network for a while. Its subject is the circuit.
         CircuitOpen = "circuit_open",
         /// A post that was approved or asked about was changed, so it does not go out. Its subject

@@ -25,6 +25,8 @@ words! {
         Renew = "renew",
         /// Makes the posts of series four weeks ahead.
         Materialise = "materialise",
+        /// Asks feeds for what is new.
+        Feeds = "feeds",
         /// Enqueues media that were never finished.
         MediaNet = "media_net",
     }
@@ -51,7 +53,7 @@ impl Kind {
             Kind::Deliver => Pool::Send,
             Kind::Derive => Pool::Media,
             Kind::Transcode => Pool::Video,
-            Kind::Check | Kind::Renew => Pool::Check,
+            Kind::Check | Kind::Renew | Kind::Feeds => Pool::Check,
             Kind::Sweep
             | Kind::Prune
             | Kind::MediaNet

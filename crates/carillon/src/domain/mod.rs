@@ -13,6 +13,7 @@ pub mod recurrence;
 pub mod refusal;
 pub mod review;
 pub mod sealed;
+pub mod snippet;
 pub mod video;
 pub mod when;
 

@@ -243,6 +243,30 @@ pub async fn describe(
     Ok(view)
 }
 
+/// Gives a medium that has no description this one, in the caller's transaction; `false` when it has
+/// another.
+pub(crate) async fn describe_in(
+    tx: &Tx,
+    workspace: &str,
+    id: &str,
+    alt: &str,
+    now: i64,
+) -> Result<bool, Refusal> {
+    let alt = clean_alt(alt)?;
+    let mut medium = media::lock(tx, workspace, id, now).await?.ok_or_else(no_such)?;
+    if alt.is_empty() || medium.alt.split_whitespace().eq(alt.split_whitespace()) {
+        return Ok(true);
+    }
+    if !medium.alt.is_empty() {
+        return Ok(false);
+    }
+    medium.alt = alt;
+    media::describe(tx, &medium, now).await?;
+    index(tx, &medium, &words::of(&medium)).await?;
+    tell(tx, "media.updated", &medium, now).await?;
+    Ok(true)
+}
+
 /// After their rows are gone.
 pub(super) async fn remove_files(
     app: &App,

@@ -3,6 +3,7 @@
 pub mod blobs;
 pub mod cleaning;
 pub mod derive;
+pub(crate) mod fetching;
 pub mod finding;
 mod framing;
 pub mod image;

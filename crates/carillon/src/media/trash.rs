@@ -20,7 +20,7 @@ use crate::domain::refusal::{Refusal, Wrong};
 use crate::domain::review::Standing;
 use crate::domain::when;
 use crate::store::media::{self, Media, MediaState};
-use crate::store::{alerts, audit, deliveries, library, queue, stock};
+use crate::store::{alerts, audit, deliveries, library, posts, queue, stock};
 
 /// How long the trash is kept, in ms.
 const KEPT: i64 = 7 * 86_400_000;
@@ -158,12 +158,7 @@ pub async fn restore(
         .write(move |tx| async move {
             for id in &ids {
                 let medium = stock::restore(&tx, &ws, id, now).await?.ok_or_else(not_there)?;
-                let hidden = Media { words: String::new(), ..medium };
-                library::index(&tx, &hidden, &words::of(&hidden)).await?;
-                if matches!(hidden.state, MediaState::Pending | MediaState::Processing) {
-                    enqueue(&tx, &hidden, now).await?;
-                }
-                tell(&tx, "media.restored", &hidden, now).await?;
+                show_again(&tx, medium, now).await?;
             }
             write_down(&tx, &ws, &actor, "media.restored", &ids, now).await?;
             Ok::<_, Refusal>(ids.len())
@@ -171,6 +166,40 @@ pub async fn restore(
         .await?;
     app.ring();
     Ok(restored)
+}
+
+async fn show_again(tx: &Tx, medium: Media, now: i64) -> Result<(), Error> {
+    let hidden = Media { words: String::new(), ..medium };
+    library::index(tx, &hidden, &words::of(&hidden)).await?;
+    if matches!(hidden.state, MediaState::Pending | MediaState::Processing) {
+        enqueue(tx, &hidden, now).await?;
+    }
+    tell(tx, "media.restored", &hidden, now).await
+}
+
+/// Takes a post's media out of the trash with it. Those that are gone for good it has no more: their
+/// names.
+pub(crate) async fn bring_back(
+    tx: &Tx,
+    workspace: &str,
+    post: &str,
+    now: i64,
+) -> Result<Vec<String>, Error> {
+    let (mut left, mut missing) = (Vec::new(), Vec::new());
+    for medium in media::of_post(tx, post).await? {
+        if medium.deleted_at.is_none() {
+            left.push(medium.id);
+        } else if let Some(back) = stock::restore(tx, workspace, &medium.id, now).await? {
+            left.push(back.id.clone());
+            show_again(tx, back, now).await?;
+        } else {
+            missing.push(medium.name);
+        }
+    }
+    if !missing.is_empty() {
+        posts::set_media(tx, post, &left).await?;
+    }
+    Ok(missing)
 }
 
 /// Deletes what lies in the trash for good, all of these that do; how many.

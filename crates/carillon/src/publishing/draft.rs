@@ -205,6 +205,11 @@ where
     Option::<T>::deserialize(d).map(Some)
 }
 
+/// A post as it would have to be asked for to be made again.
+pub(crate) fn again(post: &Post, olds: &[Delivery], media: Vec<String>) -> Draft {
+    merged(post, olds, media, Change { version: post.version, ..Change::default() })
+}
+
 /// The post as it would be with a change.
 pub(super) fn merged(post: &Post, olds: &[Delivery], media: Vec<String>, change: Change) -> Draft {
     let thread = thread_of(post, olds);

@@ -28,6 +28,7 @@ pub mod moving;
 pub mod numbers;
 pub mod options;
 mod outcome;
+pub mod pack;
 pub mod pausing;
 pub mod plan;
 pub mod preflight;
@@ -38,7 +39,10 @@ pub mod settle;
 pub mod slots;
 mod spool;
 pub mod sweep;
+pub mod tagging;
 pub mod tokens;
+pub mod trash;
+pub mod versions;
 pub mod view;
 
 pub(crate) use lineup::{let_out, to_draft};

@@ -11,6 +11,7 @@ use super::draft::{Draft, DraftDelivery};
 use super::guard::Warning;
 use super::measure::{Rules, measure};
 use super::options::Answers;
+use super::schedule::Terms;
 use super::segments::{self, Segment};
 use super::view::{self, Names};
 use crate::app::{self, Networks};
@@ -231,6 +232,18 @@ pub(super) fn wrong_time(field: &str, e: &when::Refused) -> Wrong {
         when::Refused::Past { .. } => (field, "in_the_past"),
     };
     Wrong::new(field, code, format!("{e}."))
+}
+
+/// What stands against sending a draft, in the caller's transaction; saves nothing.
+pub(crate) async fn faults(
+    tx: &Tx,
+    terms: &Terms,
+    workspace: &str,
+    draft: &Draft,
+    now: i64,
+) -> Result<Vec<Wrong>, Refusal> {
+    let whole = Draft { draft: false, ..draft.clone() };
+    Ok(plan_for(tx, workspace, &whole, now, terms.rules(), None, false).await?.wrong)
 }
 
 async fn find_media(

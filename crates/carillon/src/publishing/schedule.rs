@@ -17,7 +17,9 @@ pub use super::moving::one as move_to;
 pub(crate) use super::moving::one_in as move_in;
 pub use super::plan::{Checked, CheckedDelivery};
 use super::plan::{Plan, plan_for};
+use super::versions;
 use super::view::{self, PostView};
+use crate::app::Networks;
 use crate::approval::{self, Gate};
 use crate::config::Publishing;
 use crate::db::Tx;
@@ -26,12 +28,14 @@ use crate::domain::refusal::Refusal;
 use crate::domain::review::Stage;
 use crate::domain::when;
 use crate::media::video::renditions;
+use crate::store::audit;
 use crate::store::deliveries::{self, Delivery};
 use crate::store::events;
 use crate::store::idempotency::{self, Kept};
 use crate::store::media;
 use crate::store::posts::{self, Belongs, Post};
 use crate::store::reviews;
+use crate::store::trash;
 use crate::{App, ids, store};
 
 /// An Idempotency-Key: the answer is kept in the transaction of the write.
@@ -51,6 +55,14 @@ pub(crate) struct Terms {
 impl Terms {
     pub(crate) fn of(app: &App) -> Self {
         Self { rules: Rules::of(app), config: app.config.publishing.clone() }
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    pub(super) fn networks(&self) -> Networks {
+        self.rules.networks
     }
 }
 
@@ -107,6 +119,8 @@ pub(crate) async fn create_in(
         updated_at: now,
         belongs,
         paused_at: None,
+        written_by: draft.by.clone(),
+        written_at: now,
     };
     posts::add(tx, &post).await?;
     posts::set_media(tx, &post.id, &draft.media).await?;
@@ -234,6 +248,7 @@ async fn change_in(
     let plan = plan_for(tx, workspace, &draft, now, terms.rules, Some(&post), campaign).await?;
     let plan = plan.accepted(draft.draft)?;
     ask(tx, &terms.config, workspace, &draft, &plan, Some((&post, &olds)), now).await?;
+    let says_else = !placed(&draft, &plan).shows_as(&present);
     let changed = Post {
         text: draft.text.clone(),
         title: draft.title.clone().filter(|t| !t.trim().is_empty()),
@@ -241,15 +256,20 @@ async fn change_in(
         committed_at: if draft.draft { None } else { post.committed_at.or(Some(now)) },
         scheduled_at: plan.at,
         timezone: plan.timezone.clone(),
+        written_by: if says_else { draft.by.clone() } else { post.written_by.clone() },
+        written_at: if says_else { now } else { post.written_at },
         ..post.clone()
     };
     if !posts::save(tx, &changed, now).await? {
         return Err(version_conflict(&post));
     }
+    if says_else {
+        versions::keep(tx, &post, &present).await?;
+    }
     posts::set_media(tx, id, &draft.media).await?;
     let mut gate = approval::gate(tx, &post).await?;
     // Before its deliveries are lined up: what was approved was the post before the change.
-    if gate != Gate::Open && !within_review && !placed(&draft, &plan).shows_as(&present) {
+    if gate != Gate::Open && !within_review && says_else {
         approval::void(tx, &changed, "edited", now).await?;
         gate = Gate::Closed;
     }
@@ -289,13 +309,17 @@ pub async fn cancel(app: &App, workspace: &str, id: &str) -> Result<PostView, Re
     Ok(cancelled)
 }
 
-/// Cancels and deletes; refused while something of it is live or may be.
-pub async fn delete(app: &App, workspace: &str, id: &str) -> Result<(), Refusal> {
-    let (workspace, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
+/// Cancels it and puts it into the trash; refused while something of it is live or may be.
+pub async fn delete(app: &App, workspace: &str, id: &str, actor: &str) -> Result<(), Refusal> {
+    let (ws, id, now) = (workspace.to_owned(), view::known_id(id, "post")?, app.clock.now());
+    let actor = actor.to_owned();
     app.db
         .write(move |tx| async move {
-            let post = find(&tx, &workspace, &id).await?;
-            delete_in(&tx, &post, now).await
+            let post = find(&tx, &ws, &id).await?;
+            delete_in(&tx, &post, Some(&actor), now).await?;
+            let data = json!({ "says": approval::says(&post) });
+            audit::add(&tx, Some(&ws), &actor, "post.deleted", &id, &data, now).await?;
+            Ok::<_, Refusal>(())
         })
         .await?;
     app.ring();
@@ -309,7 +333,12 @@ pub(crate) async fn cancel_in(tx: &Tx, post: &Post, now: i64) -> Result<(), Refu
 }
 
 /// [`delete`] in the caller's transaction, which a refusal has to end.
-pub(crate) async fn delete_in(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
+pub(crate) async fn delete_in(
+    tx: &Tx,
+    post: &Post,
+    by: Option<&str>,
+    now: i64,
+) -> Result<(), Refusal> {
     let all = deliveries::of_post(tx, &post.id).await?;
     if let Some(d) = all.iter().find(|d| d.state == State::Published) {
         return Err(Refusal::conflict(
@@ -318,12 +347,21 @@ pub(crate) async fn delete_in(tx: &Tx, post: &Post, now: i64) -> Result<(), Refu
             "Roll it back first, then delete it.",
         ));
     }
-    cancel_all(tx, post, now).await?;
+    let closed = all
+        .iter()
+        .filter(|d| d.uncancellable().is_none() && d.state != State::Cancelled)
+        .map(|d| (d.id.clone(), d.state))
+        .collect();
+    match all.iter().any(|d| d.uncancellable().is_none()) {
+        true => cancel_all(tx, post, now).await?,
+        // All that was live was taken down.
+        false => approval::end(tx, &post.id, "cancelled", now).await?,
+    }
     let still = deliveries::of_post(tx, &post.id).await?;
     if let Some(d) = still.iter().find(|d| d.state.active() || d.in_doubt()) {
         return Err(already_sending(d));
     }
-    posts::delete(tx, &post.workspace_id, &post.id, now).await?;
+    trash::put(tx, post, by, &closed, now).await?;
     say(tx, post, "post.deleted", now).await
 }
 
@@ -383,7 +421,7 @@ async fn cancel_all(tx: &Tx, post: &Post, now: i64) -> Result<(), Refusal> {
 }
 
 /// A post that is to go out asks for the approval that it lacks, unless somebody asked before.
-async fn ask_approval(
+pub(super) async fn ask_approval(
     tx: &Tx,
     post: &Post,
     gate: &Gate,

@@ -1,10 +1,14 @@
 //! Free times: the next one for what stands too close, and those of a connection.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::schedule::Terms;
 use super::{guard, view};
 use crate::App;
+use crate::db::{Error, Tx};
 use crate::domain::refusal::Refusal;
 use crate::domain::when;
 use crate::store::{connections, guards};
@@ -58,6 +62,40 @@ pub async fn of(
             Ok(Slots { slots })
         })
         .await
+}
+
+/// Times that are given away and stand in no post that goes out yet, by their connections.
+pub(crate) type Given = HashMap<String, BTreeSet<i64>>;
+
+/// The next slot that is free for all of these connections at once; `None` when there is none
+/// within the horizon.
+pub(crate) async fn next_in(
+    tx: &Tx,
+    terms: &Terms,
+    workspace: &str,
+    connections: &[String],
+    from: i64,
+    given: &Given,
+) -> Result<Option<i64>, Error> {
+    const DAY: i64 = 86_400_000;
+    let gap = guard::windows(tx, &terms.config, workspace).await?.collision.max(QUARTER);
+    let (mut at, end) = (up(from, QUARTER), from + HORIZON);
+    while at < end {
+        let until = at + DAY;
+        let mut taken = Vec::new();
+        for id in connections {
+            taken.extend(guards::taken(tx, id, at - gap, until + gap, "").await?);
+            let given = given.get(id).into_iter().flatten();
+            taken.extend(given.filter(|t| **t > at - gap && **t < until + gap));
+        }
+        while at < until {
+            match taken.iter().filter(|t| (at - **t).abs() < gap).max() {
+                None => return Ok(Some(at)),
+                Some(taken) => at = up(taken + gap, QUARTER),
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The least shift on a full five minutes that leaves every time further than its span from all

@@ -205,6 +205,12 @@ pub async fn post(app: &App, workspace: &str, id: &str) -> Result<PostView, Refu
 /// The post as this transaction sees it.
 pub(crate) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostView, Refusal> {
     let post = posts::find(tx, workspace, id).await?.ok_or_else(|| Refusal::not_found("post"))?;
+    seen(tx, &post).await
+}
+
+/// A post that was read, whether it lies in the trash or not.
+pub(super) async fn seen(tx: &Tx, post: &Post) -> Result<PostView, Refusal> {
+    let (workspace, id) = (post.workspace_id.as_str(), post.id.as_str());
     let deliveries = deliveries::of_post(tx, id).await?;
     let used: Vec<&str> = deliveries.iter().map(|d| d.connection_id.as_str()).collect();
     let names = names_of(tx, workspace, &used).await?;
@@ -212,7 +218,7 @@ pub(crate) async fn post_in(tx: &Tx, workspace: &str, id: &str) -> Result<PostVi
     let told = numbers::of_post(tx, id).await?;
     let policies = accounts::policies(tx, workspace).await?;
     let reviewed = (policies, latest_reviews(tx, &policies, [id]).await?.pop().flatten());
-    Ok(view(&post, &media, &deliveries, &names, &told, &reviewed))
+    Ok(view(post, &media, &deliveries, &names, &told, &reviewed))
 }
 
 /// The latest review of each of these posts; of none where nothing needs one.
@@ -394,7 +400,7 @@ fn turn_comes(d: &Delivery, all: &[Delivery]) -> bool {
     parent.is_some_and(|p| p.state.active() && (!p.waits_for_parent() || turn_comes(p, all)))
 }
 
-fn brief(m: &Media) -> MediaBrief {
+pub(super) fn brief(m: &Media) -> MediaBrief {
     MediaBrief {
         id: m.id.clone(),
         name: m.name.clone(),
@@ -434,9 +440,7 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names, told: Option<&Told>) ->
         parent_id: d.parent_id.clone(),
         position: d.position,
         connection_id: d.connection_id.clone(),
-        connection_name: names
-            .get(&d.connection_id)
-            .map_or_else(|| "(disconnected)".to_owned(), |c| c.name.clone()),
+        connection_name: name_of(names, &d.connection_id),
         network: d.network.clone(),
         placement: d.placement.clone(),
         text: d.text.clone(),
@@ -456,6 +460,10 @@ pub(super) fn delivery_view(d: &Delivery, names: &Names, told: Option<&Told>) ->
         numbers: measured::shown(d, told),
         can: can.into_iter().map(str::to_owned).collect(),
     }
+}
+
+pub(super) fn name_of(names: &Names, connection: &str) -> String {
+    names.get(connection).map_or_else(|| "(disconnected)".to_owned(), |c| c.name.clone())
 }
 
 fn attempt_view(a: Attempt) -> AttemptView {

@@ -24,12 +24,13 @@ enum Every {
 }
 
 /// What comes round, and how often.
-fn table(app: &App) -> [(Kind, Every); 6] {
+fn table(app: &App) -> [(Kind, Every); 7] {
     let minutes = |n: u64| Every::Period(Duration::from_secs(n * 60));
     [
         (Kind::Sweep, Every::Period(app.config.queue.sweep_every)),
         (Kind::Preflight, minutes(1)),
         (Kind::Tokens, minutes(1)),
+        (Kind::Feeds, minutes(1)),
         (Kind::MediaNet, minutes(15)),
         (Kind::Prune, minutes(60)),
         (Kind::Materialise, Every::Day("Europe/London", Time::constant(5, 0, 0, 0))),

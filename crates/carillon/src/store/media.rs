@@ -134,6 +134,17 @@ pub async fn find(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Media>, E
     row.as_ref().map(read).transpose()
 }
 
+/// Some of those with this name that are not in the trash, the newest first.
+pub async fn named(tx: &Tx, workspace: &str, name: &str) -> Result<Vec<Media>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT * FROM media WHERE workspace_id = $1 AND name = $2 AND deleted_at IS NULL ORDER BY id DESC LIMIT 5",
+            params![workspace, name],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
 /// How many a workspace has.
 pub async fn count(tx: &Tx, workspace: &str) -> Result<i64, Error> {
     let sql = "SELECT count(*) AS n FROM media WHERE workspace_id = $1";
@@ -145,6 +156,12 @@ pub async fn load(tx: &Tx, id: &str) -> Result<Option<Media>, Error> {
     let row =
         tx.row("SELECT * FROM media WHERE id = $1 AND deleted_at IS NULL", params![id]).await?;
     row.as_ref().map(read).transpose()
+}
+
+/// One that may lie in the trash, or be gone for good.
+pub async fn of_any(tx: &Tx, workspace: &str, id: &str) -> Result<Option<Media>, Error> {
+    let sql = "SELECT * FROM media WHERE workspace_id = $1 AND id = $2";
+    tx.row(sql, params![workspace, id]).await?.as_ref().map(read).transpose()
 }
 
 /// By id alone, while its files are kept: one in the trash, too.

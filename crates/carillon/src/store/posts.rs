@@ -36,12 +36,15 @@ pub struct Post {
     pub belongs: Belongs,
     /// Since then nothing of it goes out: its campaign or series is paused.
     pub paused_at: Option<i64>,
+    /// Who wrote what it says now: `account:<id>`, `key:<id>`, `operator`.
+    pub written_by: Option<String>,
+    pub written_at: i64,
 }
 
 pub async fn add(tx: &Tx, p: &Post) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO post (id, workspace_id, text, title, thread, committed_at, scheduled_at, timezone, version, \
-         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         created_at, updated_at, written_by, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         params![
             &p.id,
             &p.workspace_id,
@@ -53,7 +56,9 @@ pub async fn add(tx: &Tx, p: &Post) -> Result<(), Error> {
             &p.timezone,
             p.version,
             p.created_at,
-            p.updated_at
+            p.updated_at,
+            p.written_by.clone(),
+            p.written_at
         ],
     )
     .await?;
@@ -95,7 +100,8 @@ pub async fn save(tx: &Tx, p: &Post, now: i64) -> Result<bool, Error> {
     let changed = tx
         .execute(
             "UPDATE post SET text = $1, title = $2, thread = $3, committed_at = $4, scheduled_at = $5, timezone = $6, \
-             version = version + 1, updated_at = $7 WHERE id = $8 AND workspace_id = $9 AND version = $10 AND deleted_at IS NULL",
+             written_by = $7, written_at = $8, version = version + 1, updated_at = $9 \
+             WHERE id = $10 AND workspace_id = $11 AND version = $12 AND deleted_at IS NULL",
             params![
                 &p.text,
                 p.title.clone(),
@@ -103,6 +109,8 @@ pub async fn save(tx: &Tx, p: &Post, now: i64) -> Result<bool, Error> {
                 p.committed_at,
                 p.scheduled_at,
                 &p.timezone,
+                p.written_by.clone(),
+                p.written_at,
                 now,
                 &p.id,
                 &p.workspace_id,
@@ -194,16 +202,6 @@ pub async fn saying(
     rows.iter().map(read).collect()
 }
 
-pub async fn delete(tx: &Tx, workspace: &str, id: &str, now: i64) -> Result<bool, Error> {
-    let changed = tx
-        .execute(
-            "UPDATE post SET deleted_at = $1 WHERE workspace_id = $2 AND id = $3 AND deleted_at IS NULL",
-            params![now, workspace, id],
-        )
-        .await?;
-    Ok(changed == 1)
-}
-
 /// Replaces the media of a post, in this order.
 pub async fn set_media(tx: &Tx, post: &str, media: &[String]) -> Result<(), Error> {
     tx.execute("DELETE FROM post_media WHERE post_id = $1", params![post]).await?;
@@ -238,5 +236,7 @@ pub(super) fn read(r: &Row) -> Result<Post, Error> {
             detached_at: r.opt_int("detached_at")?,
         },
         paused_at: r.opt_int("paused_at")?,
+        written_by: r.opt_text("written_by")?,
+        written_at: r.opt_int("written_at")?.map_or_else(|| r.int("created_at"), Ok)?,
     })
 }

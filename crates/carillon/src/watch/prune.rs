@@ -2,12 +2,12 @@
 
 use crate::App;
 use crate::db::Error;
-use crate::store::{accounts, alerts, consents, events, idempotency, nodes, queue, sweeps};
+use crate::store::{accounts, alerts, consents, events, idempotency, locks, nodes, queue, sweeps};
 
 const DAY: i64 = 86_400_000;
 
 /// Removes, in batches: finished jobs after a day, events and idempotent answers after a day,
-/// sessions, links and consents that ended, nodes not seen for a day, the log of sweeps and alerts
+/// sessions, links, consents and locks that ended, nodes not seen for a day, the log of sweeps and alerts
 /// that were over after 90 days.
 pub async fn prune(app: &App) -> Result<(), Error> {
     let before = app.clock.now() - DAY;
@@ -21,6 +21,7 @@ pub async fn prune(app: &App) -> Result<(), Error> {
                 idempotency::prune(&tx, before).await?;
                 accounts::prune(&tx, before).await?;
                 consents::prune(&tx, before).await?;
+                locks::prune(&tx, before).await?;
                 nodes::prune(&tx, before).await?;
                 alerts::prune(&tx, long_before).await?;
                 sweeps::prune(&tx, long_before).await?;

@@ -16,9 +16,10 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::publishing::apps::CALLBACK;
 use crate::web::api::{
-    alerts, apps, audit, campaigns, circuits, connections, consents, content, dead_letters,
-    deliveries, events, health, library, media, networks, pauses, posts, queue, review_links,
-    reviews, series, session, sweeps, uploads, workspace,
+    alerts, apps, audit, calendar_link, campaigns, circuits, connections, consents, content,
+    dead_letters, deliveries, drafts, events, export, feeds, health, imports, library, media,
+    networks, pauses, posts, queue, review_links, reviews, series, session, snippets, sweeps,
+    uploads, workspace,
 };
 use crate::web::pages::{consent, layout, login, review, setup};
 use crate::web::{Web, assets, files, idempotency, request, shell, unread};
@@ -67,8 +68,11 @@ fn rest() -> OpenApiRouter<Web> {
         .routes(routes!(posts::cancel))
         .routes(routes!(posts::roll_back))
         .merge(planning())
+        .merge(bulk())
+        .merge(written())
         .routes(routes!(deliveries::show))
         .routes(routes!(deliveries::attempts))
+        .routes(routes!(deliveries::pack))
         .routes(routes!(deliveries::cancel))
         .routes(routes!(deliveries::retry))
         .routes(routes!(deliveries::amend))
@@ -134,6 +138,33 @@ fn planning() -> OpenApiRouter<Web> {
         .routes(routes!(review_links::revoke))
 }
 
+/// Many posts in and out.
+fn bulk() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(imports::list, imports::create))
+        .routes(routes!(imports::show))
+        .routes(routes!(imports::undo))
+        .routes(routes!(export::download))
+        .routes(routes!(feeds::list, feeds::create))
+        .routes(routes!(feeds::delete))
+        .routes(routes!(feeds::poll))
+        .routes(routes!(calendar_link::show, calendar_link::renew, calendar_link::switch_off))
+}
+
+/// Posts before and after they are posts: the trash, versions, what is written with.
+fn written() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(drafts::trash))
+        .routes(routes!(drafts::restore))
+        .routes(routes!(drafts::purge))
+        .routes(routes!(drafts::versions))
+        .routes(routes!(drafts::restore_version))
+        .routes(routes!(drafts::editors, drafts::take_lock, drafts::release_lock))
+        .routes(routes!(snippets::list, snippets::create))
+        .routes(routes!(snippets::tag))
+        .routes(routes!(snippets::edit, snippets::delete))
+}
+
 /// Files in pieces, by the tus protocol.
 fn resumable() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
@@ -196,6 +227,8 @@ fn pages() -> Router<Web> {
         .route(layout::CSS_PATH, get(layout::css))
         .route("/assets/{*path}", get(assets::hashed))
         .route("/media/{id}/{kind}", get(files::own))
+        // Programs that show calendars
+        .route("/cal/{name}", get(calendar_link::calendar))
         // Networks that fetch media
         .route("/m/{token}", get(files::shared))
 }
@@ -217,14 +250,15 @@ pub fn router(app: App) -> Router {
         .with_state(web)
 }
 
-/// Of what is made per request; files of the build come compressed, fonts, pictures and videos are
-/// dense.
+/// Of what is made per request; files of the build come compressed, fonts, pictures, videos and zips
+/// are dense.
 fn compression() -> CompressionLayer<impl Predicate> {
     let fonts = NotForContentType::const_new("font/");
     let videos = NotForContentType::const_new("video/");
+    let zips = NotForContentType::const_new("application/zip");
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(DefaultPredicate::new().and(fonts).and(videos))
+        .compress_when(DefaultPredicate::new().and(fonts).and(videos).and(zips))
 }
 
 /// What programs can call, as OpenAPI 3.1.
@@ -246,7 +280,7 @@ pub(crate) fn is_probe(path: &str) -> bool {
 pub(crate) fn is_upload(request: &Request) -> bool {
     let path = request.uri().path();
     request.method() == Method::POST
-        && (matches!(path, "/api/v1/media" | "/api/content/upload-image")
+        && (matches!(path, "/api/v1/media" | "/api/v1/imports" | "/api/content/upload-image")
             || path.starts_with("/api/v1/media/") && path.ends_with("/file"))
 }
 

@@ -72,7 +72,7 @@ both! {
         let draft = Draft { text: "Some day".into(), draft: true, scheduled_at: Some(when::iso(START + 5 * HOUR)), deliveries: vec![to(&a)], ..Draft::default() };
         schedule::create(&t.app, &t.workspace, draft, None).await.unwrap();
         let deleted = plan(&t, "Deleted", &a, 9 * HOUR).await;
-        schedule::delete(&t.app, &t.workspace, &deleted.id).await.unwrap();
+        schedule::delete(&t.app, &t.workspace, &deleted.id, carillon::store::audit::OPERATOR).await.unwrap();
         let before = shown(&t, "").await;
         assert_eq!(before.len(), 4);
         assert_eq!(before[0].text, "Quiz night", "its first line");

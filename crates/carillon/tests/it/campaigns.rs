@@ -22,7 +22,7 @@ use crate::support::{START, TestApp, to};
 const DAY: u64 = 86_400;
 
 /// A countdown to a concert on 24 December, with a text of its own for each day.
-async fn concert(t: &TestApp, connection: &str) -> Form {
+pub(crate) async fn concert(t: &TestApp, connection: &str) -> Form {
     let texts =
         [("12-17", "A week"), ("12-21", "Three days"), ("12-23", "Tomorrow"), ("12-24", "Today")];
     Form {

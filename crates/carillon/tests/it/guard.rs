@@ -103,7 +103,7 @@ both! {
         // The draft is asked when it is to go out.
         let go = || Change { draft: Some(false), ..Change::default() };
         assert_eq!(refused(edit(&t, &saved, go()).await).0, "duplicate");
-        schedule::delete(&t.app, &t.workspace, &two.id).await.unwrap();
+        schedule::delete(&t.app, &t.workspace, &two.id, carillon::store::audit::OPERATOR).await.unwrap();
         edit(&t, &saved, go()).await.unwrap();
         // And a cancelled one when it comes back.
         let one = t.post(&one.id).await;

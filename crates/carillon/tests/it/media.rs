@@ -220,7 +220,7 @@ both! {
             assert!(!has_blob(&t, &free, kind).await, "{kind} is still there");
             assert!(has_blob(&t, &used, kind).await, "{kind} of the other one");
         }
-        carillon::publishing::schedule::delete(&t.app, &t.workspace, &post.id).await.expect("deleted");
+        carillon::publishing::schedule::delete(&t.app, &t.workspace, &post.id, carillon::store::audit::OPERATOR).await.expect("deleted");
         throw_away(&t.app, &t.workspace, &used).await.expect("no post has it now");
         assert_eq!(files(&t), 0);
     }

@@ -101,7 +101,7 @@ both! {
             schedule::move_to(app, ws, &post.id, to).await.map(drop),
             schedule::cancel(app, ws, &post.id).await.map(drop),
             desk::cancel(app, ws, &post.deliveries[0].id, OPERATOR).await.map(drop),
-            schedule::delete(app, ws, &post.id).await.map(drop),
+            schedule::delete(app, ws, &post.id, carillon::store::audit::OPERATOR).await.map(drop),
             carillon::publishing::rollback::post(app, ws, &post.id).await.map(drop),
         ] {
             let why = refused.expect_err("it may be live");

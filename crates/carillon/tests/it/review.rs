@@ -29,7 +29,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Somebody of the workspace; who they are in the audit trail.
-async fn person(t: &TestApp, name: &str, role: &'static str) -> String {
+pub(crate) async fn person(t: &TestApp, name: &str, role: &'static str) -> String {
     let (ws, now) = (t.workspace.clone(), t.clock.now());
     let account = Account {
         id: ids::new(now),

@@ -193,7 +193,7 @@ both! {
         assert_eq!(none.code, "unknown_occurrence");
         // Deleting its post is skipping it, for good.
         let third = all(&t).await[2].id.clone();
-        schedule::delete(app, ws, &third).await.unwrap();
+        schedule::delete(app, ws, &third, carillon::store::audit::OPERATOR).await.unwrap();
         run(app).await;
         assert_eq!(times(&t).await.len(), 3);
         let s = series::show(app, ws, &s.id).await.unwrap();
@@ -253,7 +253,7 @@ both! {
         assert_eq!(done.unplanned[0].occurrence, "2026-12-22T07:00:00");
         let told = alert(&t).await.unwrap();
         assert!(told.contains("2026-12-22 07:00") && told.contains("Something else"), "{told}");
-        schedule::delete(&t.app, &t.workspace, &other.id).await.unwrap();
+        schedule::delete(&t.app, &t.workspace, &other.id, carillon::store::audit::OPERATOR).await.unwrap();
         assert_eq!(run(&t.app).await.made, 1);
         assert_eq!(alert(&t).await, None);
     }

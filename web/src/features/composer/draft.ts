@@ -186,22 +186,40 @@ export function without<T>(of: Record<Id, T>, id: Id): Record<Id, T> {
 
 const PREFIX = 'carillon.unsent';
 
+/** Written and not sent: when, and of which version of the post. */
+export interface Unsent {
+  draft: Draft;
+  version: number | null;
+  /** ms UTC; 0 in one from before that was kept. */
+  at: number;
+}
+
+/** What is in a draft, to be compared. */
+export const essence = (draft: Draft): string => JSON.stringify({ ...draft, media: draft.media.map((m) => m.id) });
+
 /** Text that was written and not sent, per post; survives a reload and a closed tab. */
 export const unsent = {
-  read(key: string): { draft: Draft; version: number | null } | null {
+  read(key: string): Unsent | null {
     const text = localStorage.getItem(`${PREFIX}.${key}`);
     if (!text) return null;
     try {
-      const found = JSON.parse(text) as { v: number; draft: Draft; version: number | null };
+      const { v, draft, version, at } = JSON.parse(text) as Unsent & { v: number };
       // Written before a draft could have a thread or options.
-      return found.v === 1 ? { ...found, draft: { ...nothingMore(), ...found.draft } } : null;
+      return v === 1 ? { version, at: at ?? 0, draft: { ...nothingMore(), ...draft } } : null;
     } catch {
       // Not ours, or written by another version of the app: nothing to restore.
       return null;
     }
   },
-  write(key: string, draft: Draft, version: number | null): void {
-    localStorage.setItem(`${PREFIX}.${key}`, JSON.stringify({ v: 1, draft, version }));
+  /** `false` when this browser keeps nothing more. */
+  write(key: string, draft: Draft, version: number | null, at = Date.now()): boolean {
+    try {
+      localStorage.setItem(`${PREFIX}.${key}`, JSON.stringify({ v: 1, draft, version, at }));
+      return true;
+    } catch {
+      // Full, or forbidden.
+      return false;
+    }
   },
   drop(key: string): void {
     localStorage.removeItem(`${PREFIX}.${key}`);

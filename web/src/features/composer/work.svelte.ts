@@ -9,8 +9,8 @@ import { t } from '../../app/i18n';
 import { store } from '../../app/store.svelte';
 import { browserZone, wallText } from '../../time/zone';
 import { besideOf, type Beside } from './count';
-import { bodyOf, draftOf, instantOf, isOfPoll, isPoll, isWorthKeeping, newDraft, placeOf, SHARED, unsent, without } from './draft';
-import type { Draft, Intent, Place } from './draft';
+import { bodyOf, draftOf, essence, instantOf, isWorthKeeping, newDraft, placeOf, SHARED, unsent, without } from './draft';
+import type { Draft, Intent, Place, Unsent } from './draft';
 import { Following } from './following.svelte';
 import { freshKey } from './key';
 import { NEVER, ruleOf } from './repeat';
@@ -18,6 +18,8 @@ import { Tray } from './tray.svelte';
 
 const LAST_USED = 'carillon.connections';
 const DEBOUNCE = 350;
+/** When it is tried again to keep what this browser did not. */
+const AGAIN = 5_000;
 
 export class Work {
   draft: Draft = $state(newDraft(Date.now(), browserZone(), null, []));
@@ -26,11 +28,20 @@ export class Work {
   readonly base: Post | null;
   /** The instance of a series that this changes with all behind it. */
   readonly first: Post | null;
-  restored = $state(false);
+  /** When the draft that was found here was written. */
+  restored = $state<number | null>(null);
+  /** What is typed is not kept in this browser. */
+  unkept = $state(false);
+  /** Another text of this post that was written here and not saved. */
+  before = $state.raw<Unsent | null>(null);
   checked = $state.raw<CheckedPost | null>(null);
   /** What the last try to send was refused for. */
   failed = $state.raw<ApiError | null>(null);
+  /** What it was refused as: the complaint stands until that has changed. */
+  private refused = '';
   conflict = $state(false);
+  /** What somebody else saved meanwhile. */
+  theirs = $state.raw<Post | null>(null);
   busy = $state<Intent | null>(null);
   /** The tab that was asked for: a connection, or what they share. */
   wanted = $state<Id>(SHARED);
@@ -44,8 +55,11 @@ export class Work {
 
   private readonly key: string;
   private version: number | null;
+  /** What the draft was before anything was typed. */
+  private begun = '';
   private checking: AbortController | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private again: ReturnType<typeof setTimeout> | undefined;
   private sent: { body: string; key: string } | null = null;
 
   constructor(task: ComposerTask) {
@@ -55,19 +69,23 @@ export class Work {
     this.version = this.base?.version ?? null;
     const kept = unsent.read(this.key);
     const now = Date.now();
+    const from = this.base ?? this.first;
+    if (from) this.begun = essence(draftOf(from, now));
     if (kept && kept.version === this.version) {
       this.draft = kept.draft;
-      this.restored = true;
+      this.restored = kept.at;
       if (task.kind === 'new' && task.day) this.draft.day = task.day;
       if (task.kind === 'new' && task.time) this.draft.time = task.time;
       const past = (instantOf(this.draft) ?? 0) <= now;
       if (past && !this.base) Object.assign(this.draft, pickSlot(now, this.draft.zone));
     } else {
-      const from = this.base ?? this.first;
+      // The post was changed since this was written: both are there to choose from.
+      if (kept) unsent.write(this.beforeKey, kept.draft, kept.version, kept.at);
       this.draft = from ? draftOf(from, now) : newDraft(now, browserZone(), task.kind === 'new' ? task.day : null, lastUsed());
       if (task.kind === 'following') this.draft.repeat = { ...NEVER, often: 'own', rule: task.rule };
     }
-    if (task.kind === 'new' && task.day && task.time && !this.restored) Object.assign(this.draft, { day: task.day, time: task.time });
+    if (task.kind === 'new' && task.day && task.time && this.restored === null) Object.assign(this.draft, { day: task.day, time: task.time });
+    this.before = unsent.read(this.beforeKey);
     this.tray = new Tray(this.draft.media);
   }
 
@@ -127,25 +145,6 @@ export class Work {
   beside(connection: Connection): Beside {
     return besideOf(this.draft.options[connection.id], this.draft.media.length > 0);
   }
-  /** Others chosen that take polls and do not have this one. */
-  withoutPollOf(connection: Connection): Connection[] {
-    const poll = this.draft.options[connection.id]?.poll;
-    if (!poll?.trim()) return [];
-    return this.chosen.filter((c) => this.placement(c)?.options.some(isPoll) && this.draft.options[c.id]?.poll !== poll);
-  }
-  /** Gives them the same poll, as far as their placements have what it was told. */
-  sharePoll(connection: Connection): void {
-    const own = this.draft.options[connection.id] ?? {};
-    const options = { ...this.draft.options };
-    for (const c of this.withoutPollOf(connection)) {
-      const taken = (this.placement(c)?.options ?? []).filter(({ key, kind }) => {
-        const answer = isOfPoll(key) ? own[key] : undefined;
-        return answer && (kind.type !== 'oneOf' || kind.picks.some((pick) => pick.value === answer));
-      });
-      options[c.id] = { ...options[c.id], ...Object.fromEntries(taken.map(({ key }) => [key, own[key]!])) };
-    }
-    this.draft.options = options;
-  }
   /** Does a connection differ from what is shared? */
   differs(id: Id): boolean {
     return id in this.draft.overrides || this.following.isOwn(id, 'thread') || this.following.isOwn(id, 'comment');
@@ -175,24 +174,37 @@ export class Work {
 
   /** Called by an effect on every change: keeps the text, asks the server, drops old complaints. */
   changed(): void {
-    const draft = $state.snapshot(this.draft) as Draft;
-    if (isWorthKeeping(draft)) unsent.write(this.key, draft, this.version);
-    else unsent.drop(this.key);
+    this.keep();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.check(), DEBOUNCE);
   }
+  private keep(): void {
+    clearTimeout(this.again);
+    const draft = $state.snapshot(this.draft) as Draft;
+    if (!isWorthKeeping(draft) || essence(draft) === this.begun) unsent.drop(this.key);
+    else if (!unsent.write(this.key, draft, this.version)) {
+      this.unkept = true;
+      this.again = setTimeout(() => this.keep(), AGAIN);
+      return;
+    }
+    this.unkept = false;
+  }
   stop(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.again);
     this.checking?.abort();
     this.tray.close();
   }
   discard(): void {
     unsent.drop(this.key);
-    this.tray.close();
-    this.restored = false;
+    this.restored = null;
+    this.take(this.base ? draftOf(this.base, Date.now()) : newDraft(Date.now(), browserZone(), null, lastUsed()));
+  }
+  private take(draft: Draft): void {
     this.failed = null;
-    this.draft = this.base ? draftOf(this.base, Date.now()) : newDraft(Date.now(), browserZone(), null, lastUsed());
-    this.tray = new Tray(this.draft.media);
+    this.tray.close();
+    this.draft = draft;
+    this.tray = new Tray(draft.media);
   }
 
   /** Sends it; the post as the server has it, or null when it was refused (the form says why). */
@@ -201,11 +213,15 @@ export class Work {
     const missing = this.unready(intent);
     if (missing) {
       this.failed = missing;
+      this.refused = JSON.stringify(this.body('schedule'));
       return null;
     }
     this.busy = intent;
     this.failed = null;
     this.conflict = false;
+    // The server's answer says it all, and a check beside it may ask about what is replaced just now.
+    clearTimeout(this.timer);
+    this.checking?.abort();
     try {
       const saved = await this.submit(intent);
       unsent.drop(this.key);
@@ -214,32 +230,60 @@ export class Work {
       return saved;
     } catch (error) {
       this.failed = asApiError(error);
-      this.conflict = this.failed.code === 'version_conflict';
+      this.refused = JSON.stringify(this.body('schedule'));
+      if (this.failed.code === 'version_conflict' && this.base) {
+        this.theirs = await store.loadPost(this.base.id).catch(() => null);
+        this.conflict = true;
+      }
+      this.timer = setTimeout(() => void this.check(), DEBOUNCE);
       return null;
     } finally {
       this.busy = null;
     }
   }
 
-  /** After a conflict: our text over theirs. */
+  /** After a conflict: our text over theirs, which is a version then. */
   async overwrite(): Promise<void> {
-    const fresh = this.base ? await store.loadPost(this.base.id) : null;
-    if (!fresh) return;
-    this.version = fresh.version;
-    this.conflict = false;
-    this.failed = null;
+    await this.settle();
   }
-  /** After a conflict: theirs; ours is gone. */
+  /** After a conflict: theirs; ours is kept beside it. */
   async takeTheirs(): Promise<void> {
-    const fresh = this.base ? await store.loadPost(this.base.id) : null;
+    const ours = $state.snapshot(this.draft) as Draft;
+    const fresh = await this.settle();
     if (!fresh) return;
-    unsent.drop(this.key);
+    this.setAside(ours);
+    this.begun = essence(draftOf(fresh, Date.now()));
+    this.take(draftOf(fresh, Date.now()));
+  }
+  /** The post as it is now, for what is saved next to begin from. */
+  private async settle(): Promise<Post | null> {
+    const fresh = this.base ? await store.loadPost(this.base.id) : null;
+    if (!fresh) return null;
     this.version = fresh.version;
     this.conflict = false;
+    this.theirs = null;
     this.failed = null;
-    this.draft = draftOf(fresh, Date.now());
-    this.tray.close();
-    this.tray = new Tray(this.draft.media);
+    return fresh;
+  }
+  /** What was written here before; what is written now is set aside for it. */
+  useBefore(): void {
+    const now = $state.snapshot(this.draft) as Draft;
+    const before = this.before;
+    if (!before) return;
+    this.forgetBefore();
+    if (essence(now) !== this.begun) this.setAside(now);
+    this.take(before.draft);
+  }
+  forgetBefore(): void {
+    this.before = null;
+    unsent.drop(this.beforeKey);
+  }
+  private setAside(draft: Draft): void {
+    unsent.write(this.beforeKey, draft, this.version);
+    this.before = { draft, version: this.version, at: Date.now() };
+  }
+  private get beforeKey(): string {
+    return `${this.key}.before`;
   }
 
   /** Can it be said how the post repeats? One that stands is changed by itself. */
@@ -282,7 +326,7 @@ export class Work {
     const problem = (code: string, field: string, message: string) =>
       new ApiError({ error: message, code, status: 422, requestId: null, details: { problems: [{ field, code, message }] } });
     if (this.tray.uploading) return problem('uploading', 'media', t('composer.uploading'));
-    if (this.following.lostComment) return problem('comment_unused', 'firstComment', t('composer.comment.lost'));
+    if (this.following.lostComment) return problem('comment_unused', 'firstComment', t('composer.lostComment'));
     if (intent === 'draft') return null;
     if (!this.draft.connections.length) return problem('no_connection', 'deliveries', t('composer.noConnection'));
     if (intent === 'schedule' && instantOf(this.draft) === null) return problem('no_time', 'scheduledAt', t('composer.noTime'));
@@ -298,12 +342,13 @@ export class Work {
     const abort = new AbortController();
     this.checking = abort;
     const complaint = this.failed;
+    const body = this.body('schedule');
     try {
-      this.checked = await send<CheckedPost>('/posts/check', this.body('schedule'), {
+      this.checked = await send<CheckedPost>('/posts/check', body, {
         signal: abort.signal,
         query: { postId: (this.base ?? this.first)?.id },
       });
-      if (this.failed === complaint) this.failed = null;
+      if (this.failed === complaint && JSON.stringify(body) !== this.refused) this.failed = null;
     } catch (error) {
       if (abort.signal.aborted) return;
       // A check that is refused names its problems all the same; without an answer the last one stands.

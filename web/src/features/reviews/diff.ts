@@ -21,9 +21,8 @@ export function words(before: string, after: string): Piece[] {
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
     if (i < a.length && j < b.length && agree(a, i, b, j)) {
-      pieces.push({ text: b[j] ?? '', kind: 'same' });
-      i++;
-      j++;
+      const [was, is] = [a[i++] ?? '', b[j++] ?? ''];
+      pieces.push({ text: was.length > is.length ? was : is, kind: 'same' });
     } else if (i < a.length && (j === b.length || at(common, i + 1, j) >= at(common, i, j + 1))) {
       pieces.push({ text: a[i++] ?? '', kind: 'gone' });
     } else {

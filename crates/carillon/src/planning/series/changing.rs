@@ -74,7 +74,7 @@ pub async fn skip(
             series::save(&tx, &s, now).await?;
             for post in series::posts_from(&tx, &id, wall).await? {
                 if post.belongs.occurrence == Some(series::name(wall)) {
-                    schedule::delete_in(&tx, &post, now).await?;
+                    schedule::delete_in(&tx, &post, Some(&actor), now).await?;
                     series::hand_over(&tx, &post.id, None).await?;
                 }
             }
@@ -308,7 +308,7 @@ async fn clear(tx: &Tx, s: &Series, from: DateTime, now: i64) -> Result<(usize, 
             kept += 1;
             continue;
         }
-        schedule::delete_in(tx, &post, now).await?;
+        schedule::delete_in(tx, &post, None, now).await?;
         series::hand_over(tx, &post.id, None).await?;
         removed += 1;
     }

@@ -1,6 +1,9 @@
 //! Deliveries: how one went, and what a person may decide about it.
 
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,6 +11,7 @@ use crate::app::App;
 use crate::publishing::amend::{self, Amendment};
 use crate::publishing::desk::{self, Answer};
 use crate::publishing::numbers;
+use crate::publishing::pack;
 use crate::publishing::view::{self, AttemptView, DeliveryView};
 use crate::web::error::{Reads, Writes};
 use crate::web::{ApiError, Caller, Id, Json, OptionalJson};
@@ -40,6 +44,38 @@ pub async fn attempts(
     Id(id): Id,
 ) -> Result<Json<Journal>, ApiError> {
     Ok(Json(Journal { items: view::attempts(&app, &caller.workspace_id, &id).await? }))
+}
+
+/// What a person needs to post a delivery by hand, as a zip: texts, media as its network takes them, and a
+/// README with where and when. Once it is live, answer with its address.
+#[utoipa::path(get, path = "/deliveries/{id}/pack", tag = "deliveries",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, content_type = "application/zip", body = Vec<u8>, description = "The zip."), Reads))]
+pub async fn pack(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Response, ApiError> {
+    let pack = pack::of(&app, &caller.workspace_id, &id).await?;
+    let disposition = attachment(&pack.name);
+    let headers = [
+        (header::CONTENT_TYPE, "application/zip".to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    Ok((headers, Body::from_stream(pack.write(app))).into_response())
+}
+
+/// With the name in ASCII for old readers and whole for others (RFC 6266).
+fn attachment(name: &str) -> String {
+    let ascii: String = name.chars().filter(char::is_ascii).collect();
+    let whole: String = name
+        .bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(b).to_string(),
+            b => format!("%{b:02X}"),
+        })
+        .collect();
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{whole}")
 }
 
 /// Cancels one delivery. 409 when it is being sent or live.

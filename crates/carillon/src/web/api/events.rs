@@ -46,7 +46,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What happens, as it happens (`text/event-stream`).
 ///
-/// `hello` first, then `post`, `delivery`, `media` and `connection` events, whose data is JSON with
+/// `hello` first, then `post`, `delivery`, `media`, `connection`, `lock` and other events, whose data is JSON with
 /// `kind`, `id` and `at`. `Last-Event-ID` resumes where another stream ended, up to 15 minutes later;
 /// `resumed` in `hello` says whether it did.
 #[utoipa::path(get, path = "/events", tag = "events",

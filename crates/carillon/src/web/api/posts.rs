@@ -277,16 +277,17 @@ pub async fn cancel(
     Ok(Json(schedule::cancel(&app, &caller.workspace_id, &id).await?))
 }
 
-/// Cancels and deletes a post. 409 while it is live somewhere: roll it back first.
+/// Cancels a post and puts it into the trash for seven days. 409 while it is live somewhere: roll it
+/// back first.
 #[utoipa::path(delete, path = "/posts/{id}", tag = "posts",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 204, description = "It is gone."), Writes))]
+    responses((status = 204, description = "It is in the trash."), Writes))]
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id,
 ) -> Result<StatusCode, ApiError> {
-    schedule::delete(&app, &caller.workspace_id, &id).await?;
+    schedule::delete(&app, &caller.workspace_id, &id, &caller.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

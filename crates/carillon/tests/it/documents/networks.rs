@@ -102,13 +102,33 @@ fn the_table() {
             proven(spec.id),
         );
     }
+    let mut lines: Vec<(usize, &str)> =
+        ALL.iter().map(|n| (lines(n.spec().id), n.spec().name)).collect();
+    lines.sort_unstable();
+    let (shortest, longest) = (lines[0], lines[lines.len() - 1]);
     text += &format!(
         "\n{} networks; {known} of their errors are recorded, each with its class, a sentence and what to do next.\n\n\
+         Each is one file with its tests beside it, what two share aside: {} lines at the median, from {} ({}) to {} ({}). The aim was 250 and is missed: \
+         a file also edits, deletes, reads back, measures and renews tokens where the network lets it, and says in words what went wrong. \
+         The last one added, Threads, took 1,618 lines in 9 files: its connector (634), its half of the sandbox (630), its tests and recorded \
+         errors (321), what it shares with Meta's other networks, and a line or two in each of the four lists of networks and their tests.\n\n\
          Send classes say how a lost answer is settled: [ARCHITECTURE.md](../ARCHITECTURE.md#send-classes).\n",
-        ALL.len()
+        ALL.len(),
+        lines[lines.len() / 2].0,
+        shortest.0,
+        shortest.1,
+        longest.0,
+        longest.1,
     );
     assert!(known >= 200, "{known} recorded errors");
     is_committed("networks.md", &text);
+}
+
+/// Of a connector's file.
+fn lines(id: &str) -> usize {
+    let name = id.replace('-', "_");
+    let path = format!("{}/../networks/src/{name}.rs", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).expect("a connector").lines().count()
 }
 
 #[test]

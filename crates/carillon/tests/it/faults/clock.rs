@@ -204,7 +204,7 @@ both! {
         t.clock.jump(61 * MINUTE);
         cron::tick(&t.app).await.unwrap();
         cron::tick(&t.app).await.unwrap();
-        let kinds = ["media_net", "preflight", "prune", "sweep", "tokens"];
+        let kinds = ["feeds", "media_net", "preflight", "prune", "sweep", "tokens"];
         let once: Vec<_> = kinds.iter().map(|k| ((*k).to_owned(), 1)).collect();
         assert_eq!(slots(&t, "ready").await, once);
         live(&t, Duration::from_secs(10)).await;

@@ -139,7 +139,7 @@ both! {
         let change = schedule::Change { version: written.version, draft: Some(false), ..Default::default() };
         let changed = schedule::edit(&t.app, &t.workspace, &written.id, change).await.expect("scheduled");
         assert_eq!(made(&t, &id).await.len(), 1, "with the schedule it is asked for");
-        schedule::delete(&t.app, &t.workspace, &changed.id).await.expect("deleted");
+        schedule::delete(&t.app, &t.workspace, &changed.id, carillon::store::audit::OPERATOR).await.expect("deleted");
         t.worker.tick().await.expect("a tick");
         assert_eq!(made(&t, &id).await, [], "with the post it went");
         assert_eq!(files(&t, "media").len(), 3, "original, poster, thumb");
@@ -286,7 +286,7 @@ both! {
         let ticking = tokio::spawn(async move { worker.tick().await });
         let d = until(&app, &t, &id, |d| d.progress > 0).await;
         assert_eq!((d.state, d.progress), (MediaState::Processing, 49), "half of a second and a bit");
-        schedule::delete(&t.app, &t.workspace, &planned.id).await.expect("deleted");
+        schedule::delete(&t.app, &t.workspace, &planned.id, carillon::store::audit::OPERATOR).await.expect("deleted");
         ticking.await.expect("no panic").expect("the job ends by itself");
         assert_eq!(made(&t, &id).await, []);
         assert_eq!(under_work(&t), Vec::<std::path::PathBuf>::new());
