@@ -28,19 +28,21 @@ run: ## build everything and start Carillon with its demo workspace
 
 # Where everything is new, what would speed up the next build only slows this one down.
 test: export CARGO_INCREMENTAL := 0
+# One build for everything: Cargo.toml says how it differs from the one that is shipped.
+test: export CARILLON_BIN := $(abspath $(CARGO_TARGET_DIR))/ci/carillon
 test: ## install what is missing, then every check and every test, on real servers and in a browser
 	@scripts/step begin
-	$(step) 'install what the tests need' scripts/install build web postgres browser video wordpress pds servers judges tus
+	$(step) 'install what the build needs' scripts/install build web
 	$(step) 'claim the target directory' scripts/claim-target
 	$(step) 'rust: format' cargo fmt --all --check
-	$(step) 'rust: clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(step) 'rust: clippy, while what the tests need is installed' scripts/alongside scripts/install postgres browser video wordpress pds servers judges tus -- cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(step) 'web: types and lints' scripts/web check
 	$(step) 'web: unit tests' scripts/web test
 	$(step) 'web: build' scripts/web build
-	$(step) 'rust: release build' cargo build --release --locked -p carillon
-	$(step) 'rust: tests on SQLite and PostgreSQL, and kill -9 of the release build' cargo test --workspace --locked
-	$(step) 'rust: tests on real servers, and by the networks own client libraries' scripts/with-live cargo test --workspace --locked --test it -- --ignored
-	$(step) 'web: browser tests against the release build' scripts/web test:e2e
+	$(step) 'rust: build' cargo test --profile ci --workspace --locked --no-run
+	$(step) 'rust: tests on SQLite and PostgreSQL, and kill -9 of the binary' cargo test --profile ci --workspace --locked
+	$(step) 'rust: tests on real servers, and by the networks own client libraries' scripts/with-live cargo test --profile ci --workspace --locked --test it -- --ignored
+	$(step) 'web: browser tests against the binary' scripts/web test:e2e
 	@scripts/step end
 
 test-live: ## real servers and the networks' own client libraries alone, a part of `make test`

@@ -1,7 +1,7 @@
 //! The shipped binary as a process of its own: started, watched through what the kernel tells of
 //! it, and killed. Never outlives the value that stands for it.
 //!
-//! `make prove` and `make test` name the release build in CARILLON_BIN; without it cargo builds one
+//! `make prove` and `make test` name the one they built in CARILLON_BIN; without it cargo builds one
 //! of this build's own profile.
 
 use std::collections::BTreeMap;

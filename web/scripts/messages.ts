@@ -14,7 +14,7 @@ const TOGETHER: Record<string, string[]> = {
   frame: ['account', 'actor', 'alert', 'attention', 'error', 'help', 'ink', 'language', 'live', 'nav', 'needs', 'palette', 'pause', 'post', 'retry', 'sandbox', 'theme', 'toasts', 'unknown'],
   planner: ['bulk', 'clash', 'empty', 'filter', 'move', 'planner'],
   post: ['action', 'amend', 'delivery', 'journal', 'metric', 'numbers', 'outcome', 'panel', 'rollback', 'step'],
-  connections: ['apps', 'check', 'connection', 'consent', 'diagnosis', 'field', 'token'],
+  connections: ['apps', 'budget', 'check', 'connection', 'consent', 'diagnosis', 'field', 'token'],
   queue: ['circuit', 'drain', 'lane', 'queue', 'sweep'],
   dead: ['dead', 'posted', 'replay'],
   media: ['media', 'upload'],

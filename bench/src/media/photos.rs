@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use carillon::domain::frame::Frame;
-use carillon::media::image::{Limits, Picture};
+use carillon::media::derive::DERIVATIVES;
+use carillon_pictures::{Fit, Limits, Picture};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -111,7 +111,7 @@ pub(crate) fn make(threads: usize, out: &Path, files: &[PathBuf]) -> Result<()> 
             let name = file.file_name().context("a file has no name")?.to_string_lossy();
             let picture = Picture::decode(&data, &Limits::default())?;
             drop(data);
-            for (_, jpeg) in picture.derivatives(Frame::default())? {
+            for jpeg in picture.cut(&DERIVATIVES.map(|(_, size)| size), Fit::MIDDLE)? {
                 let to = format!("{name}-{}x{}.jpg", jpeg.width, jpeg.height);
                 std::fs::write(out.join(to), jpeg.data)?;
             }

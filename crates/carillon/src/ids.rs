@@ -1,6 +1,7 @@
 //! Ids: UUIDv7 text, so that they sort by time and pages can be cut by them.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use uuid::{Builder, Uuid};
@@ -36,25 +37,28 @@ pub fn new(now: i64) -> String {
 /// 48 bits of ms and 12 of a counter make the sortable head of an id.
 struct Heads {
     last: u64,
-    /// The last head of each of the latest moments, by what is left of them.
-    of_moment: [u64; MOMENTS as usize],
+    /// The last head of each moment, once manual clocks stand side by side.
+    of_moment: Option<HashMap<u64, u64>>,
 }
 
-/// A prime, and so many that the moments of tests side by side seldom share a place.
-const MOMENTS: u64 = 8191;
-static HEADS: Mutex<Heads> = Mutex::new(Heads { last: 0, of_moment: [0; MOMENTS as usize] });
+static HEADS: Mutex<Heads> = Mutex::new(Heads { last: 0, of_moment: None });
+
+/// From here on several clocks tell the time in this process, as in tests side by side: each
+/// moment counts on for itself, since one clock's last id says nothing of another's next.
+pub fn of_many_clocks() {
+    HEADS.lock().unwrap_or_else(|e| e.into_inner()).of_moment.get_or_insert_default();
+}
 
 impl Heads {
     fn next(&mut self, ms: u64) -> u64 {
         let fresh = ms << 12;
+        if let Some(moments) = &mut self.of_moment {
+            return *moments.entry(ms).and_modify(|head| *head += 1).or_insert(fresh);
+        }
         // A clock that was set back a little does not turn the order of ids round.
         let near = self.last >= fresh && self.last - fresh < (1 << 24);
-        // Manual clocks of tests side by side stand at moments of their own: each counts on.
-        let before = if near { self.last } else { self.of_moment[(ms % MOMENTS) as usize] };
-        let head = if near || before >> 12 == ms { before + 1 } else { fresh };
-        self.of_moment[((head >> 12) % MOMENTS) as usize] = head;
-        self.last = head;
-        head
+        self.last = if near { self.last + 1 } else { fresh };
+        self.last
     }
 }
 
@@ -86,11 +90,32 @@ pub fn fill(bytes: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use super::Heads;
+
     #[test]
-    fn two_clocks_side_by_side_keep_their_own_order() {
-        let (early, late) = (1_795_420_800_000, 1_795_424_400_000);
-        let made: Vec<_> = (0..50).map(|_| (super::new(early), super::new(late))).collect();
-        assert!(made.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1));
+    fn clocks_side_by_side_keep_their_own_order() {
+        let mut heads = Heads { last: 0, of_moment: Some(HashMap::new()) };
+        // Far apart, two ms apart, and each moving on.
+        let starts = [1_795_420_800_000, 1_795_420_800_002, 1_795_424_400_000];
+        let mut last = [0; 3];
+        for step in 0..3000 {
+            for (clock, start) in starts.into_iter().enumerate() {
+                let head = heads.next(start + step / 1000);
+                assert!(head > last[clock], "clock {clock}, step {step}");
+                last[clock] = head;
+            }
+        }
+    }
+
+    #[test]
+    fn one_clock_set_back_a_little_keeps_the_order() {
+        let mut heads = Heads { last: 0, of_moment: None };
+        let made = [5_000, 5_000, 4_000, 5_001, 1_000].map(|ms| heads.next(ms));
+        assert!(made.is_sorted(), "{made:?}");
+        assert_eq!(heads.next(500_000) >> 12, 500_000);
+        assert_eq!(heads.next(5_000) >> 12, 5_000, "further back is another time");
     }
 
     #[test]

@@ -116,6 +116,9 @@ export interface Connection {
   settings: Record<string, string>;
   waiting: number;
   token: TokenLife;
+  budgets: BudgetLeft[];
+  /** The network said that it takes no post before then. */
+  refusedUntil: Iso | null;
   lastPublishedAt: Iso | null;
   checkedAt: Iso | null;
   createdAt: Iso;
@@ -130,6 +133,18 @@ export interface TokenLife {
   endsAt: Iso | null;
   /** Why it cannot be renewed. */
   problem: ConnectionProblem | null;
+  /** The rights that the network granted, where it says so. */
+  scopes: string[] | null;
+}
+/** What is left of a posting budget. */
+export interface BudgetLeft {
+  posts: number;
+  seconds: number;
+  left: number;
+  atOnce: number;
+  moreAt: Iso | null;
+  placements: string[];
+  shared: boolean;
 }
 export interface Target {
   id: string;

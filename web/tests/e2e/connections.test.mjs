@@ -46,6 +46,23 @@ test('a connection is added, checked, paused, resumed and deleted', async () => 
   await card.getByRole('button', { name: 'Check' }).click();
   await card.getByText('Ready to publish.').waitFor();
   assert.ok((await card.getByRole('listitem').count()) > 0, 'the check lists what it tried');
+  await card.getByText('Posts left').waitFor();
+  await card.getByText(/^\d+ of 75 now, 300 in 5 minutes$/).waitFor();
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await card.getByRole('button', { name: 'Copy report' }).click();
+  await page.getByText('The report is copied.').first().waitFor();
+  const report = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(report, /^Bob at the sandbox \(mastodon, [\w-]+\)\n[^\n]+Z\nReady to publish\.\n1\. OK {3}Credentials: /);
+  assert.doesNotMatch(report, /sandbox-bob/, 'nothing secret is in it');
+  await page.evaluate(() => {
+    // As on a page without TLS: there is no clipboard.
+    Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true });
+  });
+  await card.getByRole('button', { name: 'Copy report' }).click();
+  const byHand = await card.getByRole('textbox', { name: 'Report' }).inputValue();
+  const undated = (text) => text.replace(/\n\S+Z\n/, '\n');
+  assert.equal(undated(byHand), undated(report));
+  await assertAccessible(page, 'a checked connection');
   await shot(page, 'connection-checked');
 
   await card.getByRole('button', { name: 'Pause' }).click();
@@ -146,6 +163,8 @@ test('an account is connected through the page of its network, and again', async
   await page.getByText(/@carol@\S+ connected\./).waitFor();
   const card = page.getByRole('article', { name: /@carol@/ });
   await card.getByText('Active').waitFor();
+  await card.getByText('Granted rights').waitFor();
+  await card.getByText('read:accounts read:statuses write:media write:statuses').waitFor();
   assert.equal(new URL(page.url()).search, '', 'it is told once');
 
   await card.getByRole('button', { name: /^More for/ }).click();
@@ -197,6 +216,52 @@ test('of several targets one is chosen', async () => {
   const card = page.getByRole('article', { name: made.name, exact: true });
   await card.getByText(/^Until .*, in \d+ days/).waitFor();
   await shot(page, 'consent-connected');
+  assertQuiet(wrong);
+});
+
+test('one banner tells of all posts that wait for connections, and mends them', { skip: MOCK }, async () => {
+  const { page, wrong } = await browser.open();
+  await signIn(page, server);
+  const faulty = (await server.api('/connections')).items.filter((c) => ['mastodon', 'bluesky'].includes(c.network));
+  const [one, two] = ['mastodon', 'bluesky'].map((network) => faulty.find((c) => c.network === network));
+  const at = (days) => new Date(Date.now() + days * 86_400_000).toISOString();
+  const made = [];
+  for (const [i, c] of [one, one, two].entries()) {
+    const body = { text: `It waits for ${c.name} (${i})`, scheduledAt: at(20 + i), deliveries: [{ connectionId: c.id }], allowCollision: true };
+    made.push(await server.api('/posts', { method: 'POST', body: JSON.stringify(body) }));
+  }
+  await page.goto(`${server.url}/connections`);
+  await page.getByRole('heading', { level: 1, name: 'Connections' }).waitFor();
+  const banner = page.getByRole('status').filter({ hasText: 'waiting for' });
+  try {
+    for (const c of [one, two]) {
+      await server.fault(c.network, 'auth', 50, 'any');
+      const card = page.getByRole('article', { name: c.name, exact: true });
+      await card.getByRole('button', { name: 'Check' }).click();
+      await card.getByText('It cannot publish at the moment.').waitFor();
+      await card.getByText('Needs action').waitFor();
+    }
+    const waiting = (await server.api('/connections')).items.filter((c) => [one.id, two.id].includes(c.id)).reduce((sum, c) => sum + c.waiting, 0);
+    await banner.getByText(`${waiting} posts are waiting for ${one.name} and ${two.name}.`).waitFor();
+    assert.equal(await banner.count(), 1, 'one for all');
+    await assertAccessible(page, 'connections that need somebody');
+    await shot(page, 'connections-waiting');
+    await server.clearFaults();
+    // Either is mended by itself: the banner goes with the last one.
+    for (const c of [one, two]) {
+      const card = page.getByRole('article', { name: c.name, exact: true });
+      await card.getByRole('button', { name: 'Check' }).click();
+      await card.getByText('Active').waitFor();
+    }
+    await banner.waitFor({ state: 'detached' });
+    for (const post of made) {
+      const now = await server.api(`/posts/${post.id}`);
+      assert.equal(now.deliveries[0].state, 'queued', 'held, not failed');
+    }
+  } finally {
+    await server.clearFaults();
+    for (const post of made) await server.api(`/posts/${post.id}`, { method: 'DELETE' });
+  }
   assertQuiet(wrong);
 });
 

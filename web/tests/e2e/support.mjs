@@ -1,4 +1,4 @@
-// A Carillon of its own and a browser of its own for a test file. The server is the release binary
+// A Carillon of its own and a browser of its own for a test file. The server is the binary
 // named by CARILLON_BIN, or with CARILLON_MOCK=1 the mock, which proves the app but not the server.
 // Any console error, page error or content-security-policy violation fails the test that ran.
 
@@ -73,7 +73,7 @@ export async function startServer({ empty = false, env = {} } = {}) {
 
 async function run(data, listen, empty, env) {
   const bin = process.env.CARILLON_BIN;
-  if (!MOCK && !bin) throw new Error('set CARILLON_BIN to the release binary, or CARILLON_MOCK=1');
+  if (!MOCK && !bin) throw new Error('set CARILLON_BIN to a binary that was built without debug assertions, or CARILLON_MOCK=1');
   const mock = new URL('../mock/serve.mjs', import.meta.url).pathname;
   const child = MOCK
     ? spawn(process.execPath, [mock, '--listen', listen, '--data', data, ...(empty ? ['--empty'] : [])])

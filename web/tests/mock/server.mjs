@@ -184,7 +184,7 @@ export async function startMock({ port = 0, empty = false, tick = 300 } = {}) {
       if (!/^sandbox-/.test(body.credentials?.[secret.key] ?? '')) {
         throw new Refusal(422, 'connection_refused', `${n.name} refused the credentials.`, [{ field: `credentials.${secret.key}`, code: 'auth', message: `${n.name} does not accept this ${secret.label.toLowerCase()}.` }]);
       }
-      const c = { id: uuid(`connection ${connections.size} ${now()}`), network: n.id, name: body.name ?? 'bob', remoteId: '2', state: 'active', problem: null, settings: body.settings ?? {}, waiting: 0, token: { expiresAt: null, renewsAt: null, renewedAt: null, endsAt: null, problem: null }, lastPublishedAt: null, checkedAt: iso(now()), createdAt: iso(now()) };
+      const c = { id: uuid(`connection ${connections.size} ${now()}`), network: n.id, name: body.name ?? 'bob', remoteId: '2', state: 'active', problem: null, settings: body.settings ?? {}, waiting: 0, token: { expiresAt: null, renewsAt: null, renewedAt: null, endsAt: null, problem: null, scopes: null }, budgets: [], refusedUntil: null, lastPublishedAt: null, checkedAt: iso(now()), createdAt: iso(now()) };
       connections.set(c.id, c);
       emit('connection', { kind: 'connection.added', connectionId: c.id });
       return [201, c];

@@ -8,9 +8,9 @@ import { tokenWords } from '../../src/features/connections/token';
 
 const NOW = Date.parse('2026-11-22T09:00:00Z');
 const days = (n: number) => new Date(NOW + n * 86_400_000).toISOString();
-const none = { expiresAt: null, renewsAt: null, renewedAt: null, endsAt: null, problem: null };
+const none = { expiresAt: null, renewsAt: null, renewedAt: null, endsAt: null, problem: null, scopes: null };
 const connection = (token: Partial<Connection['token']>, more: Partial<Connection> = {}): Connection => ({
-  id: 'c', network: 'linkedin', name: 'Anchor', remoteId: '1', state: 'active', problem: null, settings: {}, waiting: 0,
+  id: 'c', network: 'linkedin', name: 'Anchor', remoteId: '1', state: 'active', problem: null, settings: {}, waiting: 0, budgets: [], refusedUntil: null,
   lastPublishedAt: null, checkedAt: null, createdAt: days(-9), token: { ...none, ...token }, ...more,
 });
 const said = (token: Partial<Connection['token']>) => tokenWords(connection(token), NOW, 'UTC');

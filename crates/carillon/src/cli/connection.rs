@@ -159,15 +159,26 @@ fn listed(all: &[ConnectionView]) -> String {
     }
     let row = |c: &ConnectionView| {
         let problem = c.problem.as_ref().map(|p| p.sentence.clone());
+        let note = problem.or_else(|| spent(c));
         vec![
             c.id.clone(),
             c.network.clone(),
             c.name.clone(),
             c.state.to_string(),
-            problem.unwrap_or_default(),
+            note.unwrap_or_default(),
         ]
     };
     table(&all.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Why it posts nothing more at the moment, though it works.
+fn spent(c: &ConnectionView) -> Option<String> {
+    if let Some(at) = &c.refused_until {
+        return Some(format!("The network takes no more posts until {at}."));
+    }
+    let empty = c.budgets.iter().find(|b| b.left == 0)?;
+    let at = empty.more_at.as_ref()?;
+    Some(format!("Its budget of {} posts in {} s is spent until {at}.", empty.posts, empty.seconds))
 }
 
 /// A paragraph for each connection.
@@ -189,6 +200,9 @@ fn diagnosed(all: &[Diagnosis]) -> String {
             if let Some(at) = at {
                 line(name, at.clone());
             }
+        }
+        if let Some(scopes) = &d.token.scopes {
+            line("granted", scopes.join(" "));
         }
         let age = if d.newest_key { "the newest" } else { "an older one" };
         line("key", d.key.as_ref().map_or("none".into(), |key| format!("{key}, {age}")));

@@ -461,14 +461,7 @@ fn picture(hue: f32) -> anyhow::Result<Vec<u8>> {
             pixels.extend(rgb(warm, 0.45 + sun * 0.3, light.clamp(0.0, 1.0)));
         }
     }
-    let mut jpeg = Vec::new();
-    jpeg_encoder::Encoder::new(&mut jpeg, 88).encode(
-        &pixels,
-        W as u16,
-        H as u16,
-        jpeg_encoder::ColorType::Rgb,
-    )?;
-    Ok(jpeg)
+    Ok(carillon_pictures::drawn(&mut pixels, W as u32, H as u32)?.data)
 }
 
 /// Four seconds of a film, drawn by ffmpeg where there is one.

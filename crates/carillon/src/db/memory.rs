@@ -6,14 +6,13 @@
 //! the data back to a moment, so that a run can be repeated from it. Nothing in the settings leads
 //! here.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::sqlite::{self, Shared};
-use super::{Error, Tx};
+use super::{Error, Unit};
 
 /// What befalls one process's units of work.
 #[async_trait]
@@ -71,20 +70,17 @@ impl Memory {
         sqlite::batch(&self.conn, "ROLLBACK TO mark; RELEASE mark")
     }
 
-    pub(super) async fn run<T, E, F, Fut>(&self, writes: bool, unit: F) -> Result<T, E>
-    where
-        E: From<Error>,
-        F: FnOnce(Tx) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-    {
+    pub(super) async fn run(&self, writes: bool, unit: Unit) -> Result<(), Error> {
         let fate = self.script.before(writes).await;
+        // Of a unit that failed by itself there is no commit whose answer could be lost.
+        let lost = |well| if well { Err(unheard()) } else { Ok(()) };
         let outcome = match fate {
-            Fate::Busy => return Err(Error::Unavailable("it is busy".into()).into()),
-            Fate::Commit => sqlite::run(&self.conn, unit),
-            Fate::CommitUnheard => sqlite::run(&self.conn, unit).and_then(|_| Err(unheard())),
+            Fate::Busy => return Err(Error::Unavailable("it is busy".into())),
+            Fate::Commit => sqlite::run(&self.conn, unit).map(drop),
+            Fate::CommitUnheard => sqlite::run(&self.conn, unit).and_then(lost),
             Fate::VanishUnheard => {
                 sqlite::batch(&self.conn, "SAVEPOINT vanish")?;
-                let outcome = sqlite::run(&self.conn, unit).and_then(|_| Err(unheard()));
+                let outcome = sqlite::run(&self.conn, unit).and_then(lost);
                 sqlite::batch(&self.conn, "ROLLBACK TO vanish; RELEASE vanish")?;
                 outcome
             }
@@ -99,8 +95,8 @@ impl Memory {
     }
 }
 
-fn unheard<E: From<Error>>() -> E {
-    Error::CommitUnknown("the simulation lost its answer".into()).into()
+fn unheard() -> Error {
+    Error::CommitUnknown("the simulation lost its answer".into())
 }
 
 impl std::fmt::Debug for Memory {

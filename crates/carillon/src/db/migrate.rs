@@ -67,6 +67,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "drafts",
         sql: include_str!("../../migrations/0017_drafts.sql"),
     },
+    Migration {
+        version: 18,
+        name: "scopes",
+        sql: include_str!("../../migrations/0018_scopes.sql"),
+    },
 ];
 
 /// What [`run`] did.

@@ -17,7 +17,10 @@ mod value;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 pub use memory::{Fate, Memory, Script};
 pub use migrate::{MIGRATIONS, Migrated, Migration};
@@ -29,6 +32,9 @@ pub struct Db {
     inner: Arc<Inner>,
     together: Arc<together::Kinds>,
 }
+
+/// A unit of work, and whether it went well.
+type Unit = Box<dyn FnOnce(Tx) -> BoxFuture<'static, bool> + Send>;
 
 enum Inner {
     Sqlite(sqlite::Sqlite),
@@ -108,12 +114,7 @@ impl Db {
         F: FnOnce(Tx) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
-        match &*self.inner {
-            Inner::Sqlite(db) => db.write(unit).await,
-            Inner::Memory(db) => db.run(true, unit).await,
-            // Boxed: its future is large, and stands in that of whoever works with the database.
-            Inner::Postgres(db) => Box::pin(db.run("BEGIN", unit)).await,
-        }
+        self.unit(true, unit).await
     }
 
     /// Runs a unit of work that only reads, from one snapshot.
@@ -124,21 +125,55 @@ impl Db {
         F: FnOnce(Tx) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
+        self.unit(false, unit).await
+    }
+
+    /// What a unit returns stays here; the databases hear only whether it went well, so that they
+    /// are compiled once and not for each of the hundreds of units.
+    async fn unit<T, E, F, Fut>(&self, writes: bool, unit: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let outcome = Arc::new(Mutex::new(None));
+        let slot = outcome.clone();
+        let unit: Unit = Box::new(move |tx| {
+            let unit = unit(tx);
+            Box::pin(async move {
+                let done = unit.await;
+                let well = done.is_ok();
+                *slot.lock().unwrap_or_else(|e| e.into_inner()) = Some(done);
+                well
+            })
+        });
+        self.run(writes, unit).await?;
+        let done = outcome.lock().unwrap_or_else(|e| e.into_inner()).take();
+        done.unwrap_or_else(|| Err(Error::Refused("a unit of work did not end".into()).into()))
+    }
+
+    /// `Ok` means that the unit ended as it said: committed when it went well, undone when not.
+    fn run(&self, writes: bool, unit: Unit) -> BoxFuture<'_, Result<(), Error>> {
         match &*self.inner {
-            Inner::Sqlite(db) => db.read(unit).await,
-            Inner::Memory(db) => db.run(false, unit).await,
-            Inner::Postgres(db) => {
-                Box::pin(db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", unit)).await
-            }
+            Inner::Sqlite(db) => db.run(writes, unit).boxed(),
+            Inner::Memory(db) => db.run(writes, unit).boxed(),
+            Inner::Postgres(db) => db.run(writes, unit).boxed(),
         }
     }
 
     /// Does this statement prepare? For the test that holds every statement against both.
     pub async fn prepares(&self, sql: &'static str) -> Result<(), Error> {
         match &*self.inner {
-            Inner::Sqlite(db) => db.prepares(sql).await,
             Inner::Memory(db) => db.prepares(sql),
             Inner::Postgres(db) => db.prepares(sql).await,
+            Inner::Sqlite(_) => {
+                self.read(move |tx| async move {
+                    let TxInner::Sqlite(tx) = &tx.0 else { return Err(Error::Awaited) };
+                    tx.prepares(sql)
+                })
+                .await
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use tokio_postgres::{AsyncMessage, Column, NoTls, Statement};
 
-use super::{Error, Row, Tx, TxInner, Value};
+use super::{Error, Row, Tx, TxInner, Unit, Value};
 
 const CHANNEL: &str = "carillon_work";
 
@@ -62,42 +62,33 @@ impl Postgres {
         Ok(Self { pool, hinted, wanted })
     }
 
-    pub(super) async fn run<T, E, F, Fut>(&self, begin: &str, unit: F) -> Result<T, E>
-    where
-        E: From<Error>,
-        F: FnOnce(Tx) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-    {
+    pub(super) async fn run(&self, writes: bool, unit: Unit) -> Result<(), Error> {
+        let begin = match writes {
+            true => "BEGIN",
+            false => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
         let conn = Arc::new(Held::new(self.connection().await?));
         answered(conn.batch_execute(begin)).await?;
-        let outcome = unit(Tx(TxInner::Postgres(PostgresTx(conn.clone())))).await;
-        let outcome = match outcome {
-            // The server would answer COMMIT with a rollback, and no error.
-            Ok(_) if conn.failed.load(Ordering::Acquire) => {
-                Err(Error::Refused("a unit of work went on after a failed statement".into()).into())
-            }
-            outcome => outcome,
-        };
-        match outcome {
-            Ok(value) => {
-                match timeout(PATIENCE, conn.batch_execute("COMMIT")).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(e)) if e.is_closed() || e.as_db_error().is_none() => {
-                        return Err(Error::CommitUnknown(e.to_string()).into());
-                    }
-                    Ok(Err(e)) => return Err(from_postgres(e).into()),
-                    Err(_) => return Err(Error::CommitUnknown(SILENT.into()).into()),
-                }
+        let well = unit(Tx(TxInner::Postgres(PostgresTx(conn.clone())))).await;
+        // The server would answer COMMIT with a rollback, and no error.
+        let went_on = well && conn.failed.load(Ordering::Acquire);
+        if !well || went_on {
+            if answered(conn.batch_execute("ROLLBACK")).await.is_ok() {
                 conn.ended.store(true, Ordering::Release);
-                Ok(value)
             }
-            Err(e) => {
-                if answered(conn.batch_execute("ROLLBACK")).await.is_ok() {
-                    conn.ended.store(true, Ordering::Release);
-                }
-                Err(e)
-            }
+            let refused = Error::Refused("a unit of work went on after a failed statement".into());
+            return if went_on { Err(refused) } else { Ok(()) };
         }
+        match timeout(PATIENCE, conn.batch_execute("COMMIT")).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) if e.is_closed() || e.as_db_error().is_none() => {
+                return Err(Error::CommitUnknown(e.to_string()));
+            }
+            Ok(Err(e)) => return Err(from_postgres(e)),
+            Err(_) => return Err(Error::CommitUnknown(SILENT.into())),
+        }
+        conn.ended.store(true, Ordering::Release);
+        Ok(())
     }
 
     pub(super) async fn prepares(&self, sql: &str) -> Result<(), Error> {

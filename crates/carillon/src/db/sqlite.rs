@@ -6,10 +6,8 @@
 //! call on this thread's own connection and is ready at once.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::task::{Context, Poll, Waker};
@@ -19,7 +17,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 use tokio::sync::oneshot;
 
-use super::{Error, Row, Tx, TxInner, Value};
+use super::{Error, Row, Tx, TxInner, Unit, Value};
 
 /// Most units in one commit: bounds how long the first of them waits.
 const GROUP: usize = 512;
@@ -27,14 +25,35 @@ const READERS: usize = 2;
 
 pub(super) struct Sqlite {
     path: PathBuf,
-    writer: mpsc::Sender<Unit>,
-    readers: mpsc::Sender<Unit>,
+    writer: mpsc::Sender<Waiting>,
+    readers: mpsc::Sender<Waiting>,
 }
 
-/// Runs on a database thread; what it returns is called with the fate of the commit. Given the
-/// reason why it cannot begin, it only hands that on.
-type Unit = Box<dyn FnOnce(Result<&Shared, Error>) -> Finish + Send>;
-type Finish = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// A unit on its way to a database thread, and who waits for its end.
+struct Waiting {
+    unit: Unit,
+    answer: oneshot::Sender<Result<(), Error>>,
+}
+
+/// A unit that was run: whether it went well, or why it could not end as it said.
+struct Ran {
+    outcome: Result<bool, Error>,
+    answer: oneshot::Sender<Result<(), Error>>,
+}
+
+impl Ran {
+    /// Tells the fate of the commit, which means something to a unit that went well.
+    fn finish(self, commit: &Result<(), Error>) {
+        let told = match self.outcome {
+            Ok(true) => commit.clone(),
+            Ok(false) => Ok(()),
+            Err(e) => Err(e),
+        };
+        // The caller may have gone away; the commit stands all the same.
+        let _ = self.answer.send(told);
+    }
+}
+
 pub(super) type Shared = Arc<Mutex<Connection>>;
 
 impl Sqlite {
@@ -55,32 +74,12 @@ impl Sqlite {
         &self.path
     }
 
-    pub(super) async fn write<T, E, F, Fut>(&self, unit: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: FnOnce(Tx) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + 'static,
-    {
-        hand_over(&self.writer, unit).await
-    }
-
-    pub(super) async fn read<T, E, F, Fut>(&self, unit: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: FnOnce(Tx) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + 'static,
-    {
-        hand_over(&self.readers, unit).await
-    }
-
-    pub(super) async fn prepares(&self, sql: &'static str) -> Result<(), Error> {
-        self.read(move |tx| async move {
-            let TxInner::Sqlite(tx) = &tx.0 else { return Err(Error::Awaited) };
-            tx.lock()?.prepare(sql).map(drop).map_err(from_sqlite)
-        })
-        .await
+    pub(super) async fn run(&self, writes: bool, unit: Unit) -> Result<(), Error> {
+        let threads = if writes { &self.writer } else { &self.readers };
+        let (answer, answered) = oneshot::channel();
+        let gone = || Error::Unavailable("its thread has ended".into());
+        threads.send(Waiting { unit, answer }).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
     }
 }
 
@@ -157,30 +156,10 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> 
         .map_err(|e| Error::Unavailable(format!("no thread for {name}: {e}")))
 }
 
-async fn hand_over<T, E, F, Fut>(threads: &mpsc::Sender<Unit>, unit: F) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<Error> + Send + 'static,
-    F: FnOnce(Tx) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<T, E>> + 'static,
-{
-    let (answer, answered) = oneshot::channel();
-    let boxed: Unit = Box::new(move |conn| {
-        let outcome = conn.map_err(E::from).and_then(|conn| run(conn, unit));
-        Box::new(move |commit| {
-            // The caller may have gone away; the commit stands all the same.
-            let _ = answer.send(outcome.and_then(|v| commit.map(|()| v).map_err(E::from)));
-        })
-    });
-    let gone = || E::from(Error::Unavailable("its thread has ended".into()));
-    threads.send(boxed).map_err(|_| gone())?;
-    answered.await.map_err(|_| gone())?
-}
-
 /// Takes one unit and whatever else waits, runs each in a savepoint, commits once, then answers.
-fn write_loop(conn: &Shared, units: &mpsc::Receiver<Unit>) {
+fn write_loop(conn: &Shared, units: &mpsc::Receiver<Waiting>) {
     while let Ok(first) = units.recv() {
-        let mut waiting: VecDeque<Unit> = VecDeque::from([first]);
+        let mut waiting: VecDeque<Waiting> = VecDeque::from([first]);
         waiting.extend(units.try_iter().take(GROUP - 1));
         while !waiting.is_empty() {
             write_group(conn, &mut waiting);
@@ -190,13 +169,13 @@ fn write_loop(conn: &Shared, units: &mpsc::Receiver<Unit>) {
 
 /// One commit. Units that are left over when the database ends the transaction by itself (a full
 /// disk, a failed read) stay waiting: outside of it each would commit alone and be told otherwise.
-fn write_group(conn: &Shared, waiting: &mut VecDeque<Unit>) {
+fn write_group(conn: &Shared, waiting: &mut VecDeque<Waiting>) {
     if let Err(e) = batch(conn, "BEGIN IMMEDIATE") {
         return refuse(waiting.drain(..), &e);
     }
-    let mut finishes: Vec<Finish> = Vec::new();
-    while let Some(unit) = waiting.pop_front() {
-        finishes.push(unit(Ok(conn)));
+    let mut done: Vec<Ran> = Vec::new();
+    while let Some(Waiting { unit, answer }) = waiting.pop_front() {
+        done.push(Ran { outcome: run(conn, unit), answer });
         if ended_by_itself(conn) {
             break;
         }
@@ -210,8 +189,8 @@ fn write_group(conn: &Shared, waiting: &mut VecDeque<Unit>) {
         // A failed fsync fails the whole group: nothing of it may be believed.
         let _ = batch(conn, "ROLLBACK");
     }
-    for finish in finishes {
-        finish(commit.clone());
+    for ran in done {
+        ran.finish(&commit);
     }
 }
 
@@ -219,54 +198,48 @@ fn ended_by_itself(conn: &Shared) -> bool {
     conn.lock().unwrap_or_else(|e| e.into_inner()).is_autocommit()
 }
 
-fn read_loop(conn: &Shared, units: &Mutex<mpsc::Receiver<Unit>>) {
+fn read_loop(conn: &Shared, units: &Mutex<mpsc::Receiver<Waiting>>) {
     loop {
         let next = units.lock().unwrap_or_else(|e| e.into_inner()).recv();
-        let Ok(unit) = next else { return };
+        let Ok(waiting) = next else { return };
         match batch(conn, "BEGIN DEFERRED") {
             Ok(()) => {
-                let finish = unit(Ok(conn));
+                let ran = Ran { outcome: run(conn, waiting.unit), answer: waiting.answer };
                 let ended = if ended_by_itself(conn) { Ok(()) } else { batch(conn, "COMMIT") };
-                finish(ended);
+                ran.finish(&ended);
             }
-            Err(e) => refuse([unit], &e),
+            Err(e) => refuse([waiting], &e),
         }
     }
 }
 
 /// Answers units that could not begin.
-fn refuse(units: impl IntoIterator<Item = Unit>, why: &Error) {
-    for unit in units {
-        unit(Err(why.clone()))(Ok(()));
+fn refuse(units: impl IntoIterator<Item = Waiting>, why: &Error) {
+    for Waiting { answer, .. } in units {
+        let _ = answer.send(Err(why.clone()));
     }
 }
 
-/// Runs a unit in a savepoint of its own.
-pub(super) fn run<T, E, F, Fut>(conn: &Shared, unit: F) -> Result<T, E>
-where
-    E: From<Error>,
-    F: FnOnce(Tx) -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-{
+/// Runs a unit in a savepoint of its own; whether it went well.
+pub(super) fn run(conn: &Shared, unit: Unit) -> Result<bool, Error> {
     batch(conn, "SAVEPOINT unit")?;
     let live = Arc::new(AtomicBool::new(true));
     let tx = Tx(TxInner::Sqlite(SqliteTx { conn: conn.clone(), live: live.clone() }));
     // A panic must not take the writer with it: the unit fails, its neighbours do not notice.
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let mut future = pin!(unit(tx));
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => Err(Error::Awaited.into()),
+        match unit(tx).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(well) => Ok(well),
+            Poll::Pending => Err(Error::Awaited),
         }
     }))
-    .unwrap_or_else(|_| Err(Error::Refused("a unit of work panicked".into()).into()));
+    .unwrap_or_else(|_| Err(Error::Refused("a unit of work panicked".into())));
     live.store(false, Ordering::Release);
     if ended_by_itself(conn) {
         // Its savepoint went with the group; a unit that did not notice hears it from the commit.
         return outcome;
     }
-    let end = if outcome.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
-    batch(conn, end)?;
+    let well = matches!(outcome, Ok(true));
+    batch(conn, if well { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" })?;
     outcome
 }
 
@@ -323,6 +296,10 @@ impl SqliteTx {
             rows.push(Row { columns: columns.clone(), values });
         }
         Ok(rows)
+    }
+
+    pub(super) fn prepares(&self, sql: &str) -> Result<(), Error> {
+        self.lock()?.prepare(sql).map(drop).map_err(from_sqlite)
     }
 
     pub(super) fn script(&self, sql: &str) -> Result<(), Error> {

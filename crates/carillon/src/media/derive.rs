@@ -10,16 +10,17 @@ use carillon_networks::spec::{Derivative, MediaRule, Placement};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::blobs::{self, BlobError};
-use super::image::{self, Jpeg, Limits, Picture, PictureError};
 use super::video::{self, renditions};
-use super::{Unfit, library, links, probe};
+use super::{Unfit, library, links};
 use crate::App;
 use crate::db::Error;
 use crate::domain::alert::AlertKind;
-use crate::domain::frame::Frame;
+use crate::domain::frame::{self, Frame};
 use crate::domain::problem::Problem;
 use crate::store::alerts;
 use crate::store::media::{self, Made, Media, MediaState};
+use carillon_pictures::probe;
+use carillon_pictures::{Fit, Jpeg, Limits, Picture, PictureError};
 
 /// The longer side of `full`, the whole picture for networks that cut none themselves.
 const FULL_SIDE: u32 = 2048;
@@ -74,6 +75,20 @@ async fn begin(app: &App, id: &str) -> Result<Option<Media>, Error> {
         .await
 }
 
+/// The renditions cut of every picture, with their width and height.
+pub const DERIVATIVES: [(Derivative, (u32, u32)); 3] = [
+    (Derivative::Square, (1080, 1350)),
+    (Derivative::Story, (1080, 1920)),
+    (Derivative::Landscape, (1920, 1080)),
+];
+
+fn fit_of(frame: Frame) -> Fit {
+    match frame.fit {
+        frame::Fit::Crop => Fit::Around { x: frame.focus_x, y: frame.focus_y },
+        frame::Fit::Pad => Fit::Pad,
+    }
+}
+
 /// Every rendition by its kind.
 fn render(
     original: Bytes,
@@ -85,9 +100,10 @@ fn render(
     drop(original);
     let full = picture.fit(FULL_BYTES, FULL_SIDE)?;
     // From the smaller picture: scaling the original costs more than to read this one.
-    let thumb = image::thumbnail(&full.data, image::THUMBNAIL_SIDE, limits)?;
-    let cut = picture.derivatives(frame)?;
-    let cut = cut.into_iter().map(|(derivative, jpeg)| (kind(derivative), jpeg));
+    let thumb =
+        carillon_pictures::thumbnail(&full.data, carillon_pictures::THUMBNAIL_SIDE, limits)?;
+    let cut = picture.cut(&DERIVATIVES.map(|(_, size)| size), fit_of(frame))?;
+    let cut = DERIVATIVES.iter().zip(cut).map(|((derivative, _), jpeg)| (kind(*derivative), jpeg));
     Ok([("full", full), ("thumb", thumb)].into_iter().chain(cut).collect())
 }
 
@@ -251,7 +267,8 @@ async fn still(
     }
     let limits = limits(app);
     let fitted =
-        tokio::task::spawn_blocking(move || image::fit(&data, max, FULL_SIDE, &limits)).await;
+        tokio::task::spawn_blocking(move || carillon_pictures::fit(&data, max, FULL_SIDE, &limits))
+            .await;
     match fitted {
         Ok(Ok(jpeg)) => Ok((kind, jpeg.data.into())),
         Ok(Err(e)) => Err(Unfit::Never(never(&e.to_string()))),

@@ -12,9 +12,7 @@ use futures_util::{Stream, StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-use super::image::{Limits, PictureError};
 use super::library::{clean_alt, clean_name, enqueue, no_store, tell};
-use super::probe::{self, Kind, Probe};
 use super::scratch::{self, Scratch};
 use super::usage::{self, Room};
 use super::{blobs, derive, video, words};
@@ -24,6 +22,8 @@ use crate::domain::refusal::{Kind as No, Refusal};
 use crate::ids;
 use crate::store::library::index;
 use crate::store::media::{self, Media, MediaState};
+use carillon_pictures::PictureError;
+use carillon_pictures::probe::{self, Kind};
 
 /// Bytes by which a file is typed.
 const HEAD: usize = 64;
@@ -213,7 +213,7 @@ pub(super) fn judge(
         Some(kind) if kind.is_image() => {}
         other => return Err(unsupported(other)),
     }
-    let picture = admit(data, &derive::limits(app)).map_err(|e| refused(&e))?;
+    let picture = probe::admitted(data, &derive::limits(app)).map_err(|e| refused(&e))?;
     let now = app.clock.now();
     Ok(Media {
         id: ids::new(now),
@@ -236,12 +236,6 @@ pub(super) fn judge(
         created_at: now,
         deleted_at: None,
     })
-}
-
-/// The picture's facts, if it is one that can be decoded.
-fn admit(data: &[u8], limits: &Limits) -> Result<Probe, PictureError> {
-    limits.admit(&probe::header(data)?)?;
-    probe::probe(data)
 }
 
 /// The row of a file that is in the store, with its job.

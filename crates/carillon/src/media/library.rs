@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use super::blobs::{self, BlobError};
 use super::framing::framed_anew;
-use super::probe::Kind;
 use super::video::{self, cut_anew, renditions};
 use super::words;
 use crate::App;
@@ -24,6 +23,7 @@ use crate::domain::when;
 use crate::store::library::index;
 use crate::store::media::{self, Made, Media, MediaState};
 use crate::store::{alerts, events, queue, renditions as store};
+use carillon_pictures::probe::Kind;
 
 /// Most characters of a name, its extension included.
 const NAME_MAX: usize = 200;

@@ -20,13 +20,13 @@ use std::time::Duration;
 use carillon_networks::spec::{Choice, Kind as Choosing, Placement};
 
 use super::blobs::{self, BlobError};
-use super::image::{self, Jpeg};
-use super::probe::{self, Kind};
 use super::scratch::Scratch;
 use super::{Unfit, derive};
 use crate::App;
 use crate::domain::problem::Problem;
 use crate::store::media::{Made, Media};
+use carillon_pictures::probe::{self, Kind};
+use carillon_pictures::{Jpeg, PictureError};
 use inspect::{Unread, Video};
 use program::{Failed, Limits};
 
@@ -106,9 +106,10 @@ async fn poster(
     let frame = tokio::fs::read(&file).await.unwrap_or_default();
     let limits = derive::limits(app);
     let made = tokio::task::spawn_blocking(move || {
-        let poster = image::fit(&frame, POSTER_BYTES, POSTER_SIDE, &limits)?;
-        let thumb = image::thumbnail(&poster.data, image::THUMBNAIL_SIDE, &limits)?;
-        Ok::<_, image::PictureError>(vec![("poster", poster), ("thumb", thumb)])
+        let poster = carillon_pictures::fit(&frame, POSTER_BYTES, POSTER_SIDE, &limits)?;
+        let thumb =
+            carillon_pictures::thumbnail(&poster.data, carillon_pictures::THUMBNAIL_SIDE, &limits)?;
+        Ok::<_, PictureError>(vec![("poster", poster), ("thumb", thumb)])
     });
     match made.await.map_err(std::io::Error::other)? {
         Ok(made) => Ok(Some(made)),

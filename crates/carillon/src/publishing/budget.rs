@@ -1,40 +1,139 @@
 //! Which posting budgets a send is counted against: the account's as its network publishes them,
 //! and the installation's own from CARILLON_BUDGETS.
 
+use std::collections::HashMap;
+
 use carillon_networks::Spec;
-use carillon_networks::spec::Placement;
+use carillon_networks::spec::{self, Placement};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::config::Publishing;
 use crate::db::{Error, Tx};
 use crate::domain::budget::Budget;
 use crate::domain::problem::Problem;
 use crate::domain::when::iso;
-use crate::store::budgets;
+use crate::store::budgets::{self, Left, Spent};
 use crate::store::connections::Connection;
 
+/// What is left of a posting budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetView {
+    /// So many posts …
+    #[schema(example = 100)]
+    pub posts: u32,
+    /// … in so many seconds. Those of a day or more are counted by UTC day.
+    #[schema(example = 86_400)]
+    pub seconds: u64,
+    /// How many may go out now.
+    #[schema(example = 97)]
+    pub left: u32,
+    /// How many that can be at most: shorter budgets than a day's let a quarter go at once and
+    /// spread the rest.
+    #[schema(example = 100)]
+    pub at_once: u32,
+    /// When more may; `null` while all of it is left, and where nothing goes because what was spent
+    /// cannot be read.
+    pub more_at: Option<String>,
+    /// What it counts.
+    #[schema(example = json!(["feed"]))]
+    pub placements: Vec<String>,
+    /// Of all accounts at the network together, as CARILLON_BUDGETS says; else this account's own.
+    pub shared: bool,
+}
+
+/// One budget, kept at its place in a row.
+struct Kept {
+    budget: Budget,
+    /// As the network publishes it; `None`: as CARILLON_BUDGETS says.
+    of: Option<&'static spec::Budget>,
+}
+
+impl Kept {
+    fn counts(&self, placement: &Placement) -> bool {
+        self.of.map_or(placement.in_budget, |b| b.counts(placement))
+    }
+}
+
 /// The budgets of an account, and those of all accounts together, each under the name it is kept
-/// by; `None` in place of one that does not count this placement.
+/// by.
+fn kept(
+    config: &Publishing,
+    spec: &'static Spec,
+    connection: &str,
+) -> [(String, Vec<Option<Kept>>); 2] {
+    let said = |budget: Option<Budget>| budget.map(|budget| Kept { budget, of: None });
+    let own = config.budgets.iter().find(|b| b.network == spec.id && !b.shared);
+    let own = match own {
+        Some(b) => vec![said(b.budget)],
+        None => {
+            let published = |b: &'static spec::Budget| {
+                let budget = Budget { posts: b.posts, per: b.per };
+                Some(Kept { budget, of: Some(b) })
+            };
+            spec.budgets.iter().map(published).collect()
+        }
+    };
+    let shared = config.budgets.iter().filter(|b| b.network == spec.id && b.shared);
+    let shared = shared.map(|b| said(b.budget)).collect();
+    let [account, network] = names(spec, connection);
+    [(account, own), (network, shared)]
+}
+
+/// The names under which the budgets of an account are kept.
+pub(super) fn names(spec: &Spec, connection: &str) -> [String; 2] {
+    [connection.to_owned(), format!("network:{}", spec.id)]
+}
+
+/// What is left of an account's budgets, where `spent` has what was spent under each name.
+pub(super) fn left(
+    config: &Publishing,
+    spec: &'static Spec,
+    connection: &str,
+    spent: &HashMap<String, Option<Vec<Spent>>>,
+    now: i64,
+) -> Vec<BudgetView> {
+    let mut all = Vec::new();
+    for (i, (name, budgets)) in kept(config, spec, connection).into_iter().enumerate() {
+        let unread = Some(&None);
+        let row = spent.get(&name);
+        for (place, kept) in budgets.iter().enumerate() {
+            let Some(kept) = kept else { continue };
+            let counted = spec.placements.iter().filter(|p| kept.counts(p));
+            let placements: Vec<String> = counted.map(|p| p.id.to_owned()).collect();
+            let spent = row.and_then(Option::as_ref).and_then(|r| r.get(place));
+            let mut left = budgets::left(kept.budget, spent.copied().unwrap_or_default(), now);
+            if row == unread {
+                left = Left { posts: 0, more_at: None, ..left };
+            }
+            all.push(BudgetView {
+                posts: kept.budget.posts,
+                seconds: kept.budget.per.as_secs(),
+                left: left.posts,
+                at_once: left.at_once,
+                more_at: left.more_at.map(iso),
+                placements,
+                shared: i == 1,
+            });
+        }
+    }
+    all
+}
+
+/// Those that count this placement; `None` in place of one that does not.
 fn counting(
     config: &Publishing,
-    spec: &Spec,
+    spec: &'static Spec,
     placement: &Placement,
     connection: &str,
 ) -> Vec<(String, Vec<Option<Budget>>)> {
-    let of_posts = |budget: Option<Budget>| budget.filter(|_| placement.in_budget);
-    let own = config.budgets.iter().find(|b| b.network == spec.id && !b.shared);
-    let own: Vec<Option<Budget>> = match own {
-        Some(b) => vec![of_posts(b.budget)],
-        None => spec
-            .budgets
-            .iter()
-            .map(|b| b.counts(placement).then_some(Budget { posts: b.posts, per: b.per }))
-            .collect(),
-    };
-    let shared = config.budgets.iter().filter(|b| b.network == spec.id && b.shared);
-    let shared = shared.map(|b| of_posts(b.budget)).collect();
-    let mut named = vec![(connection.to_owned(), own), (format!("network:{}", spec.id), shared)];
-    named.retain(|(_, budgets)| budgets.iter().any(Option::is_some));
-    named
+    let counted = |k: Option<Kept>| k.filter(|k| k.counts(placement)).map(|k| k.budget);
+    kept(config, spec, connection)
+        .into_iter()
+        .map(|(name, budgets)| (name, budgets.into_iter().map(counted).collect::<Vec<_>>()))
+        .filter(|(_, budgets)| budgets.iter().any(Option::is_some))
+        .collect()
 }
 
 /// Counts one send of an account; when it may not go, the time before which nothing is left (ms
@@ -42,7 +141,7 @@ fn counting(
 pub(super) async fn spend(
     tx: &Tx,
     config: &Publishing,
-    spec: &Spec,
+    spec: &'static Spec,
     placement: &Placement,
     connection: &str,
     now: i64,
@@ -54,7 +153,7 @@ pub(super) async fn spend(
 pub(super) async fn refund(
     tx: &Tx,
     config: &Publishing,
-    spec: &Spec,
+    spec: &'static Spec,
     placement: &Placement,
     connection: &str,
 ) -> Result<(), Error> {

@@ -13,7 +13,7 @@ mod disconnect;
 mod fill;
 mod form;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use carillon_networks::{Account, Class, Error, Forgetful, Identity, Network, Spec, UNGRANTED};
@@ -29,6 +29,7 @@ use form::Form;
 pub(super) use form::{missing, server};
 
 use super::account::Renewals;
+use super::budget::{self, BudgetView};
 use super::{account, apps, circuits, tokens};
 use crate::db::{self, Tx};
 use crate::domain::alert::AlertKind;
@@ -37,6 +38,7 @@ use crate::domain::problem::Problem;
 use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::domain::when;
 use crate::store::alerts;
+use crate::store::budgets;
 use crate::store::connections::{self, Connection, Standing};
 use crate::store::deliveries;
 use crate::store::events;
@@ -79,6 +81,10 @@ pub struct ConnectionView {
     /// How many deliveries are still to go out through it.
     pub waiting: i64,
     pub token: TokenView,
+    /// What is left of its posting budgets, as its network publishes them or CARILLON_BUDGETS says.
+    pub budgets: Vec<BudgetView>,
+    /// The network said that it takes no post before then.
+    pub refused_until: Option<String>,
     pub last_published_at: Option<String>,
     pub checked_at: Option<String>,
     pub created_at: String,
@@ -98,6 +104,9 @@ pub struct TokenView {
     pub ends_at: Option<String>,
     /// Why it cannot be renewed.
     pub problem: Option<Problem>,
+    /// The rights (OAuth scopes) that the network granted; `null` where it does not say.
+    #[schema(example = json!(["read:accounts", "write:statuses"]))]
+    pub scopes: Option<Vec<String>>,
 }
 
 impl TokenView {
@@ -108,6 +117,7 @@ impl TokenView {
             renewed_at: life.refreshed_at.map(when::iso),
             ends_at: life.ends_at.map(when::iso),
             problem: life.problem.clone(),
+            scopes: life.scopes.clone(),
         }
     }
 }
@@ -219,7 +229,7 @@ async fn put(
     open_lanes(tx, spec, &row).await?;
     release(tx, &row, now).await?;
     let what = if known { "connection.updated" } else { "connection.created" };
-    tell(tx, what, &row, now).await
+    tell(tx, app, what, &row, now).await
 }
 
 /// Puts the secrets of a row in the place of those that it had when it was read; `life` says how
@@ -414,7 +424,7 @@ pub async fn edit(
                 row.twice_at = twice.then_some(now);
                 connections::set_twice(&tx, &row.id, row.twice_at).await?;
             }
-            tell(&tx, "connection.updated", &row, now).await
+            tell(&tx, &app_, "connection.updated", &row, now).await
         })
         .await?;
     app.ring();
@@ -477,7 +487,7 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
             tokens::After::Refused(_) => {}
         }
     }
-    let now = app.clock.now();
+    let (app_, now) = (app.clone(), app.clock.now());
     let connection = app
         .db
         .write(move |tx| async move {
@@ -486,14 +496,14 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
             // Who was edited or checked meanwhile is not judged by what was asked before.
             let stale = row.checked_at != old.checked_at;
             match verdict {
-                Verdict::Away(_) => return seen(&tx, &row).await,
-                Verdict::Broken(_) if stale => return seen(&tx, &row).await,
+                Verdict::Away(_) => return seen(&tx, &app_, &row).await,
+                Verdict::Broken(_) if stale => return seen(&tx, &app_, &row).await,
                 Verdict::Fine(identity) => {
                     learn(&mut row, identity.settings);
                     (row.broken_at, row.problem, row.checked_at) = (None, None, Some(now));
                     connections::save(&tx, &row).await?;
                     release(&tx, &row, now).await?;
-                    tell(&tx, "connection.updated", &row, now).await
+                    tell(&tx, &app_, "connection.updated", &row, now).await
                 }
                 Verdict::Broken(error) => {
                     let problem = account::problem(&error);
@@ -501,7 +511,7 @@ pub async fn check(app: &App, workspace: &str, id: &str) -> Result<CheckView, Re
                     (row.problem, row.checked_at) = (Some(problem), Some(now));
                     connections::save(&tx, &row).await?;
                     hold(&tx, &row, now).await?;
-                    tell(&tx, "connection.broken", &row, now).await
+                    tell(&tx, &app_, "connection.broken", &row, now).await
                 }
             }
         })
@@ -590,7 +600,7 @@ async fn set_pause(
     id: &str,
     pause: bool,
 ) -> Result<ConnectionView, Refusal> {
-    let (ws, id, now) = (workspace.to_owned(), id.to_owned(), app.clock.now());
+    let (app_, ws, id, now) = (app.clone(), workspace.to_owned(), id.to_owned(), app.clock.now());
     let view = app
         .db
         .write(move |tx| async move {
@@ -601,7 +611,7 @@ async fn set_pause(
                 (false, None) => None,
             };
             gates::pause(&tx, &row.lane(), why).await?;
-            tell(&tx, "connection.updated", &row, now).await
+            tell(&tx, &app_, "connection.updated", &row, now).await
         })
         .await?;
     app.ring();
@@ -609,32 +619,57 @@ async fn set_pause(
 }
 
 pub async fn list(app: &App, workspace: &str) -> Result<Vec<ConnectionView>, Refusal> {
-    let ws = workspace.to_owned();
+    let (app_, ws) = (app.clone(), workspace.to_owned());
     app.db
         .read(move |tx| async move {
             let rows = connections::list(&tx, &ws).await?;
-            let mut standings = connections::standings(&tx, &ws).await?;
-            let shown = |row: &Connection| view(row, standings.remove(&row.id).unwrap_or_default());
-            Ok(rows.iter().map(shown).collect())
+            let standings = connections::standings(&tx, &ws).await?;
+            shown(&tx, &app_, &rows, standings).await
         })
         .await
 }
 
 pub async fn find(app: &App, workspace: &str, id: &str) -> Result<ConnectionView, Refusal> {
-    let (ws, id) = (workspace.to_owned(), id.to_owned());
+    let (app_, ws, id) = (app.clone(), workspace.to_owned(), id.to_owned());
     app.db
         .read(move |tx| async move {
             let row = connections::find(&tx, &ws, &id).await?.ok_or_else(no_such)?;
-            seen(&tx, &row).await
+            seen(&tx, &app_, &row).await
         })
         .await
 }
 
 /// A row as it is shown.
-async fn seen(tx: &Tx, row: &Connection) -> Result<ConnectionView, Refusal> {
+async fn seen(tx: &Tx, app: &App, row: &Connection) -> Result<ConnectionView, Refusal> {
     let waiting = deliveries::waiting_for(tx, &row.id).await?;
     let paused_why = gates::paused_why(tx, &row.lane()).await?;
-    Ok(view(row, Standing { waiting, paused_why }))
+    let standing = BTreeMap::from([(row.id.clone(), Standing { waiting, paused_why })]);
+    let mut views = shown(tx, app, std::slice::from_ref(row), standing).await?;
+    views.pop().ok_or_else(no_such)
+}
+
+/// Rows as they are shown, with what is left of their budgets now.
+async fn shown(
+    tx: &Tx,
+    app: &App,
+    rows: &[Connection],
+    mut standings: BTreeMap<String, Standing>,
+) -> Result<Vec<ConnectionView>, Refusal> {
+    let spec = |row: &Connection| app.network(&row.network).map(|n| n.spec());
+    let names = rows.iter().filter_map(|row| Some(budget::names(spec(row)?, &row.id)));
+    let names: BTreeSet<String> = names.flatten().collect();
+    let spent = budgets::spent(tx, names.into_iter().collect()).await?;
+    let now = app.clock.now();
+    let each = rows.iter().map(|row| {
+        let standing = standings.remove(&row.id).unwrap_or_default();
+        let left = spec(row).map(|s| budget::left(&app.config.publishing, s, &row.id, &spent, now));
+        ConnectionView {
+            budgets: left.unwrap_or_default(),
+            refused_until: row.quota_until.filter(|at| *at > now).map(when::iso),
+            ..view(row, standing)
+        }
+    });
+    Ok(each.collect())
 }
 
 fn view(row: &Connection, standing: Standing) -> ConnectionView {
@@ -654,6 +689,8 @@ fn view(row: &Connection, standing: Standing) -> ConnectionView {
         send_twice: row.twice_at.is_some(),
         waiting: standing.waiting,
         token: TokenView::of(&row.tokens),
+        budgets: Vec::new(),
+        refused_until: None,
         last_published_at: row.published_at.map(when::iso),
         checked_at: row.checked_at.map(when::iso),
         created_at: when::iso(row.created_at),
@@ -661,8 +698,14 @@ fn view(row: &Connection, standing: Standing) -> ConnectionView {
 }
 
 /// Writes the event of a change and shows the row as it is now.
-async fn tell(tx: &Tx, what: &str, row: &Connection, now: i64) -> Result<ConnectionView, Refusal> {
-    let view = seen(tx, row).await?;
+async fn tell(
+    tx: &Tx,
+    app: &App,
+    what: &str,
+    row: &Connection,
+    now: i64,
+) -> Result<ConnectionView, Refusal> {
+    let view = seen(tx, app, row).await?;
     let data = json!({
         "connectionId": row.id,
         "network": row.network,

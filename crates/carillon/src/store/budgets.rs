@@ -1,9 +1,11 @@
 //! What was spent of posting budgets. Spent in the transaction of the intent, so that a budget
 //! cannot be lost beside what it counts; a row that cannot be read lets nothing through.
 
+use std::collections::HashMap;
+
 use crate::db::{Error, Row, Tx};
 use crate::domain::budget::Budget;
-use crate::{params, store};
+use crate::{params, row, store};
 
 const DAY: i64 = 86_400_000;
 /// A time so far beyond what a budget can have spent was written before the clock was set back;
@@ -82,8 +84,66 @@ async fn save(tx: &Tx, name: &str, spent: &[Spent]) -> Result<(), Error> {
     Ok(())
 }
 
+/// What was spent under each of these names; a name that spent nothing is absent, and `None` stands
+/// for a row that cannot be read.
+pub async fn spent(
+    tx: &Tx,
+    names: Vec<String>,
+) -> Result<HashMap<String, Option<Vec<Spent>>>, Error> {
+    let keys: Vec<_> = names.iter().map(|name| row![name]).collect();
+    let rows = tx.rows_each("SELECT spent FROM budget WHERE name = $1", &keys).await?;
+    let mut all = HashMap::new();
+    for (name, rows) in names.into_iter().zip(rows) {
+        if let Some(row) = rows.first() {
+            all.insert(name, row.json("spent").ok());
+        }
+    }
+    Ok(all)
+}
+
 /// GCRA's theoretical arrival time; the UTC day, and what was used on it.
-type Spent = (i64, i64, i64);
+pub type Spent = (i64, i64, i64);
+
+/// What is left of a budget.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    /// So many may go now …
+    pub posts: u32,
+    /// … of so many, when nothing was spent.
+    pub at_once: u32,
+    /// When one more may, or all of a day's again; `None` when nothing was spent.
+    pub more_at: Option<i64>,
+}
+
+/// How often [`spend`] would let a post through now.
+pub fn left(budget: Budget, row: Spent, now: i64) -> Left {
+    let (tat, day, used) = row;
+    let (posts, per) = (i64::from(budget.posts.max(1)), budget.per.as_millis() as i64);
+    let count = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
+    if per >= DAY {
+        let days = per / DAY;
+        let today = now.div_euclid(DAY * days);
+        let used = if today == day { used } else { 0 };
+        let more_at = (used > 0).then_some((today + 1) * DAY * days);
+        return Left { posts: count(posts - used), at_once: count(posts), more_at };
+    }
+    let (each, burst) = pace(posts, per);
+    let tat = arrived(tat, burst, now).max(now);
+    let free = (now + burst - tat) / each;
+    let more_at = (free < burst / each).then_some(tat - burst + (free + 1) * each);
+    Left { posts: count(free), at_once: count(burst / each), more_at }
+}
+
+/// The ms between posts of a budget that is shorter than a day, and the burst that may go at once.
+fn pace(posts: i64, per: i64) -> (i64, i64) {
+    let each = (per / posts).max(1);
+    (each, (posts / 4).max(1) * each)
+}
+
+/// Nothing would go out for as long as the clock went back, were that not seen.
+fn arrived(tat: i64, burst: i64, now: i64) -> i64 {
+    if tat > now + burst + SET_BACK { now } else { tat }
+}
 
 /// The row after one more post, or when the next may go.
 fn after(budget: Budget, row: Spent, now: i64) -> Result<Spent, i64> {
@@ -99,11 +159,8 @@ fn after(budget: Budget, row: Spent, now: i64) -> Result<Spent, i64> {
             Err((today + 1) * DAY * days)
         };
     }
-    let each = (per / posts).max(1);
-    let burst = (posts / 4).max(1) * each;
-    // Without this nothing would go out for as long as the clock went back.
-    let tat = if tat > now + burst + SET_BACK { now } else { tat };
-    let arrives = tat.max(now) + each;
+    let (each, burst) = pace(posts, per);
+    let arrives = arrived(tat, burst, now).max(now) + each;
     if arrives - burst > now { Err(arrives - burst) } else { Ok((arrives, day, used)) }
 }
 
@@ -139,6 +196,33 @@ mod tests {
             assert!(within <= 25, "{within} in a minute");
         }
         assert!(sent.len() >= 200, "and what it allows is used: {}", sent.len());
+    }
+
+    /// What is told to be left is what goes, and more goes when it is told to.
+    #[test]
+    fn what_is_left_can_be_spent_and_no_more() {
+        for (posts, per) in
+            [(1, 1), (5, 5), (20, 60), (6, 600), (100, 900), (15, 86_400), (3, 172_800)]
+        {
+            let budget = Budget { posts, per: Duration::from_secs(per) };
+            let (mut row, mut now) = ((0, 0, 0), 1_795_420_800_123);
+            assert_eq!(left(budget, row, now).more_at, None);
+            for step in 0..400 {
+                let told = left(budget, row, now);
+                match after(budget, row, now) {
+                    Ok(next) => {
+                        assert!(told.posts > 0, "{told:?}");
+                        assert_eq!(left(budget, next, now).posts, told.posts - 1);
+                        row = next;
+                    }
+                    Err(at) => {
+                        assert_eq!((told.posts, told.more_at), (0, Some(at)));
+                        assert_eq!(left(budget, row, at - 1).posts, 0);
+                        now = at + step % 7;
+                    }
+                }
+            }
+        }
     }
 
     #[test]

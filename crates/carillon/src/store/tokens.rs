@@ -31,6 +31,8 @@ pub struct TokenLife {
     pub ends_at: Option<i64>,
     /// How many days before that its owner was last told.
     pub told_days: Option<i64>,
+    /// What the network granted with them, where it said so.
+    pub scopes: Option<Vec<String>>,
 }
 
 pub(super) fn read(r: &Row) -> Result<TokenLife, Error> {
@@ -44,6 +46,7 @@ pub(super) fn read(r: &Row) -> Result<TokenLife, Error> {
         problem: r.opt_json("renew_problem")?,
         ends_at: r.opt_int("ends_at")?,
         told_days: r.opt_int("told_days")?,
+        scopes: r.opt_json("scopes")?,
     })
 }
 
@@ -91,8 +94,8 @@ pub async fn replace(
         .execute(
             "UPDATE connection SET secrets = $1, expires_at = $2, refresh_expires_at = $3, refreshed_at = $4, \
              renew_at = $5, renew_tries = $6, renew_problem = $7, ends_at = $8, told_days = $9, \
-             renewing_until = NULL, token_version = token_version + 1 \
-             WHERE id = $10 AND token_version = $11 AND deleted_at IS NULL",
+             scopes = $10, renewing_until = NULL, token_version = token_version + 1 \
+             WHERE id = $11 AND token_version = $12 AND deleted_at IS NULL",
             params![
                 sealed,
                 life.expires_at,
@@ -103,6 +106,7 @@ pub async fn replace(
                 life.problem.as_ref().map(store::json),
                 life.ends_at,
                 life.told_days,
+                life.scopes.as_ref().map(store::json),
                 id,
                 version
             ],

@@ -16,9 +16,9 @@ use crate::domain::refusal::{Kind, Refusal};
 use crate::ids;
 use crate::media::blobs::{self, BlobError};
 use crate::media::links;
-use crate::media::probe::Kind as FileKind;
 use crate::store::media;
 use crate::web::{ApiError, Caller};
+use carillon_pictures::probe::Kind as FileKind;
 
 /// `GET /media/{id}/{kind}`
 pub async fn own(

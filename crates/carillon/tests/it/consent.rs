@@ -506,7 +506,10 @@ both! {
         assert_eq!(came.code(), "missing_scope");
         assert!(came.says().contains("`write`") && !came.says().contains("`read`"));
         guild.state().scopes = Some(SCOPES.iter().map(|s| (*s).to_owned()).collect());
-        browser.come_back(&browser.begin_ok("guild").await, "good").await.connection();
+        let id = browser.come_back(&browser.begin_ok("guild").await, "good").await.connection();
+        let shown = connecting::find(&t.app, &t.workspace, &id).await.expect("the connection");
+        let granted: Vec<String> = SCOPES.iter().map(|s| (*s).to_owned()).collect();
+        assert_eq!(shown.token.scopes, Some(granted));
         let came = browser.come_back(&browser.begin_ok("guild").await, "bad").await;
         assert!(came.says().contains("does not know this code"), "{}", came.view);
     }

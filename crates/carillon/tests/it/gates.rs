@@ -12,7 +12,7 @@ use carillon::domain::delivery::DeliveryState as State;
 use carillon::domain::when;
 use carillon::params;
 use carillon::publishing::circuits::{self, CircuitState};
-use carillon::publishing::pausing;
+use carillon::publishing::{connecting, pausing};
 use carillon::queue::worker::Worker;
 use carillon::store::audit::OPERATOR;
 use carillon::watch::health;
@@ -194,7 +194,13 @@ both! {
             let draft = t.draft(&format!("due at {minute}"), &[&c]);
             t.schedule(carillon::publishing::schedule::Draft { scheduled_at: at, ..draft }).await;
         }
+        let refused = async || {
+            let c = connecting::find(&t.app, &t.workspace, &c).await.expect("the connection");
+            c.refused_until
+        };
+        assert_eq!(refused().await, Some(when::iso(until)));
         t.pass(HOUR).await;
+        assert_eq!(refused().await, None);
         let texts: Vec<String> = t.visible("mastodon").into_iter().map(|p| p.text).collect();
         let minutes: Vec<&str> = texts.iter().filter_map(|t| t.split("due at ").nth(1)?.get(..2)).collect();
         assert_eq!(minutes, ["10", "11", "12", "13", "14", "15"], "{texts:?}");
@@ -261,8 +267,19 @@ async fn budget(on: On) {
     for text in ["one", "two", "three"] {
         t.schedule(t.draft(text, &[&a, &b])).await;
     }
+    let left = async |id: &str| {
+        let c = connecting::find(&t.app, &t.workspace, id).await.expect("the connection");
+        let each = c.budgets.iter().map(|b| (b.posts, b.left, b.more_at.is_some(), b.shared));
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(left(&a).await, [(2, 2, false, false), (3, 3, false, true)]);
     t.pass(2 * HOUR).await;
     assert_eq!(t.visible("facebook").len(), 3);
+    let (of_a, of_b) = (left(&a).await, left(&b).await);
+    assert_eq!(
+        (of_a[0].1 + of_b[0].1, of_a[1], of_b[1]),
+        (1, (3, 0, true, true), (3, 0, true, true))
+    );
     t.pass(Duration::from_secs(14 * 3600 - 60)).await;
     assert_eq!(t.visible("facebook").len(), 3, "it is still the same day");
     t.pass(10 * MINUTE).await;
@@ -307,7 +324,8 @@ async fn an_unreadable_budget_lets_nothing_through() {
     assert_eq!(t.visible("facebook").len(), 0);
     let d = &t.post(&post.id).await.deliveries[0];
     assert_eq!(d.state, State::Queued, "{d:?}");
-
+    let shown = connecting::find(&t.app, &t.workspace, &c).await.expect("shown all the same");
+    assert_eq!((shown.budgets[0].left, &shown.budgets[0].more_at), (0, &None));
     t.app
         .db
         .write(|tx| async move { tx.execute("UPDATE budget SET spent = '[]'", params![]).await })

@@ -10,7 +10,7 @@ use carillon::domain::frame::Fit;
 use carillon::domain::job::Pool;
 use carillon::domain::refusal::{Kind, Refusal};
 use carillon::media::library::{self, Description};
-use carillon::media::{Unfit, blobs, derive, finding, intake, probe};
+use carillon::media::{Unfit, blobs, derive, finding, intake};
 use carillon::store::media::{Media, MediaState};
 use carillon::store::{alerts, events, queue};
 use futures_util::stream;
@@ -311,7 +311,7 @@ both! {
             for placement in network.spec().placements.iter().filter(|p| !p.media.types.is_empty()) {
                 let (rule, who) = (&placement.media, network.spec().id);
                 let out = derive::rendition(&t.app, &medium, placement).await.expect(who);
-                let header = probe::probe(&out.data).expect(who);
+                let header = carillon_pictures::probe::probe(&out.data).expect(who);
                 assert_eq!((header.width, header.height), (out.width, out.height), "{who}");
                 assert_eq!(header.kind.content_type(), out.content_type, "{who}");
                 assert!(rule.types.contains(&out.content_type.as_str()), "{who}");

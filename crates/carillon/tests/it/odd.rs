@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use carillon::domain::refusal::Refusal;
-use carillon::media::image::{Limits, Picture, PictureError};
+use carillon::media::intake;
 use carillon::media::library::{self, MediaView};
-use carillon::media::{intake, probe};
 use carillon::store::media::MediaState;
+use carillon_pictures::probe;
+use carillon_pictures::{Limits, Picture, PictureError};
 use futures_util::stream;
 
 use crate::support::{On, TestApp};

@@ -11,9 +11,9 @@ use object_store::path::Path as Key;
 use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{ClientOptions, ObjectStoreExt, RetryConfig};
 
-use super::super::probe;
 use super::{BlobError, Blobs};
 use crate::{config, ids};
+use carillon_pictures::probe;
 
 /// How long one call may be tried again: a delivery that waits for its picture holds a lease.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,12 +1,12 @@
 //! Where an upload meets the library: may it come in, and if so as what.
 
 use super::super::library::no_store;
-use super::super::probe::{self, Kind};
 use super::super::{blobs, intake, usage, video};
 use crate::App;
 use crate::domain::refusal::{Kind as No, Refusal};
 use crate::store::media::Media;
 use crate::store::uploads::{self, Upload};
+use carillon_pictures::probe::{self, Kind};
 
 /// So many of its first bytes say what a file is.
 pub(super) const HEAD: u64 = 4096;

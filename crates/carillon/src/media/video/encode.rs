@@ -11,7 +11,7 @@ use std::path::Path;
 use super::inspect::{Video, input, quiet, strings};
 use super::need::Need;
 use crate::domain::video::Cut;
-use crate::media::probe::Kind;
+use carillon_pictures::probe::Kind;
 
 /// Constant quality of x264: 18 is hard to tell from the original, 23 is its default.
 const QUALITY: &str = "21";

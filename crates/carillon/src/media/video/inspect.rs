@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::program::{self, Failed, Limits, Said};
 use crate::App;
 use crate::domain::video::{AudioFacts, VideoFacts};
-use crate::media::probe::Kind;
 use crate::media::scratch::Scratch;
+use carillon_pictures::probe::Kind;
 
 /// Most pixels of a frame: 8K, with some to spare.
 const MOST_PIXELS: i64 = 40_000_000;

@@ -23,11 +23,11 @@ use crate::domain::alert::AlertKind;
 use crate::domain::job::{Claim, Kind as Job, NewJob};
 use crate::domain::problem::Problem;
 use crate::media::blobs::{self, BlobError};
-use crate::media::probe::Kind;
 use crate::media::scratch::{self, Scratch};
 use crate::media::{Unfit, derive, library, links};
 use crate::store::media::{self, Made, Media, MediaState};
 use crate::store::{alerts, queue, renditions};
+use carillon_pictures::probe::Kind;
 
 /// How many videos of one workspace are converted at once.
 const WIDTH: i64 = 2;

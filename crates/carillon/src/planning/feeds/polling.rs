@@ -188,28 +188,47 @@ async fn take(
     // In the order in which they were written.
     fresh.reverse();
     let most = usize::try_from(feed.most).unwrap_or(1);
-    let more = fresh.len() > most;
-    let mut made = 0;
-    for entry in fresh.into_iter().take(most) {
+    let (mut made, mut more) = (0, false);
+    let mut refused: Vec<String> = Vec::new();
+    for entry in fresh {
+        if made == most {
+            more = true;
+            break;
+        }
         match post(tx, terms, &feed, entry, now).await {
             Ok(post) => {
                 feeds::see(tx, &feed.id, &entry.hash, Some(&post.id), now).await?;
                 made += 1;
             }
             Err(e) if ours(&e) => return Err(e),
-            Err(e) => {
-                let sentence = format!("“{}” could not become a post: {}", entry.title, e.sentence);
-                feed.polled_at = Some(now);
-                fail(tx, feed, sentence, now).await?;
-                return Ok(made);
-            }
+            // It is tried again with the next poll, and holds up no other.
+            Err(e) => refused.push(format!("“{}”: {}", short(&entry.title), e.sentence)),
         }
     }
     feed.polled_at = Some(now);
     // What is left is asked for again, changed or not.
-    (feed.etag, feed.modified) = if more { (None, None) } else { (etag, modified) };
-    well(tx, feed, now).await?;
+    let done = !more && refused.is_empty();
+    (feed.etag, feed.modified) = if done { (etag, modified) } else { (None, None) };
+    match refused.first() {
+        None => well(tx, feed, now).await?,
+        Some(one) if refused.len() == 1 => {
+            fail(tx, feed, format!("An entry could not become a post. {one}"), now).await?;
+        }
+        Some(one) => {
+            let n = refused.len();
+            fail(tx, feed, format!("{n} entries could not become posts. {one}"), now).await?;
+        }
+    }
     Ok(made)
+}
+
+/// So much of a title that one sees which it is.
+fn short(title: &str) -> String {
+    const MOST: usize = 80;
+    match title.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &title[..at]),
+        None => title.to_owned(),
+    }
 }
 
 /// An entry as a post: in the next free slot where that is wanted and nothing stands against it,
@@ -258,7 +277,7 @@ async fn fail(tx: &Tx, mut feed: Feed, sentence: String, now: i64) -> Result<(),
     let problem = Problem::new("feed", sentence, "look", next);
     if now - since >= ALARM {
         let said =
-            format!("The feed {} has brought nothing for a day: {}", feed.name, problem.sentence);
+            format!("The feed {} has had trouble for a day: {}", feed.name, problem.sentence);
         let told = Problem { sentence: said, ..problem.clone() };
         let (ws, kind) = (Some(feed.workspace_id.as_str()), AlertKind::FeedFailing);
         alerts::raise(tx, ws, kind, &feed.id, &told, now).await?;

@@ -75,7 +75,7 @@ pub async fn fill_in(app: &App, old: &Connection, dry_run: bool) -> Result<Filli
         return Ok(Filling::Learnt(learnt));
     }
     let secrets = new_secrets.then(|| account::seal(app, &account, &old.id));
-    let (old, now) = (old.clone(), app.clock.now());
+    let (old, app_, now) = (old.clone(), app.clone(), app.clock.now());
     let kept = app
         .db
         .write(move |tx| async move {
@@ -89,7 +89,7 @@ pub async fn fill_in(app: &App, old: &Connection, dry_run: bool) -> Result<Filli
             }
             let row = connections::load(&tx, &old.id).await?.ok_or_else(no_such)?;
             release(&tx, &row, now).await?;
-            tell(&tx, "connection.updated", &row, now).await?;
+            tell(&tx, &app_, "connection.updated", &row, now).await?;
             Ok::<_, Refusal>(true)
         })
         .await?;

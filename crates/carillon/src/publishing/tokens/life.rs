@@ -33,7 +33,9 @@ pub(in crate::publishing) fn issued(
     before: Option<&TokenLife>,
     now: i64,
 ) -> TokenLife {
-    let blank = TokenLife { refreshed_at: Some(now), ..TokenLife::default() };
+    // A renewal that names none grants what was granted before.
+    let scopes = tokens.scopes.clone().or_else(|| before.and_then(|b| b.scopes.clone()));
+    let blank = TokenLife { refreshed_at: Some(now), scopes, ..TokenLife::default() };
     if spec.life == Life::Endless {
         return blank;
     }
@@ -179,6 +181,21 @@ mod tests {
             }
         }
         assert_eq!(early("a", NOW, NOW + 9 * MINUTE), NOW + 6 * MINUTE, "a very short one");
+    }
+
+    #[test]
+    fn what_was_granted_stays_so_unless_the_network_says_otherwise() {
+        let scopes = |of: &[&str]| Some(of.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        for life in [Life::Rotating, Life::Endless] {
+            let granted = Tokens { scopes: scopes(&["read", "write"]), ..tokens(3_600, None) };
+            let first = issued(&spec(life), "id", &granted, true, None, NOW);
+            assert_eq!(first.scopes, granted.scopes);
+            let silent = issued(&spec(life), "id", &tokens(3_600, None), true, Some(&first), NOW);
+            assert_eq!(silent.scopes, granted.scopes);
+            let fewer = Tokens { scopes: scopes(&["read"]), ..tokens(3_600, None) };
+            let fewer = issued(&spec(life), "id", &fewer, true, Some(&silent), NOW);
+            assert_eq!(fewer.scopes, scopes(&["read"]));
+        }
     }
 
     #[test]

@@ -76,6 +76,41 @@ async fn new_entries_become_posts_once_each() {
     .await;
 }
 
+/// It is named, tried again, and whatever else is new comes all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_cannot_become_a_post_holds_up_no_other() {
+    each(async |t: TestApp, site: Site, url: String| {
+        site.put("/feed.xml", 200, &[("etag", "\"1\"")], &rss(&[]));
+        let feed = feeds::add(&t.app, &t.workspace, new(url), OPERATOR).await.unwrap();
+        assert_eq!(poll(&t, &feed.id).await.made, 0);
+        let feed_with = |title: &str| {
+            let body = String::from_utf8(rss(&[3, 2, 1])).unwrap();
+            body.replace("Entry 2", title).into_bytes()
+        };
+        let endless = format!("Endless {}", "words ".repeat(50_000));
+        site.put("/feed.xml", 200, &[("etag", "\"2\"")], &feed_with(&endless));
+        let polled = poll(&t, &feed.id).await;
+        assert_eq!((polled.made, polled.feed.state), (2, FeedState::Failing));
+        let says = polled.feed.problem.unwrap().sentence;
+        assert!(says.contains("“Endless words") && says.chars().count() < 300, "{says}");
+        assert_eq!(poll(&t, &feed.id).await.made, 0);
+        assert!(!site.asked().last().unwrap().1.contains_key("if-none-match"), "asked for anew");
+        site.put("/feed.xml", 200, &[("etag", "\"3\"")], &feed_with("Mended"));
+        let polled = poll(&t, &feed.id).await;
+        assert_eq!(
+            (polled.made, polled.feed.state, polled.feed.problem),
+            (1, FeedState::Works, None)
+        );
+        let found: Vec<String> = texts(&t)
+            .await
+            .iter()
+            .map(|t| t.lines().next().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(found, ["Entry 1", "Entry 3", "Mended"]);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_takes_the_next_free_slots_by_itself() {
     each(async |t: TestApp, site: Site, url: String| {

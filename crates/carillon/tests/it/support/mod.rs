@@ -297,11 +297,8 @@ pub fn picture(width: u16, height: u16) -> Vec<u8> {
             ]);
         }
     }
-    let mut jpeg = Vec::new();
-    jpeg_encoder::Encoder::new(&mut jpeg, 85)
-        .encode(&pixels, width, height, jpeg_encoder::ColorType::Rgb)
-        .expect("a JPEG");
-    jpeg
+    let drawn = carillon_pictures::drawn(&mut pixels, width.into(), height.into());
+    drawn.expect("a JPEG").data
 }
 
 /// The address of a new schema on the PostgreSQL that all tests share.

@@ -2,9 +2,9 @@
 
 use carillon::domain::refusal::Kind;
 use carillon::media::library::Description;
-use carillon::media::probe;
 use carillon::queue::worker::Worker;
 use carillon::store::events;
+use carillon_pictures::probe;
 
 use super::*;
 use crate::both;

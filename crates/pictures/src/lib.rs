@@ -1,4 +1,6 @@
-//! Pictures: from what people upload to the JPEGs that networks take.
+//! Pictures: from what people upload to the JPEGs that networks take. A crate of its own, so that the
+//! loops over pixels, which others have written for every kind of them, are compiled once and optimised
+//! in every build.
 //!
 //! A picture is decoded once, within `Limits` checked against its header, to eight bits of red,
 //! green and blue in the sRGB space; each output is cut and scaled from those pixels, turned the
@@ -9,27 +11,34 @@
 
 mod colour;
 mod decode;
+pub mod probe;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 
-use carillon_networks::spec::Derivative;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use jpeg_encoder::{
     ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor,
 };
 
-use super::probe::{Header, Kind, damaged};
-use crate::domain::frame::{Fit, Frame};
+use probe::{Header, Kind, damaged};
 
-/// The renditions made of every picture, with their width and height.
-pub const DERIVATIVES: [(Derivative, u32, u32); 3] = [
-    (Derivative::Square, 1080, 1350),
-    (Derivative::Story, 1080, 1920),
-    (Derivative::Landscape, 1920, 1080),
-];
+/// How a picture is brought to another shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// As much as has the shape, this point as near to its middle as can be: in percent of the width
+    /// from the left and of the height from the top, as it is seen.
+    Around { x: i64, y: i64 },
+    /// All of it, on a ground made of its own colours.
+    Pad,
+}
+
+impl Fit {
+    pub const MIDDLE: Fit = Fit::Around { x: 50, y: 50 };
+}
 
 /// The longer side of a thumbnail, in pixels.
 pub const THUMBNAIL_SIDE: u32 = 320;
@@ -55,7 +64,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Refuses by its header alone what would unfold to too much.
-    pub(super) fn admit(&self, header: &Header) -> Result<(), PictureError> {
+    pub(crate) fn admit(&self, header: &Header) -> Result<(), PictureError> {
         let &Header { width, height, heavy, .. } = header;
         let (max, max_side) = (self.max_pixels / if heavy { 2 } else { 1 }, self.max_side);
         if u64::from(width) * u64::from(height) > max || width.max(height) > max_side {
@@ -109,6 +118,11 @@ pub fn thumbnail(data: &[u8], side: u32, limits: &Limits) -> Result<Jpeg, Pictur
     Picture::decode(data, limits)?.thumbnail(side)
 }
 
+/// Pixels (RGB, eight bits each, rows from the top) as a picture.
+pub fn drawn(pixels: &mut [u8], width: u32, height: u32) -> Result<Jpeg, PictureError> {
+    Rendered { pixels, width, height }.encode(QUALITY)
+}
+
 /// A decoded picture, for who wants several JPEGs of it.
 pub struct Picture {
     /// RGB, eight bits each, rows from the top, as stored: not yet turned.
@@ -122,24 +136,23 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Every derivative: the largest part of the picture around its focus with the right shape, scaled,
-    /// or all of it on a ground of its own colours. Small pictures are enlarged, because networks ask
-    /// for these sizes.
-    pub fn derivatives(&self, frame: Frame) -> Result<Vec<(Derivative, Jpeg)>, PictureError> {
+    /// One of each of these widths and heights, in their order. Small pictures are enlarged, because
+    /// networks ask for certain sizes.
+    pub fn cut(&self, sizes: &[(u32, u32)], fit: Fit) -> Result<Vec<Jpeg>, PictureError> {
         let mut renderer = Renderer::default();
-        let mut order = DERIVATIVES;
+        let mut order: Vec<_> = sizes.iter().copied().enumerate().collect();
         // The one that needs the largest buffer between its passes first: the others reuse it.
-        order.sort_by_key(|&(_, width, height)| Reverse(self.between_passes(width, height)));
+        order.sort_by_key(|&(_, (width, height))| Reverse(self.between_passes(width, height)));
         let mut made = Vec::with_capacity(order.len());
-        for (derivative, width, height) in order {
-            let rendered = match frame.fit {
-                Fit::Crop => renderer.render(self, Part::Around(frame), width, height)?,
+        for (at, (width, height)) in order {
+            let rendered = match fit {
+                Fit::Around { x, y } => renderer.render(self, Part::Around(x, y), width, height)?,
                 Fit::Pad => renderer.pad(self, width, height)?,
             };
-            made.push((derivative, rendered.encode(QUALITY)?));
+            made.push((at, rendered.encode(QUALITY)?));
         }
-        made.sort_by_key(|(derivative, _)| *derivative);
-        Ok(made)
+        made.sort_by_key(|(at, _)| *at);
+        Ok(made.into_iter().map(|(_, jpeg)| jpeg).collect())
     }
 
     /// The whole picture in at most `max_bytes`, and `max_side` pixels on its longer side.
@@ -195,9 +208,9 @@ impl Picture {
     /// Where the largest part of this shape (width and height as stored) lies that has the focus in
     /// its middle, or as near to it as can be: how much of what is cut off, 0 to 1, is on the left
     /// and at the top, as stored.
-    fn around(&self, frame: Frame, shape: (u32, u32)) -> (f64, f64) {
+    fn around(&self, focus: (i64, i64), shape: (u32, u32)) -> (f64, f64) {
         let part = |percent: i64| percent.clamp(0, 100) as f64 / 100.0;
-        let (x, y) = (part(frame.focus_x), part(frame.focus_y));
+        let (x, y) = (part(focus.0), part(focus.1));
         // As in `turn`, from what is seen to what is stored.
         let (x, y) = match self.orientation {
             2 => (1.0 - x, y),
@@ -232,8 +245,12 @@ impl Picture {
 enum Part {
     Whole,
     /// As much as has the shape asked for, the focus as near to its middle as can be.
-    Around(Frame),
+    Around(i64, i64),
 }
+
+/// Named by their pixels: what scales others is not compiled.
+type Source<'a> = TypedImageRef<'a, U8x3>;
+type Target<'a> = TypedImage<'a, U8x3>;
 
 /// Scales and turns, in buffers that are used again for the next size.
 #[derive(Default)]
@@ -254,25 +271,24 @@ impl Renderer {
         width: u32,
         height: u32,
     ) -> Result<Rendered<'_>, PictureError> {
-        let rgb = PixelType::U8x3;
         let source =
-            ImageRef::new(picture.width, picture.height, &picture.pixels, rgb).map_err(damaged)?;
+            Source::from_buffer(picture.width, picture.height, &picture.pixels).map_err(damaged)?;
         let (stored_width, stored_height) = picture.turned(width, height);
         let length = width as usize * height as usize * 3;
         self.scaled.resize(length.max(self.scaled.len()), 0);
         let scaled = &mut self.scaled[..length];
         let mut target =
-            Image::from_slice_u8(stored_width, stored_height, scaled, rgb).map_err(damaged)?;
+            Target::from_buffer(stored_width, stored_height, scaled).map_err(damaged)?;
         let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
         let options = ResizeOptions::new().resize_alg(lanczos).use_alpha(false);
         let options = match part {
             Part::Whole => options,
-            Part::Around(frame) => {
-                let slack = picture.around(frame, (stored_width, stored_height));
+            Part::Around(x, y) => {
+                let slack = picture.around((x, y), (stored_width, stored_height));
                 options.fit_into_destination(Some(slack))
             }
         };
-        self.resizer.resize(&source, &mut target, &options).map_err(damaged)?;
+        self.resizer.resize_typed(&source, &mut target, &options).map_err(damaged)?;
         let pixels = if picture.orientation == 1 {
             &mut self.scaled[..length]
         } else {
@@ -299,17 +315,16 @@ impl Renderer {
         width: u32,
         height: u32,
     ) -> Result<Rendered<'_>, PictureError> {
-        let rgb = PixelType::U8x3;
         let (low_width, low_height) = (width.div_ceil(BLUR), height.div_ceil(BLUR));
-        let centre = Part::Around(Frame::default());
+        let centre = Part::Around(50, 50);
         let low = self.render(picture, centre, low_width, low_height)?.pixels.to_vec();
-        let low = ImageRef::new(low_width, low_height, &low, rgb).map_err(damaged)?;
+        let low = Source::from_buffer(low_width, low_height, &low).map_err(damaged)?;
         let mut ground = std::mem::take(&mut self.ground);
         ground.resize(width as usize * height as usize * 3, 0);
-        let mut target = Image::from_slice_u8(width, height, &mut ground, rgb).map_err(damaged)?;
+        let mut target = Target::from_buffer(width, height, &mut ground).map_err(damaged)?;
         let smooth = ResizeAlg::Convolution(FilterType::Gaussian);
         let options = ResizeOptions::new().resize_alg(smooth).use_alpha(false);
-        self.resizer.resize(&low, &mut target, &options).map_err(damaged)?;
+        self.resizer.resize_typed(&low, &mut target, &options).map_err(damaged)?;
 
         let (wide, high) = picture.turned(picture.width, picture.height);
         let scale = (f64::from(width) / f64::from(wide)).min(f64::from(height) / f64::from(high));

@@ -5,20 +5,20 @@
 //! chunks also serve `image/decode.rs`, which passes on only what makes pixels.
 
 use super::{Kind, sniff};
-use crate::media::image::PictureError;
+use crate::PictureError;
 
 /// As `Probe`, with the sizes as stored.
-pub(in crate::media) struct Header {
-    pub(in crate::media) kind: Kind,
-    pub(in crate::media) width: u32,
-    pub(in crate::media) height: u32,
-    pub(in crate::media) orientation: u8,
-    pub(in crate::media) animated: bool,
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) orientation: u8,
+    pub(crate) animated: bool,
     /// Does decoding take about twice the memory that a pixel of this kind takes otherwise?
-    pub(in crate::media) heavy: bool,
+    pub(crate) heavy: bool,
 }
 
-pub(in crate::media) fn header(data: &[u8]) -> Result<Header, PictureError> {
+pub(crate) fn header(data: &[u8]) -> Result<Header, PictureError> {
     let header = match sniff(data).ok_or(PictureError::NotAPicture)? {
         Kind::Jpeg => jpeg(data)?,
         Kind::Png => png(data)?,
@@ -67,15 +67,15 @@ fn jpeg(data: &[u8]) -> Result<Header, PictureError> {
 }
 
 /// One segment of a JPEG file: `whole` is as in the file, `end` is where the next begins.
-pub(in crate::media) struct Segment<'a> {
-    pub(in crate::media) marker: u8,
-    pub(in crate::media) body: &'a [u8],
-    pub(in crate::media) whole: &'a [u8],
-    pub(in crate::media) end: usize,
+pub(crate) struct Segment<'a> {
+    pub(crate) marker: u8,
+    pub(crate) body: &'a [u8],
+    pub(crate) whole: &'a [u8],
+    pub(crate) end: usize,
 }
 
 /// The segments of a JPEG file up to its end, a fault, or (if the caller goes on) its coded data.
-pub(in crate::media) fn segments(data: &[u8]) -> impl Iterator<Item = Segment<'_>> {
+pub(crate) fn segments(data: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let mut next = 2;
     std::iter::from_fn(move || {
         loop {
@@ -129,14 +129,14 @@ fn png(data: &[u8]) -> Result<Header, PictureError> {
 }
 
 /// One chunk of a PNG file; `whole` is as in the file, with length and checksum.
-pub(in crate::media) struct Chunk<'a> {
-    pub(in crate::media) name: &'a [u8; 4],
-    pub(in crate::media) body: &'a [u8],
-    pub(in crate::media) whole: &'a [u8],
+pub(crate) struct Chunk<'a> {
+    pub(crate) name: &'a [u8; 4],
+    pub(crate) body: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 /// The chunks of a PNG file up to its end or to the first one that is cut short.
-pub(in crate::media) fn chunks(data: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+pub(crate) fn chunks(data: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let mut rest = data.get(8..).unwrap_or_default();
     std::iter::from_fn(move || {
         let length = be32(rest, 0)? as usize;
@@ -288,11 +288,11 @@ fn exif_orientation(tiff: &[u8]) -> u8 {
         .unwrap_or(1)
 }
 
-pub(in crate::media) fn cut_short() -> PictureError {
+pub(crate) fn cut_short() -> PictureError {
     damaged("the file ends before the picture does")
 }
 
-pub(in crate::media) fn damaged(what: impl ToString) -> PictureError {
+pub(crate) fn damaged(what: impl ToString) -> PictureError {
     PictureError::Damaged(what.to_string())
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use jpeg_encoder::SamplingFactor;
 
-use super::super::probe::{self, Probe};
 use super::*;
+use crate::probe::{self, Probe};
 use files::{Side, chunk, exif, jpeg, photo, png, profile, quadrants, samples};
 
 const LIMITS: Limits = Limits { max_pixels: 100_000_000, max_side: 30_000 };
@@ -18,8 +18,11 @@ fn decode(data: &[u8]) -> Result<Picture, PictureError> {
     Picture::decode(data, &LIMITS)
 }
 
-fn derivatives(data: &[u8], frame: Frame) -> Vec<(Derivative, Jpeg)> {
-    decode(data).unwrap().derivatives(frame).unwrap()
+/// Shapes that networks ask for: upright, a story, a landscape.
+const SIZES: [(u32, u32); 3] = [(1080, 1350), (1080, 1920), (1920, 1080)];
+
+fn cut(data: &[u8], fit: Fit) -> Vec<Jpeg> {
+    decode(data).unwrap().cut(&SIZES, fit).unwrap()
 }
 
 /// The colour of the middle of each quarter, reading order.
@@ -68,7 +71,7 @@ fn every_orientation_is_shown_upright() {
         assert_eq!((small.width, small.height), (40, 30), "orientation {orientation}");
         assert_close(&quarters(&small), &QUARTERS, 12);
         if orientation == 6 {
-            for (_, jpeg) in derivatives(&file, Frame::default()) {
+            for jpeg in cut(&file, Fit::MIDDLE) {
                 assert_close(&quarters(&jpeg), &QUARTERS, 12);
             }
         }
@@ -102,12 +105,10 @@ fn derivatives_have_their_sizes_and_no_metadata() {
         e.add_app_segment(1, b"http://ns.adobe.com/xap/1.0/\0<x/>".to_vec()).unwrap();
         e.add_app_segment(13, b"Photoshop 3.0\0secret".to_vec()).unwrap();
     });
-    let made = derivatives(&file, Frame::default());
-    let found: Vec<_> = made.iter().map(|(d, jpeg)| (*d, jpeg.width, jpeg.height)).collect();
-    assert_eq!(found, DERIVATIVES);
-    for (_, jpeg) in
-        made.iter().chain(&[(Derivative::Original, thumbnail(&file, 99, &LIMITS).unwrap())])
-    {
+    let made = cut(&file, Fit::MIDDLE);
+    let found: Vec<_> = made.iter().map(|jpeg| (jpeg.width, jpeg.height)).collect();
+    assert_eq!(found, SIZES);
+    for jpeg in made.iter().chain(&[thumbnail(&file, 99, &LIMITS).unwrap()]) {
         let picture = decode(&jpeg.data).unwrap();
         assert_eq!((picture.width, picture.height), (jpeg.width, jpeg.height));
         let markers: BTreeSet<u8> = probe::segments(&jpeg.data)
@@ -133,7 +134,7 @@ fn derivatives_match_a_textbook_resize() {
     let pixels = photo(width, height);
     let file = jpeg(&pixels, width, height, |_| {});
     let source = decode(&file).unwrap();
-    for (derivative, jpeg) in derivatives(&file, Frame::default()) {
+    for jpeg in cut(&file, Fit::MIDDLE) {
         let picture = decode(&jpeg.data).unwrap();
         let scale = (f64::from(width) / f64::from(jpeg.width))
             .min(f64::from(height) / f64::from(jpeg.height));
@@ -154,7 +155,7 @@ fn derivatives_match_a_textbook_resize() {
             }
         }
         let psnr = 10.0 * (255.0 * 255.0 * count / error).log10();
-        assert!(psnr >= 37.0, "{derivative:?}: {psnr:.1} dB");
+        assert!(psnr >= 37.0, "{} × {}: {psnr:.1} dB", jpeg.width, jpeg.height);
     }
 }
 
@@ -162,8 +163,7 @@ fn derivatives_match_a_textbook_resize() {
 fn derivatives_of_any_shape_are_made() {
     for (width, height) in [(1, 1), (1, 3000), (3000, 1)] {
         let pixels = [90, 160, 40].repeat((width * height) as usize);
-        let made = derivatives(&jpeg(&pixels, width, height, |_| {}), Frame::default());
-        for (_, jpeg) in made {
+        for jpeg in cut(&jpeg(&pixels, width, height, |_| {}), Fit::MIDDLE) {
             assert_close(&quarters(&jpeg), &[[90, 160, 40]; 4], 4);
         }
     }
@@ -179,9 +179,8 @@ fn the_focus_stays_in_view() {
         let file = jpeg(&pixels, width, height, |e| {
             e.add_exif_metadata(&exif(orientation)).unwrap();
         });
-        for (focus_x, colour) in [(0, red), (20, red), (80, blue), (100, blue)] {
-            let frame = Frame { focus_x, ..Frame::default() };
-            for (_, jpeg) in derivatives(&file, frame) {
+        for (x, colour) in [(0, red), (20, red), (80, blue), (100, blue)] {
+            for jpeg in cut(&file, Fit::Around { x, y: 50 }) {
                 assert_close(&quarters(&jpeg), &[colour; 4], 6);
             }
         }
@@ -193,17 +192,14 @@ fn a_padded_picture_is_all_there_on_a_ground_of_its_colours() {
     let (width, height) = (600, 300);
     let pixels = [90, 160, 40].repeat((width * height) as usize);
     let file = jpeg(&pixels, width, height, |_| {});
-    let frame = Frame { fit: Fit::Pad, ..Frame::default() };
-    for (derivative, made) in derivatives(&file, frame) {
-        let (_, width, height) = DERIVATIVES.into_iter().find(|d| d.0 == derivative).unwrap();
-        assert_eq!((made.width, made.height), (width, height));
+    for (made, size) in cut(&file, Fit::Pad).into_iter().zip(SIZES) {
+        assert_eq!((made.width, made.height), size);
         assert_close(&quarters(&made), &[[90, 160, 40]; 4], 4);
     }
     // What a crop would cut off is there: the left and right end of a wide picture.
     let (wide, high, pixels) = quadrants(600, 300, &QUARTERS, Side::Top, Side::Left);
     let file = jpeg(&pixels, wide, high, |_| {});
-    let made = derivatives(&file, frame);
-    let (_, story) = made.iter().find(|(d, _)| *d == Derivative::Story).unwrap();
+    let [_, story, _] = &cut(&file, Fit::Pad)[..] else { panic!("one of each") };
     let picture = decode(&story.data).unwrap();
     let at = |x: u32, y: u32| {
         let at = ((y * story.width + x) * 3) as usize;

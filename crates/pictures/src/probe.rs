@@ -6,8 +6,8 @@
 
 mod header;
 
-use super::image::PictureError;
-pub(super) use header::{Header, chunks, cut_short, damaged, header, segments};
+use crate::{Limits, PictureError};
+pub(crate) use header::{Header, chunks, cut_short, damaged, header, segments};
 
 /// The kinds that people upload, whether or not Carillon can work on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,6 +132,12 @@ pub struct Probe {
     /// Exif orientation, 1 to 8; 1 where none is stated.
     pub orientation: u8,
     pub animated: bool,
+}
+
+/// The same of a picture that these limits admit.
+pub fn admitted(data: &[u8], limits: &Limits) -> Result<Probe, PictureError> {
+    limits.admit(&header(data)?)?;
+    probe(data)
 }
 
 /// Reads a picture's header. Says nothing about the pixels: they may still be damaged.

@@ -19,7 +19,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::colour::ToSrgb;
 use super::{Limits, Picture, PictureError};
-use crate::media::probe::{self, Header, Kind, cut_short, damaged};
+use crate::probe::{self, Header, Kind, cut_short, damaged};
 
 /// A profile of more bytes is not one of a camera or screen, and not worth reading.
 const LARGEST_PROFILE: usize = 1 << 16;
