@@ -36,7 +36,6 @@ impl Clock {
 
     /// A clock that stands still until [`Clock::advance`].
     pub fn manual(now: i64) -> Self {
-        crate::ids::of_many_clocks();
         let (steady, ahead) = (AtomicI64::new(now), AtomicI64::new(0));
         let (faults, moved) = (OnceLock::new(), Notify::new());
         Self(Arc::new(Kind::Manual { steady, ahead, faults, moved }))

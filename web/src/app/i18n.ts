@@ -62,7 +62,7 @@ export function word(prefix: string, value: string): string {
 }
 
 const numbers = new Intl.NumberFormat(locale);
-const number = (n: number): string => numbers.format(n);
+export const number = (n: number): string => numbers.format(n);
 
 function find(key: string): string | undefined {
   return foreign?.[key] ?? english[key];

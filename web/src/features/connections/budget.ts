@@ -1,7 +1,7 @@
 // What is left of a connection's posting budgets, in words.
 
 import type { BudgetLeft, Connection, Placement } from '../../api/types';
-import { t } from '../../app/i18n';
+import { number, t } from '../../app/i18n';
 import { nearTime, span } from '../../time/format';
 import { browserZone } from '../../time/zone';
 
@@ -22,7 +22,7 @@ export function budgetLines(connection: Connection, placements: Placement[], now
 
 function inWords(b: BudgetLeft, now: number, zone: string): string {
   const when = b.moreAt ? nearTime(Date.parse(b.moreAt), now, zone) : '';
-  const words = { left: b.left, posts: b.posts, atOnce: b.atOnce, span: span(b.seconds), when };
+  const words = { left: number(b.left), posts: number(b.posts), atOnce: number(b.atOnce), span: span(b.seconds), when };
   if (b.left === 0 && !b.moreAt) return t('budget.unreadable');
   if (b.left === 0) return t('budget.none', words);
   if (b.seconds < DAY) return t('budget.short', words);

@@ -89,6 +89,7 @@ impl TestApp {
     }
 
     async fn start(on: On, clock: Clock, more: &[(&str, &str)]) -> Self {
+        ids::of_many_clocks();
         let dir = tempfile::tempdir().expect("a temporary folder");
         let now = {
             let clock = clock.clone();
