@@ -53,12 +53,6 @@ export function ago(ms: number, now: number): string {
   return relative.format(0, 'second');
 }
 
-/** `5 minutes`, `24 hours`, `7 days` */
-export function span(seconds: number): string {
-  const [unit, size] = SPANS.find(([, size]) => seconds % size === 0) ?? SPANS[SPANS.length - 1]!;
-  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / size);
-}
-
 export function bytes(n: number): string {
   if (n < 1000) return `${n} B`;
   if (n < 1e6) return `${Math.round(n / 1000)} kB`;
@@ -75,12 +69,6 @@ export function clip(ms: number): string {
 }
 
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
-const SPANS: [string, number][] = [
-  ['day', 86_400],
-  ['hour', 3600],
-  ['minute', 60],
-  ['second', 1],
-];
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400],
   ['hour', 3600],

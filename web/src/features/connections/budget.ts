@@ -1,8 +1,8 @@
 // What is left of a connection's posting budgets, in words.
 
 import type { BudgetLeft, Connection, Placement } from '../../api/types';
-import { number, t } from '../../app/i18n';
-import { nearTime, span } from '../../time/format';
+import { locale, number, t } from '../../app/i18n';
+import { nearTime } from '../../time/format';
 import { browserZone } from '../../time/zone';
 
 const DAY = 86_400;
@@ -19,6 +19,17 @@ export function budgetLines(connection: Connection, placements: Placement[], now
     return b.shared ? t('budget.shared', { line: named }) : named;
   });
 }
+
+/** `5 minutes`, `1 day` */
+function span(seconds: number): string {
+  const [unit, size] = SPANS.find(([, size]) => seconds % size === 0) ?? ['second', 1];
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / size);
+}
+const SPANS: [string, number][] = [
+  ['day', DAY],
+  ['hour', 3600],
+  ['minute', 60],
+];
 
 function inWords(b: BudgetLeft, now: number, zone: string): string {
   const when = b.moreAt ? nearTime(Date.parse(b.moreAt), now, zone) : '';
