@@ -333,7 +333,7 @@ fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>
                 let first = seen.deliveries.first().map(|d| d.id.clone()).unwrap_or_default();
                 desk::retry(&app, &workspace, &first, None, OPERATOR).await.map(drop)
             }
-            Does::Edit => {
+            Does::Edit | Does::EditElsewhere => {
                 let change = schedule::Change {
                     version: seen.version,
                     text: Some("Edited".into()),
@@ -355,6 +355,10 @@ fn person(run: &Run<'_>, does: Does, post: String, told: Arc<Mutex<Option<bool>>
             Does::Sweep | Does::TakeOver | Does::Overtake(_) => return,
         };
         *told.lock().unwrap_or_else(|e| e.into_inner()) = Some(done.is_ok());
+        if does == Does::EditElsewhere {
+            // A refused claim is tried again by whoever ticks next.
+            let _ = Worker::new(app).tick().await;
+        }
     })
 }
 

@@ -37,7 +37,7 @@ pub struct Played {
 }
 
 /// How many seeds a bounded run takes: what fits into a minute of an unoptimised build.
-pub const BOUNDED: u64 = 1_001;
+pub const BOUNDED: u64 = 2_000;
 
 /// Runs seeds `from..from + n`; the seed of every failure is printed.
 pub fn run(scale: Scale, from: u64, n: Option<u64>) -> Result<Counts> {

@@ -13,6 +13,8 @@ pub enum Does {
     Retry,
     Edit,
     Move,
+    /// A person edits it, and another node is the first to look for work then.
+    EditElsewhere,
     /// Not a person but another node: it looks for leases that ended.
     Sweep,
     /// The process stands still for so long that another node takes its work over and ends it;
@@ -133,6 +135,12 @@ pub fn all(scale: Scale) -> Vec<Scenario> {
             let gates = (2..60).step_by(if full { 1 } else { 2 }).map(When::Gate);
             let once = Scenario { deaths: false, pairs: false, ..s.clone() };
             all.extend(gates.map(|when| Scenario { act: Some((does, when)), ..once.clone() }));
+        }
+        if full || (s.network, s.fault.as_str()) == (READABLE, "Now Reset") {
+            let gates = (2..60).map(When::Gate);
+            let once = Scenario { deaths: false, pairs: false, ..s.clone() };
+            let act = |when| Some((Does::EditElsewhere, when));
+            all.extend(gates.map(|when| Scenario { act: act(when), ..once.clone() }));
         }
         for does in [Does::Cancel, Does::Retry, Does::Edit, Does::Move] {
             let gates: Vec<u64> = if full { (1..70).step_by(3).collect() } else { vec![9, 17] };

@@ -144,6 +144,37 @@ describe('the library', { skip: MOCK && 'the mock keeps no library' }, () => {
     });
   }
 
+  test('a clean-up is of the days that stand there, whichever answer comes first', async () => {
+    await empty();
+    await upload('lantern.png', '', 1);
+    const { page, context, wrong, tiles } = await library('?search=lantern');
+    await shows(tiles, 'lantern.png');
+    let first;
+    const held = new Promise((resolve) => (first = resolve));
+    await page.route('**/api/v1/media/clean', async (route) => {
+      const asked = route.request().postDataJSON();
+      if (asked.unusedForDays === 90) await held;
+      await route.continue();
+    });
+    await page.getByRole('button', { name: 'Clean up' }).click();
+    const clean = page.getByRole('dialog', { name: 'Clean up' });
+    const now = clean.getByRole('button', { name: 'Clean up now' });
+    await clean.getByLabel('Not used and not touched for so many days').fill('0');
+    await clean.getByLabel('Not used and not touched for so many days').blur();
+    await clean.getByText('1 file that no post has').waitFor();
+    const late = page.waitForResponse((r) => r.request().postDataJSON()?.unusedForDays === 90);
+    first();
+    await (await late).finished();
+    await clean.getByText('1 file that no post has').waitFor();
+    await clean.getByLabel('Not used and not touched for so many days').fill('30');
+    assert.ok(await now.isDisabled(), 'nothing is known of 30 days yet');
+    await clean.getByLabel('Not used and not touched for so many days').fill('0');
+    await now.click();
+    await shows(tiles);
+    assertQuiet(wrong);
+    await context.close();
+  });
+
   for (const [scheme, size, viewport] of [
     ['light', 'wide', { width: 1440, height: 900 }],
     ['dark', 'phone', { width: 390, height: 844 }],
