@@ -135,6 +135,7 @@ describe('approvals', { skip: MOCK && 'the mock asks nobody' }, () => {
     await dialog.getByLabel('The client’s name').fill('Grace');
     await dialog.getByRole('button', { name: 'Make a page' }).click();
     const url = await dialog.getByRole('textbox', { name: 'Pages for clients' }).inputValue();
+    await until('the list to be read again', () => dialog.getByRole('button', { name: 'Make a page' }).isEnabled());
     await assertAccessible(page, 'the dialog of pages for clients');
     await shot(page, 'review-links');
     for (const scheme of ['light', 'dark']) {
