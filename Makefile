@@ -40,7 +40,8 @@ test: ## install what is missing, then every check and every test, on real serve
 	$(step) 'web: unit tests' scripts/web test
 	$(step) 'web: build' scripts/web build
 	$(step) 'rust: build' cargo test --profile ci --workspace --locked --no-run
-	$(step) 'rust: tests on SQLite and PostgreSQL, and kill -9 of the binary; unit tests and proofs beside them' scripts/alongside cargo test --profile ci --workspace --locked --lib --bins -- cargo test --profile ci --workspace --locked --test it
+	$(step) 'rust: tests on SQLite and PostgreSQL, and kill -9 of the binary; unit tests and proofs beside them' scripts/alongside cargo test --profile ci --workspace --locked --test it -- cargo test --profile ci --workspace --locked --lib --bins -- --skip proxy:: --skip soak::
+	$(step) 'rust: proofs with limits in seconds, beside nothing else' cargo test --profile ci --workspace --locked --lib --bins -- proxy:: soak::
 	$(step) 'rust: tests on real servers, and by the networks own client libraries' scripts/with-live cargo test --profile ci --workspace --locked --test it -- --ignored
 	$(step) 'web: browser tests against the binary' scripts/web test:e2e
 	@scripts/step end

@@ -31,9 +31,21 @@ const MAX_WAIT: f64 = 86_400.0;
 pub struct Http {
     client: reqwest::Client,
     guard: Guard,
-    /// The time of each origin's last answer, by its own clock.
-    times: Arc<Mutex<HashMap<String, i64>>>,
+    times: Arc<Mutex<Times>>,
 }
+
+/// When the networks say that it is.
+#[derive(Default)]
+struct Times {
+    /// How many answers said it.
+    said: u64,
+    /// The last answer of each origin: which one it was, and the time by the network's clock.
+    of: HashMap<String, (u64, i64)>,
+}
+
+/// A moment between two answers, for [`Http::time_at`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
 
 /// Which addresses may be spoken to.
 #[derive(Debug, Clone, Default)]
@@ -396,18 +408,27 @@ impl Http {
         Err(Error::new(Class::Config, sentence).code("redirects"))
     }
 
-    /// What the last answer from `base` said the time was, in ms since 1970 UTC, in whole seconds.
-    /// The times of posts are by that clock, and ours may be another.
-    pub fn time_at(&self, base: &str) -> Option<i64> {
+    /// This moment: what is answered from now on came after it.
+    pub fn mark(&self) -> Mark {
+        Mark(self.times.lock().unwrap_or_else(|e| e.into_inner()).said)
+    }
+
+    /// What the last answer from `base` said the time was, in ms since 1970 UTC, in whole seconds;
+    /// `None` when none came since then. The times of posts are by that clock, and ours may be
+    /// another.
+    pub fn time_at(&self, base: &str, since: Mark) -> Option<i64> {
         let host = origin(&base.parse().ok()?);
-        self.times.lock().unwrap_or_else(|e| e.into_inner()).get(&host).copied()
+        let times = self.times.lock().unwrap_or_else(|e| e.into_inner());
+        times.of.get(&host).filter(|(nth, _)| *nth > since.0).map(|(_, time)| *time)
     }
 
     fn note_time(&self, host: &str, headers: &http::HeaderMap) {
         let date = headers.get("date").and_then(|v| v.to_str().ok());
         if let Some(date) = date.and_then(|d| jiff::fmt::rfc2822::parse(d).ok()) {
             let mut times = self.times.lock().unwrap_or_else(|e| e.into_inner());
-            times.insert(host.to_owned(), date.timestamp().as_millisecond());
+            times.said += 1;
+            let nth = times.said;
+            times.of.insert(host.to_owned(), (nth, date.timestamp().as_millisecond()));
         }
     }
 }

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import type { BudgetLeft, CheckResult, Connection, Placement } from '../../src/api/types';
 import { budgetLines } from '../../src/features/connections/budget';
-import { report } from '../../src/features/connections/report';
+import { report, verdict } from '../../src/features/connections/report';
 import { dateTime, time } from '../../src/time/format';
 
 const NOW = Date.parse('2026-11-24T09:00:00Z');
@@ -60,4 +60,12 @@ test('the report says which account, when, each check in order and what to do', 
     'Granted rights: read write',
     '',
   ]);
+});
+
+test('clocks that disagree stop no post', () => {
+  const found = (...checks: object[]) => ({ ok: checks.every((c) => (c as { ok: boolean }).ok), checks }) as unknown as CheckResult;
+  const [clock, rights] = [{ name: 'clock', ok: false }, { name: 'rights', ok: false }];
+  expect(verdict(found({ name: 'rights', ok: true }))).toBe('connection.checkOk');
+  expect(verdict(found(clock, { name: 'rights', ok: true }))).toBe('connection.checkWarn');
+  expect(verdict(found(clock, rights))).toBe('connection.checkBad');
 });

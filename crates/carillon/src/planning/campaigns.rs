@@ -4,7 +4,6 @@ mod seen;
 mod whole;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,9 +15,10 @@ pub use self::whole::{Deed, Shift, Whole, duplicate, whole};
 use self::seen::seen;
 
 use super::cadence::{self, Dates, Slot};
+use super::rehearse::rehearse;
 use super::series::{self as planned, NewSeries, gathered, ours};
 use crate::App;
-use crate::db::{self, Tx};
+use crate::db::Tx;
 use crate::domain::campaign::{CampaignKind, CampaignState};
 use crate::domain::refusal::{Kind, Refusal, Wrong};
 use crate::domain::when;
@@ -109,39 +109,13 @@ pub struct SlotView {
     pub problems: Vec<Wrong>,
 }
 
-/// Ends the transaction that a preview tries everything in.
-enum Stop {
-    Seen(Preview),
-    No(Refusal),
-}
-
-impl From<db::Error> for Stop {
-    fn from(e: db::Error) -> Self {
-        Self::No(e.into())
-    }
-}
-
-impl From<Refusal> for Stop {
-    fn from(e: Refusal) -> Self {
-        Self::No(e)
-    }
-}
-
 /// What a form comes to, judged by making it in a transaction that is taken back.
 pub async fn preview(app: &App, workspace: &str, form: Form) -> Result<Preview, Refusal> {
     let (ws, terms, now) = (workspace.to_owned(), Terms::of(app), app.clock.now());
-    let tried = app
-        .db
-        .write(move |tx| async move {
-            let made = make(&tx, &terms, &ws, &form, true, now).await?;
-            Err::<Infallible, Stop>(Stop::Seen(made.shown()))
-        })
-        .await;
-    match tried {
-        Ok(never) => match never {},
-        Err(Stop::Seen(preview)) => Ok(preview),
-        Err(Stop::No(e)) => Err(e),
-    }
+    rehearse(&app.db, move |tx| async move {
+        Ok(make(&tx, &terms, &ws, &form, true, now).await?.shown())
+    })
+    .await
 }
 
 /// Writes a campaign and all its posts in one transaction, or says everything that is wrong. Slots

@@ -13,7 +13,6 @@ mod seen;
 mod undoing;
 
 use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
 
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
@@ -30,6 +29,7 @@ pub use self::undoing::{Kept, Undone, undo};
 use self::judging::Judge;
 use self::row::Row;
 use self::seen::{Tally, view};
+use super::rehearse::{Stop, rehearse};
 use super::series::ours;
 use crate::app::App;
 use crate::db::{self, Tx};
@@ -178,15 +178,6 @@ async fn try_all(
     rows: Vec<Named>,
     options: &Options,
 ) -> Result<Vec<RowView>, Refusal> {
-    enum Stop {
-        Seen(Vec<RowView>),
-        No(Refusal),
-    }
-    impl From<db::Error> for Stop {
-        fn from(e: db::Error) -> Self {
-            Self::No(e.into())
-        }
-    }
     let addresses: BTreeSet<&String> = rows.iter().flat_map(|n| urls(&n.row)).collect();
     let refused = addresses.into_iter().filter_map(|url| {
         let e = fetching::address(app, url).err()?;
@@ -196,25 +187,15 @@ async fn try_all(
     let (terms, import, options, now) =
         (Terms::of(app), import.clone(), options.clone(), app.clock.now());
     let networks = app.networks;
-    let tried = app.db.write(move |tx| async move {
+    rehearse(&app.db, move |tx| async move {
+        let mut judge = Judge::new(&tx, networks, &import, refused, &options).await?;
         let mut seen = Vec::with_capacity(rows.len());
-        let made = async {
-            let mut judge = Judge::new(&tx, networks, &import, refused, &options).await?;
-            for named in &rows {
-                seen.push(attempt(&tx, &terms, &mut judge, named, &options, now).await?);
-            }
-            Ok::<_, Refusal>(())
-        };
-        match made.await {
-            Ok(()) => Err::<Infallible, _>(Stop::Seen(seen)),
-            Err(e) => Err(Stop::No(e)),
+        for named in &rows {
+            seen.push(attempt(&tx, &terms, &mut judge, named, &options, now).await?);
         }
-    });
-    match tried.await {
-        Ok(never) => match never {},
-        Err(Stop::Seen(seen)) => Ok(seen),
-        Err(Stop::No(e)) => Err(e),
-    }
+        Ok(seen)
+    })
+    .await
 }
 
 /// What became of the addresses in a file.
@@ -334,20 +315,6 @@ async fn make_one(
     named: Named,
     options: &Options,
 ) -> Result<(RowView, Judge), Refusal> {
-    enum Stop {
-        Refused(Box<(RowView, Judge)>),
-        No(Refusal),
-    }
-    impl From<db::Error> for Stop {
-        fn from(e: db::Error) -> Self {
-            Self::No(e.into())
-        }
-    }
-    impl From<Refusal> for Stop {
-        fn from(e: Refusal) -> Self {
-            Self::No(e)
-        }
-    }
     let (terms, id, options, now) =
         (Terms::of(app), import.id.clone(), options.clone(), app.clock.now());
     let hash = named.hash.clone();
@@ -357,7 +324,7 @@ async fn make_one(
             let mut judge = judge;
             let view = attempt(&tx, &terms, &mut judge, &named, &options, now).await?;
             if view.outcome == RowOutcome::Refused {
-                return Err(Stop::Refused(Box::new((view, judge))));
+                return Err(Stop::With(Box::new((view, judge))));
             }
             imports::add_row(&tx, &id, &kept(&view, named.hash)).await?;
             Ok((view, judge))
@@ -366,7 +333,7 @@ async fn make_one(
     match made {
         Ok(made) => Ok(made),
         Err(Stop::No(e)) => Err(e),
-        Err(Stop::Refused(refused)) => {
+        Err(Stop::With(refused)) => {
             let (row, id) = (kept(&refused.0, hash), import.id.clone());
             app.db.write(move |tx| async move { imports::add_row(&tx, &id, &row).await }).await?;
             Ok(*refused)

@@ -15,6 +15,7 @@ pub mod import;
 pub mod links;
 pub mod locks;
 pub mod materialise;
+mod rehearse;
 pub mod review;
 pub mod series;
 pub mod snippets;

@@ -9,7 +9,7 @@ use std::future::Future;
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::connecting::{self, ConnectionState, Filling};
+use super::connecting::{self, CLOCK, ConnectionState, Filling};
 use crate::domain::refusal::Refusal;
 use crate::store::accounts;
 use crate::store::connections::{self, Connection};
@@ -41,7 +41,7 @@ pub struct Checked {
     #[serde(flatten)]
     pub about: About,
     pub proof: Proof,
-    /// Which step of the check did not pass: `credentials`, `address`, `reach`, `rights`.
+    /// Which step of the check did not pass: `credentials`, `address`, `reach`, `clock`, `rights`.
     pub step: Option<String>,
     /// What was found, in one sentence.
     pub sentence: String,
@@ -108,7 +108,7 @@ async fn check_one(app: &App, row: &Connection, about: About) -> Option<Checked>
         }
     };
     let failed = found.checks.iter().find(|item| !item.ok);
-    let proof = match failed {
+    let proof = match failed.filter(|item| item.name != CLOCK) {
         None => Proof::Works,
         // The only step that says nothing about the connection itself.
         Some(item) if item.name == "reach" => Proof::Unknown,

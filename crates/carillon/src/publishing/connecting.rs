@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-pub use check::CheckItem;
 use check::Verdict;
+pub use check::{CLOCK, CheckItem};
 pub use disconnect::{Disconnected, Revocation, disconnect};
 pub use fill::{Filling, fill_in};
 use form::Form;

@@ -382,10 +382,11 @@ async fn candidates(
         &keeper,
     );
     let window = Window { since, until: now + SLACK };
+    let mark = app.http.mark();
     let mut found = work.noted(&base, work.network.look_up(&cx, &out, window).await);
     // The network's clock says when posts appeared, and ours when we sent: where the two are not
     // together, what is not in our minutes may be in theirs.
-    let ahead = app.http.time_at(&base).map_or(0, |theirs| theirs - now);
+    let ahead = app.http.time_at(&base, mark).map_or(0, |theirs| theirs - now);
     if matches!(&found, Ok(none) if none.is_empty()) && ahead.abs() > SLACK / 4 {
         let window = Window { since: since + ahead.min(0), until: now + ahead.max(0) + SLACK };
         tracing::warn!(ahead_ms = ahead, network = d.network, "our clock is not the network's");

@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use carillon::App;
+use carillon::clock::Clock;
+use carillon::config::Config;
 use carillon::db::Error;
 use carillon::domain::delivery::DeliveryState;
 use carillon::domain::refusal::{Kind, Refusal};
@@ -164,17 +167,31 @@ both! {
         let id = add(&t, "telegram", "alice").await.id;
         let good = check(&t, &id).await;
         assert!(good.ok);
-        assert_eq!(names(&good), [("credentials", true), ("address", true), ("reach", true), ("rights", true)]);
+        assert_eq!(names(&good), [("credentials", true), ("address", true), ("reach", true), ("clock", true), ("rights", true)]);
         always(&t, "telegram", Trouble::Auth);
         let bad = check(&t, &id).await;
-        assert_eq!(names(&bad)[3], ("rights", false));
-        assert_eq!(bad.checks[3].action.as_deref(), Some("reconnect"));
+        assert_eq!(names(&bad)[4], ("rights", false));
+        assert_eq!(bad.checks[4].action.as_deref(), Some("reconnect"));
         assert_eq!(bad.connection.state, ConnectionState::NeedsAction);
         assert!(!serde_json::to_string(&bad).unwrap().contains("sandbox-alice"));
         t.sandbox.clear_faults();
         let mended = check(&t, &id).await;
         assert!(mended.ok);
         assert_eq!((mended.connection.state, mended.connection.problem), (ConnectionState::Active, None));
+    }
+
+    async fn a_check_tells_of_clocks_that_disagree(t: TestApp) {
+        let id = add(&t, "mastodon", "alice").await.id;
+        let slow = Clock::manual(t.clock.now() - 192_000);
+        let config = Config::read(|name| t.settings.get(name).cloned()).expect("as before");
+        let slow = App::open(config, slow).await.expect("it opens");
+        let found = connecting::check(&slow, &t.workspace, &id).await.expect("an answer");
+        assert!(!found.ok);
+        assert_eq!(names(&found), [("credentials", true), ("address", true), ("reach", true), ("clock", false), ("rights", true)]);
+        let clock = &found.checks[3];
+        assert_eq!(clock.detail, "This machine's clock is 3 min 12 s behind that of Mastodon: posts go out at the wrong time, and signed requests may be refused.");
+        assert_eq!(clock.action.as_deref(), Some("ask_operator"));
+        assert_eq!((found.connection.state, found.connection.problem), (ConnectionState::Active, None), "it publishes all the same");
     }
 
     async fn an_owners_pause_outlives_a_repair(t: TestApp) {

@@ -20,12 +20,18 @@ use crate::publishing::account;
 /// A person waits for the answer, and a check takes up to three calls.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
+/// The line that tells of the clocks. It condemns no connection: what a network takes, it takes.
+pub const CLOCK: &str = "clock";
+/// As far as clocks may be apart, in ms: networks that look at the time of a signed request or of a
+/// token allow a minute at least.
+const APART: i64 = 60_000;
+
 /// One line of the checklist, in the order in which things are tried. What comes after a failure is
 /// not tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckItem {
-    /// `credentials`, `address`, `reach`, `rights`
+    /// `credentials`, `address`, `reach`, `clock`, `rights`
     #[schema(example = "rights")]
     pub name: String,
     pub ok: bool,
@@ -64,11 +70,15 @@ pub(super) async fn examine(
         return (list, Verdict::Broken(error));
     }
     list.push(good("address", "The address may be spoken to."));
+    let mark = app.http.mark();
     let answer = ask(app, network, account, keeper).await;
     let answer = answer.and_then(|identity| same_account(spec, remote_id, identity));
+    let base = account::base(app, network, &account.settings);
+    let clock = app.http.time_at(&base, mark).map(|theirs| clock(spec, theirs - app.clock.now()));
     match answer {
         Ok(identity) => {
             list.push(good("reach", &format!("{} answers.", spec.name)));
+            list.extend(clock);
             list.push(good("rights", &format!("It may publish as {}.", identity.name)));
             (list, Verdict::Fine(identity))
         }
@@ -78,6 +88,7 @@ pub(super) async fn examine(
         }
         Err(error) => {
             list.push(good("reach", &format!("{} answers.", spec.name)));
+            list.extend(clock);
             list.push(bad("rights", &error));
             (list, Verdict::Broken(error))
         }
@@ -91,6 +102,33 @@ fn good(name: &str, detail: &str) -> CheckItem {
 fn bad(name: &str, error: &Error) -> CheckItem {
     let detail = error.sentence.clone();
     CheckItem { name: name.into(), ok: false, detail, action: Some(account::problem(error).action) }
+}
+
+/// `ahead`: of the network's clock before ours, in ms.
+fn clock(spec: &Spec, ahead: i64) -> CheckItem {
+    if ahead.abs() <= APART {
+        return good(CLOCK, &format!("The clock of {} and ours agree.", spec.name));
+    }
+    let way = if ahead > 0 { "behind" } else { "ahead of" };
+    let error = Error::new(
+        Class::Config,
+        format!(
+            "This machine's clock is {} {way} that of {}: posts go out at the wrong time, and signed requests may be refused.",
+            apart(ahead.abs()),
+            spec.name
+        ),
+    );
+    bad(CLOCK, &error.action(Action::AskOperator))
+}
+
+/// `3 min 12 s`, for a sentence.
+fn apart(ms: i64) -> String {
+    let s = ms / 1_000;
+    match (s / 3_600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, min, s) => format!("{min} min {s} s"),
+        (h, min, _) => format!("{h} h {min} min"),
+    }
 }
 
 fn incomplete(spec: &Spec, account: &Account) -> Option<Error> {
