@@ -107,8 +107,9 @@ async fn check_one(app: &App, row: &Connection, about: About) -> Option<Checked>
             return Some(Checked { about, proof, step: None, sentence, action });
         }
     };
-    let failed = found.checks.iter().find(|item| !item.ok);
-    let proof = match failed.filter(|item| item.name != CLOCK) {
+    let failed = || found.checks.iter().filter(|item| !item.ok);
+    let stopped = failed().find(|item| item.name != CLOCK);
+    let proof = match stopped {
         None => Proof::Works,
         // The only step that says nothing about the connection itself.
         Some(item) if item.name == "reach" => Proof::Unknown,
@@ -116,6 +117,7 @@ async fn check_one(app: &App, row: &Connection, about: About) -> Option<Checked>
         Some(_) if found.connection.state != ConnectionState::NeedsAction => Proof::Unknown,
         Some(_) => Proof::Broken,
     };
+    let failed = stopped.or(failed().next());
     let said = failed.or(found.checks.last());
     Some(Checked {
         about,
