@@ -36,7 +36,7 @@ pub struct Played {
     pub gates: u64,
 }
 
-/// How many seeds a bounded run takes: what fits into a minute of an unoptimised build.
+/// How many seeds a bounded run takes: what fits into two minutes of an unoptimised build.
 pub const BOUNDED: u64 = 2_000;
 
 /// Runs seeds `from..from + n`; the seed of every failure is printed.
