@@ -18,7 +18,7 @@ export default defineConfig(({ mode }) => ({
     manifest: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // What every page needs is one file: as two dozen it took as many requests, and was no smaller.
+    // What every page needs is one file: as two dozen it took as many requests and was larger.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'app', tags: ['$initial'], test: /^(?!.*(index\.html|main\.ts)$)/ }] } } },
   },
   test: {
