@@ -14,11 +14,12 @@ use crate::{Counts, Scale};
 
 /// Every bug, as `bugs::on` names it, and the scenarios of the crash sweep that show it: their
 /// network, and what their name holds. Those without are for the seeds.
-pub const ALL: [(&str, Option<(&str, &str)>); 23] = [
+pub const ALL: [(&str, Option<(&str, &str)>); 24] = [
     ("no fence", Some((READABLE, "Overtake"))),
     ("leases freed early", Some((BLIND, "Sweep"))),
     ("clocks not looked at", Some((READABLE, "TakeOver"))),
     ("intent after the send", Some((BLIND, "none, 1"))),
+    ("unheard intent left", Some((BLIND, "No Unavailable, 1"))),
     ("unknown sent again", Some((READABLE, "Now Reset, 1"))),
     ("blind sent again", Some((BLIND, "Now Reset, 1"))),
     ("sending sent again", Some((READABLE, "none, 1"))),

@@ -470,6 +470,27 @@ mod tests {
     use super::*;
     use crate::Applied;
 
+    /// The clock of an answer that came long before says nothing of now.
+    #[test]
+    fn a_network_s_time_is_told_by_what_came_since() {
+        let http = Http::new(Guard::default());
+        let (base, early) = ("https://a.example/api", http.mark());
+        assert_eq!(http.time_at(base, early), None, "nothing was said");
+        let says = |date: &str| {
+            let headers = [(http::header::DATE, date.parse().unwrap())];
+            http.note_time("https://a.example", &headers.into_iter().collect());
+        };
+        says("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(http.time_at(base, early), Some(784_111_777_000));
+        assert_eq!(http.time_at("https://b.example/", early), None, "another said it");
+        let late = http.mark();
+        assert_eq!(http.time_at(base, late), None, "it was said before");
+        says("yesterday");
+        assert_eq!(http.time_at(base, late), None, "it is no time");
+        says("Sun, 06 Nov 1994 08:49:38 GMT");
+        assert_eq!(http.time_at(base, late), Some(784_111_778_000));
+    }
+
     #[test]
     fn private_addresses_are_refused_in_every_spelling() {
         let guard = Guard::default();

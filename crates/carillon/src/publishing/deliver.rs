@@ -69,6 +69,7 @@ pub async fn deliver(app: &App, claim: &Claim) -> anyhow::Result<()> {
         // Somebody else has it; there is nothing to do here.
         Ok(()) | Err(Lost::Stale) => Ok(()),
         Err(Lost::Db(e)) => Err(e.into()),
+        Err(e @ Lost::Moved) => Err(e.into()),
         Err(e @ (Lost::Spent(_) | Lost::NotApproved)) => {
             Err(anyhow::Error::new(e).context("found outside an intent"))
         }
@@ -219,8 +220,9 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         None
     };
     let (wall, steady) = (app.clock.now(), app.clock.mono());
-    let intent = match intent::commit(app, claim, work, &out).await {
-        Ok(Some(intended)) => intended,
+    let line = ids::new(wall);
+    let lease_until = match intent::commit(app, claim, work, &out, &line).await {
+        Ok(Some(lease_until)) => lease_until,
         // A cancel came first, or a setting; the next step sees it.
         Ok(None) => return again_now(app, claim).await,
         Err(Lost::Spent(at)) => {
@@ -231,18 +233,20 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
         Err(Lost::NotApproved) => {
             return outcome::write(app, claim, d, from, not_approved(d, started_at)).await;
         }
+        // It may stand, and nobody but us knows that nothing was sent.
+        Err(Lost::Db(db::Error::CommitUnknown(why))) if !bugs::on("unheard intent left") => {
+            tracing::warn!(delivery_id = %d.id, why, "whether an intent stands is not known; nothing is sent");
+            return not_sent(app, claim, work, line).await;
+        }
         Err(e) => return Err(e),
     };
     // Whichever clock saw more time go by decides: the wall clock may have been set back, and the
     // steady one may stand still while the machine sleeps.
     let gone = (app.clock.now() - wall).max(app.clock.mono() - steady);
-    let time_left = intent.lease_until - wall - gone;
+    let time_left = lease_until - wall - gone;
     if time_left < timeout.as_millis() as i64 && !bugs::on("clocks not looked at") {
-        // Our own clocks forbid it: nothing was sent.
-        let line = Line::End { id: intent.line, word: "refused" };
-        let o = Outcome::of(d, State::Queued, Next::At(app.clock.now()), line);
-        let o = settle::no(work, Outcome { intent_at: None, ..o });
-        return outcome::write(app, claim, d, State::Sending, o).await;
+        // Our own clocks forbid it.
+        return not_sent(app, claim, work, line).await;
     }
     let answer = match early {
         Some(answer) => answer,
@@ -250,13 +254,25 @@ async fn send(app: &App, claim: &Claim, work: &Work) -> Result<(), Lost> {
     };
     let o = match answer {
         Err(e) if e.class == Class::Auth && !unsure(work, &e) => {
-            let line = |word| Line::End { id: intent.line.clone(), word };
+            let line = |word| Line::End { id: line.clone(), word };
             let o = turned_away(app, work, connection, &e, &line).await?;
             settle::no(work, Outcome { intent_at: None, ..o })
         }
-        answer => published(app, work, answer, intent.line),
+        answer => published(app, work, answer, line),
     };
     outcome::write(app, claim, d, State::Sending, o).await
+}
+
+/// Takes an intent back that nothing came of, and begins anew.
+async fn not_sent(app: &App, claim: &Claim, work: &Work, line: String) -> Result<(), Lost> {
+    let line = Line::End { id: line, word: "not_sent" };
+    let o = Outcome::of(&work.delivery, State::Queued, Next::At(app.clock.now()), line);
+    let o = settle::no(work, Outcome { intent_at: None, ..o });
+    match outcome::write(app, claim, &work.delivery, State::Sending, o).await {
+        // The intent did not take.
+        Err(Lost::Moved) => again_now(app, claim).await,
+        written => written,
+    }
 }
 
 /// A person approves it, then decides when it goes out.

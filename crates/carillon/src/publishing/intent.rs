@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::budget;
 use super::load::Work;
 use super::outcome::{self, Lost};
+use crate::App;
 use crate::approval;
 use crate::db::Tx;
 use crate::domain::delivery::DeliveryState as State;
@@ -21,19 +22,11 @@ use crate::domain::review::Stage;
 use crate::store::attempts::{self, Begun};
 use crate::store::deliveries::{self, Delivery};
 use crate::store::{events, queue};
-use crate::{App, ids};
-
-/// One that stands.
-#[derive(Debug)]
-pub(super) struct Intent {
-    /// The journal line that it began.
-    pub line: String,
-    /// The end of the lease, ms UTC.
-    pub lease_until: i64,
-}
 
 #[derive(Clone)]
 struct Promise {
+    /// The journal line that it begins.
+    line: String,
     claim: Claim,
     delivery: Delivery,
     spec: &'static Spec,
@@ -43,14 +36,17 @@ struct Promise {
     request_hash: String,
 }
 
-/// Commits the intent; `None` when a cancel was wished, or approvals are asked for since a moment.
+/// Commits the intent, which begins this line of the journal: the end of the lease, ms UTC; `None`
+/// when a cancel was wished, or approvals are asked for since a moment.
 pub(super) async fn commit(
     app: &App,
     claim: &Claim,
     work: &Work,
     out: &Rendition,
-) -> Result<Option<Intent>, Lost> {
+    line: &str,
+) -> Committed {
     let promise = Promise {
+        line: line.to_owned(),
         claim: claim.clone(),
         delivery: work.delivery.clone(),
         spec: work.network.spec(),
@@ -68,7 +64,7 @@ pub(super) async fn commit(
     committed
 }
 
-type Committed = Result<Option<Intent>, Lost>;
+type Committed = Result<Option<i64>, Lost>;
 
 async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed>, Lost> {
     let now = app.clock.now();
@@ -93,7 +89,7 @@ async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed
         let spent = budget::spend(tx, config, p.spec, p.placement, connection, now).await?;
         answers.push(match spent {
             Some(at) => Err(Lost::Spent(at)),
-            None => Ok(Some(Intent { line: ids::new(now), lease_until })),
+            None => Ok(Some(lease_until)),
         });
     }
     let mut going: Vec<(&Promise, &mut Committed)> =
@@ -112,18 +108,16 @@ async fn write(tx: &Tx, app: &App, promises: &[Promise]) -> Result<Vec<Committed
             **answer = Ok(None);
             continue;
         }
-        if let Ok(Some(intent)) = &**answer {
-            let begun = Begun {
-                id: &intent.line,
-                workspace_id: &d.workspace_id,
-                delivery_id: &d.id,
-                fence: p.claim.fence,
-                step: "publish",
-                request_hash: Some(&p.request_hash),
-            };
-            lines.push((begun, now));
-            news.push(outcome::news(d, State::Sending, None));
-        }
+        let begun = Begun {
+            id: &p.line,
+            workspace_id: &d.workspace_id,
+            delivery_id: &d.id,
+            fence: p.claim.fence,
+            step: "publish",
+            request_hash: Some(&p.request_hash),
+        };
+        lines.push((begun, now));
+        news.push(outcome::news(d, State::Sending, None));
     }
     attempts::begin_each(tx, &lines).await?;
     events::add_each(tx, &news, now).await?;

@@ -99,6 +99,9 @@ impl Outcome {
 pub(super) enum Lost {
     #[error("the claim was lost")]
     Stale,
+    /// The claim holds, and the delivery is not in the state that the step began in.
+    #[error("its delivery is in another state")]
+    Moved,
     /// Nothing is left of a budget before this time (ms UTC); only an intent finds that out.
     #[error("a posting budget is spent until {0}")]
     Spent(i64),
@@ -254,7 +257,7 @@ async fn apply(tx: &Tx, app: &App, all: &[Ended]) -> Result<Vec<Result<(), Lost>
     let ours: Vec<&Ended> = all.iter().zip(&held).filter(|(_, h)| **h).map(|(e, _)| e).collect();
     let moves: Vec<Go<'_>> = ours.iter().map(|e| go(e, now)).collect();
     if deliveries::go_each(tx, &moves, now).await?.contains(&false) {
-        return Err(Lost::Stale);
+        return Err(Lost::Moved);
     }
     journal(tx, &ours, now).await?;
     let live: Vec<&Delivery> = ours.iter().filter(|e| e.published()).map(|e| &e.delivery).collect();

@@ -20,7 +20,7 @@ use crate::domain::job::Claim;
 use crate::domain::problem::Problem;
 
 /// The words with which a send's line in the journal ends.
-const WORDS: [&str; 5] = ["accepted", "processing", "found", "unknown", "refused"];
+const WORDS: [&str; 6] = ["accepted", "processing", "found", "unknown", "refused", "not_sent"];
 
 /// An outcome as it lies in its file, behind a line with the hash of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
