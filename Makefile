@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-live check fmt prove bench fuzz size clean-cache
+.PHONY: help run test test-live test-browser check fmt prove bench fuzz size clean-cache
 
 export CARILLON_CACHE ?= $(HOME)/.cache/carillon
 # One target directory for all checkouts: dependencies are built once. scripts/claim-target keeps it honest.
@@ -51,6 +51,15 @@ test-live: ## real servers and the networks' own client libraries alone, a part 
 	@scripts/claim-target
 	@echo '==> tests on real servers, and by the networks own client libraries'
 	@scripts/with-live cargo test --workspace --locked --test it -- --ignored --nocapture
+
+test-browser: ## the browser tests on the binary that is shipped
+	@scripts/install build web browser video
+	@$(MAKE) --no-print-directory web/dist/index.html
+	@scripts/claim-target
+	@echo '==> release build'
+	@cargo build --release --locked -p carillon
+	@echo '==> browser tests'
+	@scripts/web test:e2e
 
 check: ## format, clippy and unit tests: the quick round
 	@scripts/claim-target
