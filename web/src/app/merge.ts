@@ -5,12 +5,12 @@ import type { Brief, DeliveryState, LiveEvent, PostState } from '../api/types';
 
 export type Posts<P extends Brief> = ReadonlyMap<string, P>;
 
-/** Puts posts in; an older version never replaces a newer one. */
+/** Puts posts in; an older version never replaces a newer one, and one that says the same changes nothing. */
 export function withPosts<P extends Brief>(posts: Posts<P>, incoming: Iterable<P>): Posts<P> {
   let next: Map<string, P> | null = null;
   for (const post of incoming) {
     const known = (next ?? posts).get(post.id);
-    if (known && isOlder(post, known)) continue;
+    if (known && (isOlder(post, known) || isSame(post, known))) continue;
     next ??= new Map(posts);
     next.set(post.id, post);
   }
@@ -70,4 +70,12 @@ export function withNews(chips: Posts<Brief>, post: Brief): Posts<Brief> {
 
 function isOlder(post: Brief, known: Brief): boolean {
   return post.version < known.version || (post.version === known.version && post.updatedAt < known.updatedAt);
+}
+
+/** Do two answers say the same? They are JSON. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return false;
+  const [these, those] = [Object.entries(a), b as Record<string, unknown>];
+  return these.length === Object.keys(those).length && these.every(([key, value]) => isSame(value, those[key]));
 }

@@ -34,6 +34,16 @@ export function shiftOf(day: Day, zone: string): Shift | null {
   return old < now ? { kind: 'missing', from: old, to: now } : { kind: 'twice', from: now, to: old };
 }
 
+/** Tells the minutes after midnight by the clock, of instants on that day: its zone is asked once, unless its clocks are put. */
+export function minutesOn(day: Day, shift: Shift | null, zone: string): (ms: number) => number {
+  const midnight = at(day, '00:00', zone);
+  if (!shift) return (ms) => Math.floor((ms - midnight) / MINUTE);
+  return (ms) => {
+    const { hour, minute } = toWall(ms, zone);
+    return hour * 60 + minute;
+  };
+}
+
 /** Is this instant in the second run of an hour that comes twice? */
 export function isSecond(ms: number, zone: string): boolean {
   const wall = toWall(ms, zone);

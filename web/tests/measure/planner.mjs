@@ -64,13 +64,22 @@ async function measure(who, options) {
     const cdp = await context.newCDPSession(page);
     await cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
     await page.addInitScript(() => {
-      const seen = (window.seen = { lcp: 0, cls: 0, inp: 0 });
+      const seen = (window.seen = { lcp: 0, cls: 0, inp: 0, moved: [], steps: {}, step: 'load' });
+      const nameOf = (node) => (node?.nodeType === 1 ? `${node.localName}.${node.getAttribute('class')}` : `${node?.parentElement?.localName ?? ''} text`);
       new PerformanceObserver((list) => (seen.lcp = list.getEntries().at(-1).startTime)).observe({ type: 'largest-contentful-paint', buffered: true });
       new PerformanceObserver((list) => {
-        for (const e of list.getEntries()) if (!e.hadRecentInput) seen.cls += e.value;
+        for (const e of list.getEntries()) {
+          if (e.hadRecentInput) continue;
+          seen.cls += e.value;
+          seen.moved.push({ by: e.value, what: e.sources.map((s) => nameOf(s.node)) });
+        }
       }).observe({ type: 'layout-shift', buffered: true });
       new PerformanceObserver((list) => {
-        for (const e of list.getEntries()) if (e.interactionId) seen.inp = Math.max(seen.inp, e.duration);
+        for (const e of list.getEntries()) {
+          if (!e.interactionId) continue;
+          seen.inp = Math.max(seen.inp, e.duration);
+          seen.steps[seen.step] = Math.max(seen.steps[seen.step] ?? 0, e.duration);
+        }
       }).observe({ type: 'event', durationThreshold: 16, buffered: true });
     });
     await (who === 'ours' ? ours(page, options) : theirs(page, options));
@@ -89,45 +98,53 @@ async function loaded(page) {
   });
 }
 
-/** What the input led to is painted. */
+/** What the input led to is painted, and its time was told. */
 async function settled(page) {
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50)))));
+}
+
+/** One thing that a person does; its slowest answer is told under its name. */
+async function step(page, name, act) {
+  await page.evaluate((name) => (window.seen.step = name), name);
+  await act();
+  await settled(page);
 }
 
 /** Opens a post and closes it, a day's list too, changes to the week and back, turns the month and back. */
 async function ours(page, { width }) {
   const phone = width < 500;
   await page.goto(`${server.url}/planner/${phone ? 'agenda' : 'month'}/${month}`);
-  await page.locator('[data-post]').first().waitFor();
+  const first = page.locator('[data-post]').first();
+  await first.waitFor();
   // Legend and calendar show all of them.
   await page.locator('.legend b').filter({ hasText: /\d/ }).first().waitFor();
   await settled(page);
   await loaded(page);
-  await page.locator('[data-post]').first().click();
-  await page.getByRole('dialog').waitFor();
-  await settled(page);
-  await page.keyboard.press('Escape');
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
-  await settled(page);
+  const dialog = page.getByRole('dialog');
+  const close = async () => {
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+  };
+  await step(page, 'post opened', async () => {
+    await first.click();
+    await dialog.waitFor();
+  });
+  await step(page, 'post closed', close);
   if (!phone) {
     // What more there is of a day shows in its place, or, where that is much, in a dialog.
-    const more = cellOf(page, `${month}-10`).getByRole('button', { name: /more$/ });
-    await more.click();
-    await settled(page);
-    if (await page.getByRole('dialog').count()) {
-      await page.keyboard.press('Escape');
-      await page.getByRole('dialog').waitFor({ state: 'detached' });
-    }
+    await step(page, 'day opened', () => cellOf(page, `${month}-10`).getByRole('button', { name: /more$/ }).click());
+    if (await dialog.count()) await step(page, 'day closed', close);
   }
   for (const key of phone ? ['w', 'a'] : ['w', 'm']) {
-    await page.keyboard.press(key);
-    await page.waitForURL(new RegExp(`/planner/${{ w: 'week', a: 'agenda', m: 'month' }[key]}`));
-    await page.locator('[data-post]').first().waitFor();
-    await settled(page);
+    const view = { w: 'week', a: 'agenda', m: 'month' }[key];
+    await step(page, view, async () => {
+      await page.keyboard.press(key);
+      await page.waitForURL(new RegExp(`/planner/${view}`));
+      await first.waitFor();
+    });
   }
-  for (const way of ['last', 'first']) {
-    await page.locator('a[data-turn]')[way]().click();
-    await settled(page);
+  for (const [name, way] of [['next month', 'last'], ['month before', 'first']]) {
+    await step(page, name, () => page.locator('a[data-turn]')[way]().click());
   }
 }
 
@@ -135,28 +152,35 @@ async function theirs(page, { width }) {
   const phone = width < 500;
   await page.goto(`${peer.url}/?month=${month}`);
   await page.locator('body[data-posts]').waitFor();
-  const chip = page.getByText(/^Post \d+: /).first();
-  await chip.waitFor();
+  // The words of a post are hidden where a day has little width; the post is what is pressed.
+  const first = page.locator('.fc-event').first();
+  const dialog = page.getByRole('dialog');
+  await first.waitFor();
   await settled(page);
   await loaded(page);
-  await chip.click();
-  await page.getByRole('dialog').waitFor();
-  await settled(page);
-  await page.getByRole('button', { name: 'Close' }).last().click();
+  await step(page, 'post opened', async () => {
+    await first.click();
+    await dialog.waitFor();
+  });
+  await step(page, 'post closed', async () => {
+    await page.getByRole('button', { name: 'Close' }).last().click();
+    await dialog.waitFor({ state: 'detached' });
+  });
   if (!phone) {
-    await page.getByText(/^\+\d+ more$/).nth(9).click();
-    await page.getByRole('dialog').waitFor();
-    await settled(page);
-    await page.keyboard.press('Escape');
+    await step(page, 'day opened', async () => {
+      await page.getByText(/^\+\d+ more$/).nth(9).click();
+      await dialog.waitFor();
+    });
+    await step(page, 'day closed', () => page.keyboard.press('Escape'));
   }
   for (const name of phone ? ['week', 'list'] : ['week', 'month']) {
-    await page.getByText(new RegExp(`^${name}$`, 'i')).first().click();
-    await page.getByText(/^Post \d+: /).first().waitFor();
-    await settled(page);
+    await step(page, name, async () => {
+      await page.getByText(new RegExp(`^${name}$`, 'i')).first().click();
+      await first.waitFor();
+    });
   }
-  for (const name of [/next/i, /prev/i]) {
-    await page.getByRole('button', { name }).first().click();
-    await settled(page);
+  for (const [name, label] of [['next month', /next/i], ['month before', /prev/i]]) {
+    await step(page, name, () => page.getByRole('button', { name: label }).first().click());
   }
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Brief, PostState } from '../../src/api/types';
 import { cadence, byDay, gaps } from '../../src/features/planner/days';
 import { CHIP, laid } from '../../src/features/planner/lanes';
+import { minutesOn } from '../../src/time/shift';
 import { EVERYTHING, hrefOf, isNarrowed, matches, placeOf, toggled } from '../../src/features/planner/place';
 
 let n = 0;
@@ -73,7 +74,7 @@ describe('days', () => {
 });
 
 describe('a day whose rows are times', () => {
-  const lay = (...times: string[]) => laid(times.map((time) => post(`2026-11-23T${time}:00Z`)), 'UTC');
+  const lay = (...times: string[]) => laid(times.map((time) => post(`2026-11-23T${time}:00Z`)), minutesOn('2026-11-23', null, 'UTC'));
   test('what does not overlap has the whole width, what does shares it', () => {
     expect(lay('09:00', '10:00').chips.map((c) => [c.minutes, c.lane, c.of])).toEqual([[540, 0, 1], [600, 0, 1]]);
     expect(lay('09:00', '09:30', '12:00').chips.map((c) => [c.lane, c.of])).toEqual([[0, 2], [1, 2], [0, 1]]);
@@ -88,7 +89,7 @@ describe('a day whose rows are times', () => {
   });
   test('a thousand posts mount few chips', () => {
     const posts = Array.from({ length: 1000 }, (_, i) => post(new Date(Date.UTC(2026, 10, 23) + Math.floor(i * 86.4) * 1000).toISOString()));
-    const { chips, rest } = laid(posts, 'UTC');
+    const { chips, rest } = laid(posts, minutesOn('2026-11-23', null, 'UTC'));
     expect(chips.length).toBeLessThanOrEqual((1440 / CHIP) * 2);
     expect(chips.length + rest.reduce((n, r) => n + r.posts.length, 0)).toBe(1000);
   });

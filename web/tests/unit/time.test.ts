@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { addDays, addMonths, isDay, isMonth, range, weekday, weekOf, weeksOf } from '../../src/time/calendar';
 import { clip } from '../../src/time/format';
-import { isSecond, shiftOf } from '../../src/time/shift';
+import { isSecond, minutesOn, shiftOf } from '../../src/time/shift';
 import { at, dayOf, toWall, wallText } from '../../src/time/zone';
 
 const HOUR = 3_600_000;
@@ -105,6 +105,9 @@ describe('days on which clocks change', () => {
     const shift = shiftOf(day, zone);
     const clock = (m: number) => `${String(Math.floor(m / 60)).padStart(2, '0')}:${String(m % 60).padStart(2, '0')}`;
     expect(shift && [shift.kind, clock(shift.from), clock(shift.to)]).toEqual(expected);
+    // Where a chip lies agrees with the clock all day long.
+    const minutes = minutesOn(day, shift, zone);
+    for (let ms = at(day, '00:00', zone); dayOf(ms, zone) === day; ms += 7 * 60_000) expect(clock(minutes(ms))).toBe(wallText(ms, zone).slice(11));
   });
   test('of an hour that comes twice the second is told from the first', () => {
     expect(isSecond(Date.parse('2026-10-25T00:30:00Z'), 'Europe/London')).toBe(false);

@@ -10,16 +10,17 @@ export type Days = ReadonlyMap<Day, readonly Brief[]>;
 /** Those due on these days, which follow each other; each day's by time. */
 export function byDay(posts: Iterable<Brief>, days: readonly Day[], zone: string): Days {
   const starts = startsOf(days, 1, zone);
-  const found = new Map<Day, Brief[]>();
+  const found = new Map<Day, { post: Brief; due: number }[]>();
   for (const post of posts) {
-    const day = days[spanOf(dueAt(post), starts)];
+    const due = dueAt(post);
+    const day = days[spanOf(due, starts)];
     if (!day) continue;
     const list = found.get(day);
-    if (list) list.push(post);
-    else found.set(day, [post]);
+    if (list) list.push({ post, due });
+    else found.set(day, [{ post, due }]);
   }
-  for (const list of found.values()) list.sort((a, b) => dueAt(a) - dueAt(b) || a.id.localeCompare(b.id));
-  return found;
+  for (const list of found.values()) list.sort((a, b) => a.due - b.due || a.post.id.localeCompare(b.post.id));
+  return new Map([...found].map(([day, list]) => [day, list.map(({ post }) => post)]));
 }
 
 /** When these days begin, and when the last of them, so many days long, ends. A zone is asked of days, not of thousands of posts. */

@@ -2,7 +2,6 @@
 // room is counted by the hour. Pure.
 
 import type { Brief } from '../../api/types';
-import { toWall } from '../../time/zone';
 import { dueAt } from './move';
 
 /** A chip is as high as so many minutes. */
@@ -24,8 +23,8 @@ export interface Rest {
   posts: Brief[];
 }
 
-/** The posts of one day, by time. */
-export function laid(posts: readonly Brief[], zone: string, lanes = LANES): { chips: Laid[]; rest: Rest[] } {
+/** The posts of one day, by time; `minutesOf` tells an instant's minutes after midnight. */
+export function laid(posts: readonly Brief[], minutesOf: (ms: number) => number, lanes = LANES): { chips: Laid[]; rest: Rest[] } {
   const chips: Laid[] = [];
   const rest = new Map<number, Brief[]>();
   // Those that overlap through each other share a number of lanes.
@@ -37,15 +36,15 @@ export function laid(posts: readonly Brief[], zone: string, lanes = LANES): { ch
     ends = [];
   };
   for (const post of posts) {
-    const wall = toWall(dueAt(post), zone);
-    const minutes = wall.hour * 60 + wall.minute;
+    const minutes = minutesOf(dueAt(post));
     // What lies too low for the sheet lies above its end.
     const top = Math.min(minutes, DAY - CHIP);
     if (ends.length && Math.max(...ends) <= top) close();
     let lane = ends.findIndex((end) => end <= top);
     if (lane < 0) lane = ends.length;
     if (lane >= lanes) {
-      rest.set(wall.hour, [...(rest.get(wall.hour) ?? []), post]);
+      const hour = Math.floor(minutes / 60);
+      rest.set(hour, [...(rest.get(hour) ?? []), post]);
       continue;
     }
     ends[lane] = top + CHIP;
