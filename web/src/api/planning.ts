@@ -11,15 +11,14 @@ export interface Occurrence {
   detached: boolean;
 }
 export interface Expected {
-  words: string;
   rule: string;
+  start: string;
   timezone: string;
   next: Occurrence[];
 }
 export interface Series {
   id: Id;
   campaignId: Id | null;
-  words: string;
   rule: string;
   start: string;
   timezone: string;
@@ -74,7 +73,7 @@ export interface CampaignPreview {
   timezone: string;
   slots: Slot[];
   posts: number;
-  words: string | null;
+  repeats: { rule: string; start: string } | null;
   problems: Problem[];
 }
 export interface Campaign {

@@ -35,6 +35,16 @@ export const longWeekday = (day: Day) => format({ weekday: 'long', timeZone: 'UT
 /** `Dec` */
 export const shortMonth = (day: Day) => format({ month: 'short', timeZone: 'UTC' }, utc(day));
 
+/** `24 December 2026` */
+export const longDate = (day: Day) => format({ dateStyle: 'long', timeZone: 'UTC' }, utc(day));
+/** `24 December` */
+export const yearDay = (day: Day) => format({ day: 'numeric', month: 'long', timeZone: 'UTC' }, utc(day));
+/** `a, b and c` */
+export const listed = (words: readonly string[]) => new Intl.ListFormat(locale).format(words);
+/** `one` of 1st, `two` of 22nd, …: how the language counts in order. */
+export const ordinalForm = (n: number) => ordinals.select(n);
+const ordinals = new Intl.PluralRules(locale, { type: 'ordinal' });
+
 /** `09:00` of the ninth hour, whatever the day. */
 export const hourName = (hour: number) => format({ timeStyle: 'short', timeZone: 'UTC' }, hour * 3_600_000);
 /** `GMT`, `CEST`: what tells two hours of one name apart. */

@@ -113,7 +113,7 @@ function end(child, signal) {
 
 /** A browser with its own profile; `open` gives pages that collect everything that went wrong. */
 export async function startBrowser() {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS, env: { ...process.env, LANGUAGE: 'en_GB', LANG: 'en_GB.UTF-8' } });
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium-headless-shell', args: FLAGS, env: { ...process.env, LANGUAGE: 'en_GB', LANG: 'en_GB.UTF-8' } });
   return {
     open: async (options = {}) => {
       const { width = 1440, height = 900, scheme = 'light', ...more } = options;

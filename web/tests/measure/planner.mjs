@@ -152,8 +152,8 @@ async function theirs(page, { width }) {
   const phone = width < 500;
   await page.goto(`${peer.url}/?month=${month}`);
   await page.locator('body[data-posts]').waitFor();
-  // The words of a post are hidden where a day has little width; the post is what is pressed.
-  const first = page.locator('.fc-event').first();
+  // Where a day has little width, the words of a post are hidden: its box is what is pressed.
+  const first = page.locator('[role="button"][style*="--fc-event-color"]').first();
   const dialog = page.getByRole('dialog');
   await first.waitFor();
   await settled(page);

@@ -187,7 +187,7 @@ fn describe(c: &CampaignView) -> String {
 }
 
 fn preview(p: &Preview) -> String {
-    let mut text = p.words.as_ref().map(|words| format!("{words}\n")).unwrap_or_default();
+    let mut text = p.repeats.as_ref().map(|r| format!("{}\n", r.words)).unwrap_or_default();
     let rows = p.slots.iter().map(|s| {
         let what = match (s.struck, s.past) {
             (true, _) => "struck out".to_owned(),

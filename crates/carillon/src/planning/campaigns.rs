@@ -81,10 +81,25 @@ pub struct Preview {
     pub slots: Vec<SlotView>,
     /// How many posts it would make now.
     pub posts: usize,
-    /// Of a cadence without end: what it repeats by, in plain words.
-    pub words: Option<String>,
+    /// Of a cadence without end: what it repeats by.
+    pub repeats: Option<Repeats>,
     /// What is wrong with all of it.
     pub problems: Vec<Wrong>,
+}
+
+/// The series of a campaign.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = CampaignRepeats)]
+#[serde(rename_all = "camelCase")]
+pub struct Repeats {
+    /// In one plain sentence.
+    #[schema(example = "Every Tuesday and Friday at 07:00 (Europe/London)")]
+    pub words: String,
+    #[schema(example = "FREQ=WEEKLY;BYDAY=TU,FR")]
+    pub rule: String,
+    /// The wall-clock time of the first one.
+    #[schema(example = "2026-11-24T07:00:00")]
+    pub start: String,
 }
 
 /// One time of a campaign, in order.
@@ -152,7 +167,7 @@ struct Made {
     wrong: Vec<Wrong>,
     /// Of its posts, by their slots.
     refused: Vec<(usize, Refusal)>,
-    words: Option<String>,
+    repeats: Option<Repeats>,
 }
 
 /// With `whole` its posts are tried as they would have to go out, even where drafts are asked for.
@@ -213,7 +228,7 @@ async fn make(
             }
         })
         .collect();
-    let mut made = Made { campaign, slots: views, wrong, refused: Vec::new(), words: None };
+    let mut made = Made { campaign, slots: views, wrong, refused: Vec::new(), repeats: None };
     if cadence::endless(form.kind, &form.dates) {
         made.go_on(tx, terms, &slots, form, post, now).await?;
         return Ok(made);
@@ -297,7 +312,11 @@ impl Made {
         };
         let id = self.campaign.id.clone();
         let s = planned::judged(tx, &self.campaign.workspace_id, new, Some(&id), now).await?;
-        self.words = Some(planned::recurrence(&s)?.words(&s.timezone));
+        self.repeats = Some(Repeats {
+            words: planned::recurrence(&s)?.words(&s.timezone),
+            rule: s.rule.clone(),
+            start: series::name(s.start),
+        });
         match planned::begin(tx, terms, &s, now).await {
             Ok(()) => Ok(()),
             Err(e) if ours(&e) => Err(e),
@@ -360,8 +379,8 @@ impl Made {
             let message = "No day is left: add one, or choose later dates.";
             problems.push(Wrong::new("dates", "no_slot", message));
         }
-        let Self { campaign, slots, words, .. } = self;
-        Preview { timezone: campaign.timezone, slots, posts: open, words, problems }
+        let Self { campaign, slots, repeats, .. } = self;
+        Preview { timezone: campaign.timezone, slots, posts: open, repeats, problems }
     }
 
     fn accepted(mut self) -> Result<Campaign, Refusal> {

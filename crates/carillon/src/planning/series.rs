@@ -78,6 +78,9 @@ pub struct Expected {
     pub words: String,
     /// The rule as it is kept.
     pub rule: String,
+    /// The wall-clock time of the first one.
+    #[schema(example = "2026-11-24T07:00:00")]
+    pub start: String,
     pub timezone: String,
     /// The next ones, up to five.
     pub next: Vec<Occurrence>,
@@ -103,6 +106,7 @@ pub async fn preview(app: &App, workspace: &str, asked: Asked) -> Result<Expecte
             Ok(Expected {
                 words: recurrence(&series)?.words(&series.timezone),
                 rule: series.rule.clone(),
+                start: series::name(series.start),
                 timezone: series.timezone.clone(),
                 next: coming(&tx, &series, now, SHOWN, false).await?,
             })

@@ -252,7 +252,9 @@ both! {
             ..Dates::default()
         };
         let seen = preview(&t, &form).await;
-        assert_eq!(seen.words.as_deref(), Some("Every Tuesday and Friday at 07:00 (Europe/London)"));
+        let repeats = seen.repeats.as_ref().unwrap();
+        assert_eq!(repeats.words, "Every Tuesday and Friday at 07:00 (Europe/London)");
+        assert_eq!((repeats.rule.as_str(), repeats.start.as_str()), ("FREQ=WEEKLY;BYDAY=TU,FR", "2026-11-24T07:00:00"));
         assert_eq!(seen.posts, 8);
         let made = create(&t, form).await.unwrap();
         assert_eq!((made.progress.scheduled, made.series.len()), (8, 1));

@@ -95,7 +95,7 @@ both! {
         let rule = "RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=12";
         let seen = series::preview(&t.app, &t.workspace, asked(rule)).await.unwrap();
         assert_eq!(seen.words, "Every second Tuesday at 07:00 (Europe/London), 12 times");
-        assert_eq!(seen.rule, "FREQ=WEEKLY;INTERVAL=2;COUNT=12");
+        assert_eq!((seen.rule.as_str(), seen.start.as_str()), ("FREQ=WEEKLY;INTERVAL=2;COUNT=12", "2026-11-24T07:00:00"));
         let next: Vec<&str> = seen.next.iter().map(|o| o.occurrence.as_str()).collect();
         assert_eq!(next[..2], ["2026-11-24T07:00:00", "2026-12-22T07:00:00"], "the 8th is left out");
         let wrong = series::preview(&t.app, &t.workspace, asked("FREQ=HOURLY;COUNT=0")).await.unwrap_err();
