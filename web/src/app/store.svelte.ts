@@ -11,6 +11,7 @@ import { withEvent, withNews, without, withPosts, withRange, type Posts } from '
 type PlanWatcher = (name: string, id: string | undefined) => void;
 
 /** More posts than are asked for one by one. */
+const FRESH = 30_000;
 const MANY = 20;
 
 class Store {
@@ -38,6 +39,7 @@ class Store {
   /** Posts with news that were not fetched yet, and the days that the calendar shows. */
   private readonly stale = new Set<string>();
   private range: [from: number, to: number] | null = null;
+  private answered: { from: number; to: number; at: number }[] = [];
   private crowded = false;
   /** Posts that were deleted while this page was open. */
   private readonly gone = new Set<string>();
@@ -101,11 +103,16 @@ class Store {
     this.connections = this.connections.filter((c) => c.id !== id);
   }
 
-  async loadRange(from: number, to: number): Promise<void> {
+  /** The posts due in [from, to); what was answered a moment ago is kept fresh by the live feed, unless `again`. */
+  async loadRange(from: number, to: number, again = false): Promise<void> {
     this.range = [from, to];
+    const now = performance.now();
+    this.answered = again ? [] : this.answered.filter((one) => now - one.at < FRESH);
+    if (this.answered.some((one) => one.from <= from && to <= one.to)) return;
     const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
     const found = await all<Brief>('/calendar', query);
     this.chips = withRange(this.chips, found, from, to);
+    this.answered.push({ from, to, at: now });
   }
   /** The sheet stands without them: a look that fails is made up for by the next news. */
   loadCampaigns(): void {
@@ -160,6 +167,7 @@ class Store {
       this.renew(event.postId ?? event.id);
     }
     if (name === 'review' || name === 'workspace') {
+      this.answered = [];
       this.renew(event.postId);
       this.soon('session', () => this.loadSession(), 300);
     }
@@ -216,7 +224,7 @@ class Store {
     this.stale.clear();
     this.crowded = ids.length > MANY && this.range !== null;
     const whole = this.crowded ? ids.filter((id) => this.posts.has(id)) : ids;
-    await Promise.all([...whole.map((id) => this.loadPost(id)), this.crowded && this.range && this.loadRange(...this.range)]);
+    await Promise.all([...whole.map((id) => this.loadPost(id)), this.crowded && this.range && this.loadRange(...this.range, true)]);
   }
   private setConnections(connections: Connection[]): void {
     this.connections = connections;

@@ -98,9 +98,24 @@ async function loaded(page) {
   });
 }
 
-/** What the input led to is painted, and its time was told. */
+/** What the input led to stands, as for a person who looks before they press again: nothing has changed for a fifth of a second. */
 async function settled(page) {
-  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50)))));
+  await page.evaluate(
+    () =>
+      new Promise((done) => {
+        let quiet;
+        const observer = new MutationObserver(() => wait());
+        const wait = () => {
+          clearTimeout(quiet);
+          quiet = setTimeout(() => {
+            observer.disconnect();
+            requestAnimationFrame(() => setTimeout(done));
+          }, 200);
+        };
+        observer.observe(document, { subtree: true, childList: true, attributes: true });
+        wait();
+      }),
+  );
 }
 
 /** One thing that a person does; its slowest answer is told under its name. */

@@ -287,7 +287,7 @@ impl SqliteTx {
                 values.push(match row.get_ref(i).map_err(from_sqlite)? {
                     ValueRef::Null => Value::Null,
                     ValueRef::Integer(v) => Value::Int(v),
-                    ValueRef::Text(t) => Value::Text(String::from_utf8_lossy(t).into_owned()),
+                    ValueRef::Text(t) => Value::Text(text(t)),
                     ValueRef::Real(_) | ValueRef::Blob(_) => {
                         return Err(Error::Corrupt(format!("column {i} is a float or a blob")));
                     }
@@ -305,6 +305,12 @@ impl SqliteTx {
     pub(super) fn script(&self, sql: &str) -> Result<(), Error> {
         self.lock()?.execute_batch(sql).map_err(from_sqlite)
     }
+}
+
+/// What is no UTF-8 was not written by us; the rest of the row is still good.
+fn text(bytes: &[u8]) -> String {
+    str::from_utf8(bytes)
+        .map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> Result<(), Error> {

@@ -39,6 +39,32 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+impl Value {
+    pub fn int(self) -> Result<i64, Error> {
+        self.opt_int()?.ok_or_else(|| Error::Corrupt("a number is null".into()))
+    }
+
+    pub fn opt_int(self) -> Result<Option<i64>, Error> {
+        match self {
+            Value::Int(v) => Ok(Some(v)),
+            Value::Null => Ok(None),
+            Value::Text(_) => Err(Error::Corrupt("a number is a text".into())),
+        }
+    }
+
+    pub fn text(self) -> Result<String, Error> {
+        self.opt_text()?.ok_or_else(|| Error::Corrupt("a text is null".into()))
+    }
+
+    pub fn opt_text(self) -> Result<Option<String>, Error> {
+        match self {
+            Value::Text(v) => Ok(Some(v)),
+            Value::Null => Ok(None),
+            Value::Int(_) => Err(Error::Corrupt("a text is a number".into())),
+        }
+    }
+}
+
 /// One row of an answer, read by column name.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -51,6 +77,13 @@ impl Row {
         let at = self.columns.iter().position(|c| c == column);
         at.and_then(|i| self.values.get(i))
             .ok_or_else(|| Error::Corrupt(format!("no column `{column}`")))
+    }
+
+    /// All of it in the order in which it was asked for: answers of thousands of rows have no time
+    /// for names and copies.
+    pub fn values<const N: usize>(self) -> Result<[Value; N], Error> {
+        let n = self.values.len();
+        self.values.try_into().map_err(|_| Error::Corrupt(format!("a row of {n} columns")))
     }
 
     pub fn int(&self, column: &str) -> Result<i64, Error> {

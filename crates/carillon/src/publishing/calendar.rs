@@ -90,31 +90,36 @@ pub async fn list(app: &App, workspace: &str, query: Query) -> Result<Page<Brief
         found.last().map(|p| format!("{}~{}", p.scheduled_at, p.id))
     });
     let mut clashes = clashes(&found, windows);
-    let items = found.iter().map(|p| view(p, clashes.remove(&p.id).unwrap_or_default(), last));
+    let items = found.into_iter().map(|p| {
+        let clashes = clashes.remove(&p.id).unwrap_or_default();
+        view(p, clashes, last)
+    });
     Ok(Page { items: items.collect(), next: next.flatten() })
 }
 
-fn view(post: &Brief, clashes: Vec<Clash>, last: Option<Stage>) -> BriefView {
+fn view(post: Brief, clashes: Vec<Clash>, last: Option<Stage>) -> BriefView {
     let all = &post.deliveries;
     let telling = all.iter().filter(|d| !waits(d) || turn_comes(d, all));
     let states: Vec<DeliveryState> = telling.map(|d| d.state).collect();
     let standing = last.map_or(Standing::None, |last| Standing::of(post.review, last));
-    let shown = all.iter().filter(|d| d.parent_id.is_none() || in_doubt(d));
     BriefView {
-        id: post.id.clone(),
         text: first_line(&post.text),
-        title: post.title.clone(),
         state: PostState::of(post.committed_at.is_some(), standing, &states),
         scheduled_at: iso(post.scheduled_at),
         updated_at: iso(post.updated_at),
         version: post.version,
-        deliveries: shown
+        id: post.id,
+        title: post.title,
+        deliveries: post
+            .deliveries
+            .into_iter()
+            .filter(|d| d.parent_id.is_none() || in_doubt(d))
             .map(|d| BriefDelivery {
-                id: d.id.clone(),
-                connection_id: d.connection_id.clone(),
-                network: d.network.clone(),
+                question: in_doubt(&d).then_some("is_it_live"),
+                id: d.id,
+                connection_id: d.connection_id,
+                network: d.network,
                 state: d.state,
-                question: in_doubt(d).then_some("is_it_live"),
             })
             .collect(),
         clashes,

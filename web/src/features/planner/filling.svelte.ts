@@ -3,8 +3,8 @@
 
 import type { Day } from '../../time/calendar';
 
-const AT_ONCE = 12;
-const EACH = 12;
+const AT_ONCE = 8;
+const EACH = 16;
 
 export interface Filling<T> {
   /** What is drawn of a day so far. */
@@ -36,13 +36,9 @@ export function filling<T>(sheet: () => string, lists: () => ReadonlyMap<Day, re
     if (drawn.sheet !== name) drawn = { sheet: name, room: AT_ONCE };
     if (!left) return;
     const next = { sheet: name, room: room + EACH };
-    // After this frame is painted, not with it.
-    let task: ReturnType<typeof setTimeout>;
-    const frame = requestAnimationFrame(() => (task = setTimeout(() => (drawn = next))));
-    return () => {
-      cancelAnimationFrame(frame);
-      clearTimeout(task);
-    };
+    // After this frame is on the screen, not with it: the frame after it begins once it is.
+    let frame = requestAnimationFrame(() => (frame = requestAnimationFrame(() => (drawn = next))));
+    return () => cancelAnimationFrame(frame);
   });
   return { of: (day) => parts.get(day) ?? [], has: whole, finish: () => (drawn = { sheet: name, room: Infinity }) };
 }
