@@ -143,7 +143,8 @@ fn in_doubt(d: &Short) -> bool {
 
 fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
-    line.chars().take(140).collect()
+    let end = line.char_indices().nth(140).map_or(line.len(), |(at, _)| at);
+    line[..end].to_owned()
 }
 
 /// Of each post that is still to go out: the other posts that the guard would have asked about.
