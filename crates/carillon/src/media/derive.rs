@@ -32,6 +32,21 @@ const OVERDUE: i64 = 10 * 60_000;
 /// Makes every derivative of a picture, and what is shown of a video. `Err` is trouble that passes:
 /// the job is tried again.
 pub async fn derive(app: &App, media_id: &str) -> anyhow::Result<()> {
+    loop {
+        match once(app, media_id).await {
+            // No trouble that passes with time: who moves a picture's point is waiting for it.
+            Err(e) if e.is::<CutAnew>() => {}
+            done => return done,
+        }
+    }
+}
+
+/// Somebody framed it in another way while its renditions were made.
+#[derive(Debug, thiserror::Error)]
+#[error("it was cut anew meanwhile")]
+struct CutAnew;
+
+async fn once(app: &App, media_id: &str) -> anyhow::Result<()> {
     let Some(medium) = begin(app, media_id).await? else { return Ok(()) };
     if medium.is_video() {
         return Box::pin(video::prepare(app, medium)).await;
@@ -134,7 +149,7 @@ pub(super) async fn finish(app: &App, medium: Media, made: Vec<Made>) -> anyhow:
             Ok::<_, Error>(Some(true))
         })
         .await?;
-    let Some(stands) = stands else { anyhow::bail!("it was cut anew meanwhile") };
+    let Some(stands) = stands else { anyhow::bail!(CutAnew) };
     app.ring();
     if !stands {
         // It was thrown away while its renditions were made.
