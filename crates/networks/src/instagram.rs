@@ -651,7 +651,7 @@ impl Instagram {
         error.restart = false;
         let number = subcode(&error);
         let (class, action) = match number {
-            2207052 | 2207077 | 2207082 => (Class::Content, Action::EditPost),
+            2207082 => (Class::Content, Action::EditPost),
             // Said for spam as well.
             2207001 => (Class::Policy, Action::ActAtNetwork),
             _ => return Ok(error),
@@ -825,6 +825,8 @@ fn own_table(code: i64, sub: i64) -> Option<Error> {
         (_, 2207028) => content("A carousel takes 2 to 10 pictures and videos."),
         (_, 2207035 | 2207036 | 2207037 | 2207040) => content("The product tags are refused."),
         (352, _) | (_, 2207026) => content("The video has a format that Instagram does not take."),
+        // Our file was checked before: what keeps it from being fetched (we are away, or our database
+        // is) passes, and may last longer than a second try.
         (9004, _) | (_, 2207052) => {
             again("Instagram could not fetch the picture or video from us.")
         }

@@ -482,19 +482,10 @@ impl Threads {
         meta::call_within::<Made>(cx, self, request, timeout).await.ok()?.permalink
     }
 
-    /// Drops dead containers and gives back the error that `prepare` ends with: another try, or
-    /// the end, where one more is all that the documents advise.
+    /// Drops dead containers and gives back the error that `prepare` ends with: another try.
     async fn begin_anew(&self, cx: &Context<'_>, mut error: Error) -> Result<Error, Error> {
         forget(cx).await?;
         error.restart = false;
-        if error.code.as_deref() != Some(UNFETCHED) {
-            return Ok(error);
-        }
-        let name = format!("failed:{UNFETCHED}");
-        if cx.saved(&name).is_some() {
-            return Ok(Error { class: Class::Content, action: Action::EditPost, ..error });
-        }
-        cx.checkpoint(&name, true).await?;
         Ok(error)
     }
 
@@ -518,7 +509,6 @@ const INSIGHTS: [(Metric, &str); 6] = [
     (Metric::Shares, "quotes"),
     (Metric::Shares, "shares"),
 ];
-const UNFETCHED: &str = "FAILED_DOWNLOADING_VIDEO";
 
 impl Item {
     /// How many pictures and videos it shows.
@@ -585,7 +575,9 @@ fn patience(age: i64) -> Duration {
 fn failure(said: &str) -> Error {
     let content = |says: &str| Error::new(Class::Content, says);
     let error = match said {
-        UNFETCHED => Error::new(Class::Transient, "Threads could not fetch the video from us."),
+        "FAILED_DOWNLOADING_VIDEO" => {
+            Error::new(Class::Transient, "Threads could not fetch the video from us.")
+        }
         "" | "UNKNOWN" => Error::new(Class::Transient, "Threads had a failure of its own."),
         "INVALID_ASPEC_RATIO" | "INVALID_ASPECT_RATIO" => {
             content("The media has a shape that Threads does not take.")
@@ -638,7 +630,12 @@ fn own_table(code: i64, sub: i64) -> Option<Error> {
         (9, _) | (_, 2207042) => {
             Error::new(Class::Quota, "The account's posts on Threads for 24 hours are used up.")
         }
-        (9004, _) | (_, 2207052) => content("Threads could not fetch the media from us."),
+        // Our file was checked before: what keeps it from being fetched (we are away, or our database
+        // is) passes, and may last longer than a second try.
+        (9004, _) | (_, 2207052) => {
+            Error::new(Class::Transient, "Threads could not fetch the media from us.")
+                .retry_after(soon)
+        }
         (36000, _) | (_, 2207004) => content("A picture is larger than 8 MB."),
         (36001, _) | (_, 2207005) => content("A picture is neither a JPEG nor a PNG."),
         (36003, _) | (_, 2207009) => content("A picture has a shape that Threads does not take."),

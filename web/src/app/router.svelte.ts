@@ -49,21 +49,23 @@ export function parse(url: URL): Route {
 class Router {
   current = $state.raw<Route>(parse(new URL(location.href)));
 
-  /** Goes to one of our addresses. `history.state.inside` tells that going back stays in the app. */
+  /** Goes to one of our addresses. `history.state.from` tells where going back leads to. */
   go(href: string, { replace = false } = {}): void {
     const url = new URL(href, location.origin);
     if (url.href !== location.href) {
       if (replace) history.replaceState(history.state, '', url);
-      else history.pushState({ inside: true }, '', url);
+      else history.pushState({ from: location.href }, '', url);
     }
     this.current = parse(url);
   }
 
   /** Back to where a panel was opened from, or to `href` when it was opened by its address. */
   leave(href: string): void {
-    const state = history.state as { inside?: boolean } | null;
-    if (state?.inside) history.back();
-    else this.go(href, { replace: true });
+    const from = (history.state as { from?: string } | null)?.from;
+    if (!from) return this.go(href, { replace: true });
+    // The browser goes back when it gets to it; keys pressed meanwhile are for what is shown then.
+    this.current = parse(new URL(from));
+    history.back();
   }
 
   /** Takes over clicks and the back button until the returned function is called. */
