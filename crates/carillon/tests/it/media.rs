@@ -354,6 +354,28 @@ both! {
         assert_eq!(fields, ["focusX", "focusY"]);
     }
 
+    /// Somebody moves its point again before it is cut: nobody waits a backoff's time for the last of it.
+    async fn a_picture_framed_anew_while_it_is_cut_is_cut_again_at_once(t: TestApp) {
+        let id = upload(&t, "wide.jpg", picture(1600, 400)).await.expect("taken").id;
+        t.worker.tick().await.expect("a tick");
+        let square = async || t.app.blobs.get(&blobs::key(&t.workspace, &id, "square")).await.expect("made");
+        let frame = async |x| {
+            let change = Description { focus_x: Some(x), ..Description::default() };
+            library::describe(&t.app, &t.workspace, &id, change).await.expect("changed");
+        };
+        for (before, last) in [(50, 0), (50, 100), (0, 30), (100, 70)] {
+            frame(last).await;
+            t.worker.tick().await.expect("a tick");
+            let alone = square().await;
+            frame(before).await;
+            let (ticked, ()) = tokio::join!(t.worker.tick(), frame(last));
+            ticked.expect("a tick");
+            t.worker.tick().await.expect("a tick");
+            assert_eq!(load(&t.app, &id).await.expect("there").state, MediaState::Ready);
+            assert_eq!(square().await, alone);
+        }
+    }
+
     /// Whatever code says: the database takes none as ready that is not whole.
     async fn ready_is_what_has_every_rendition(t: TestApp) {
         let medium = upload(&t, "a.jpg", picture(64, 64)).await.expect("taken");
